@@ -1,0 +1,1 @@
+"""How Suifang is run: the ``suifang`` command, the private stack, configuration files."""

@@ -1,0 +1,80 @@
+"""The ``suifang`` command: finds the process's own command and imports nothing else.
+
+A gateway box that has only the gateway's packages runs ``suifang gateway``; a sub-command
+whose packages are missing says which extra to install. A wrong setting is one line and exit 2.
+"""
+
+import importlib
+import sys
+from typing import Final
+
+import click
+import typer.main
+from pydantic import ValidationError
+
+# name: (module, attribute, first line of help)
+COMMANDS: Final = {
+    "demo": ("deploy.demo.cli", "app", "Run the whole way on real readings."),
+    "stack": ("deploy.embedded.cli", "app", "Private PostgreSQL + TimescaleDB and Mosquitto."),
+    "migrate": ("ingest.cli", "migrate_app", "Bring the database's schema up to date."),
+    "load": ("ingest.cli", "load_app", "Load people and places."),
+    "gateway": ("gateway.cli", "app", "Run the edge process of a centre."),
+    "ingest": ("ingest.cli", "app", "Store what gateways send."),
+    "judge": ("ingest.cli", "judge_app", "Judge due residents."),
+    "dispatcher": ("api.cli", "dispatcher_app", "Number the feed of events."),
+    "api": ("api.cli", "app", "Serve cases, alerts and readings."),
+    "simulate": ("simulators.cli", "app", "Virtual terminals: a fleet, or a replay."),
+    "reconcile": ("simulators.cli", "reconcile_app", "Prove that nothing was lost."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Names in the order a newcomer needs them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import one command; say what to install when its packages are missing."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        try:
+            found = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            if error.name and error.name.split(".")[0] in ("gateway", "ingest", "rules"):
+                raise
+            msg = (
+                f"suifang {cmd_name} needs the package {error.name}:"
+                " pip install 'suifang[server,simulators,embedded]'"
+            )
+            raise click.UsageError(msg) from error
+        command: click.Command = typer.main.get_command(found)
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List commands without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="suifang")
+def root() -> None:
+    """Suifang (随访): from a reading at a terminal to a doctor's follow-up, none lost."""
+
+
+def main() -> None:
+    """Entry point of ``suifang``."""
+    try:
+        root(prog_name="suifang")
+    except ValidationError as error:
+        if not error.title.endswith("Settings"):
+            raise
+        prefix = error.title.removesuffix("Settings").upper()
+        for problem in error.errors(include_url=False):
+            name = "__".join([str(part).upper() for part in problem["loc"]])
+            sys.stderr.write(f"suifang: setting {prefix}_{name}: {problem['msg']}\n")
+        sys.exit(2)

@@ -1,0 +1,135 @@
+"""Commands ``suifang ingest``, ``judge``, ``migrate`` and ``load``. The only place with a clock."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+import uvloop
+from pydantic import TypeAdapter, ValidationError
+
+from gateway.wire.times import utc_now
+from ingest import logs
+from ingest.db import migrate, residents
+from ingest.db.connections import connect
+from ingest.db.errors import DatabaseError
+from ingest.judge import Judge
+from ingest.pipeline import Pipeline
+from ingest.settings import IngestSettings, JudgeSettings
+from ingest.source import BrokerRefusedError
+from rules.profiles import load_profile
+
+app = typer.Typer(help="Store what gateways send.", invoke_without_command=True)
+judge_app = typer.Typer(help="Judge due residents.", invoke_without_command=True)
+migrate_app = typer.Typer(help="Bring the database's schema up to date.")
+load_app = typer.Typer(help="Load people and places.")
+
+Dsn = Annotated[
+    str, typer.Option("--database", envvar="SUIFANG_DATABASE_DSN", help="PostgreSQL conninfo.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+@app.callback()
+def run_ingest() -> None:
+    """Run one ingest worker. Settings: INGEST_DATABASE_DSN, INGEST_BROKER__PASSWORD, ..."""
+    settings = IngestSettings()  # type: ignore[call-arg] - from the environment
+    logs.configure(settings.broker.client_id)
+    profile = load_profile(settings.profile)
+    _run_until_stopped(Pipeline(settings, profile, utc_now).run())
+
+
+@judge_app.callback()
+def run_judge() -> None:
+    """Run one judge. Settings: JUDGE_DATABASE_DSN, JUDGE_PROFILE, JUDGE_SESSION_WAIT_S, ..."""
+    settings = JudgeSettings()  # type: ignore[call-arg] - from the environment
+    logs.configure("judge")
+    _run_until_stopped(Judge(settings, load_profile(settings.profile), utc_now).run())
+
+
+def _run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Run until SIGTERM or SIGINT; what is unfinished is unacknowledged and comes again."""
+
+    async def main() -> None:
+        task = asyncio.ensure_future(work)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        try:
+            await task
+        except asyncio.CancelledError:
+            return
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
+    except* BrokerRefusedError as group:
+        _fail(str(group.exceptions[0]), code=2)
+
+
+@migrate_app.command("up")
+def migrate_up(dsn: Dsn, *, as_json: AsJson = False) -> None:
+    """Apply all migrations. Running it twice changes nothing."""
+    try:
+        migrate.upgrade(dsn)
+        _say(migrate.current(dsn), as_json=as_json)
+    except DatabaseError as error:
+        _fail(str(error))
+
+
+@migrate_app.command("status")
+def migrate_status(dsn: Dsn, *, as_json: AsJson = False) -> None:
+    """Say which revision the database is at, and which one this program knows."""
+    try:
+        _say(migrate.current(dsn), as_json=as_json)
+    except DatabaseError as error:
+        _fail(str(error))
+
+
+def _say(revision: str | None, *, as_json: bool) -> None:
+    newest = migrate.head()
+    if as_json:
+        sys.stdout.write(json.dumps({"revision": revision, "newest": newest}) + "\n")
+    else:
+        sys.stdout.write(f"database at {revision or 'nothing yet'}, newest is {newest}\n")
+
+
+@load_app.callback(invoke_without_command=True)
+def load(
+    dsn: Dsn,
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Population as JSON.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Load centres, teams, gateways, devices and residents; loading twice changes nothing."""
+    try:
+        population = TypeAdapter(residents.Population).validate_json(file.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        _fail(f"{file}: {'.'.join(map(str, first['loc']))}: {first['msg']}", code=2)
+    try:
+        asyncio.run(_load(dsn, population))
+    except DatabaseError as error:
+        _fail(str(error))
+    counts = {
+        "centres": len(population.centres),
+        "teams": len(population.teams),
+        "gateways": len(population.gateways),
+        "devices": len(population.devices),
+        "residents": len(population.residents),
+    }
+    text = ", ".join(f"{number} {name}" for name, number in counts.items())
+    sys.stdout.write((json.dumps(counts) if as_json else f"loaded {text}") + "\n")
+
+
+async def _load(dsn: str, population: residents.Population) -> None:
+    async with await connect(dsn, application_name="suifang-load") as connection:
+        await residents.load(connection, population, at=utc_now())
+
+
+def _fail(problem: str, *, code: int = 1) -> NoReturn:
+    sys.stderr.write(f"suifang: {problem}\n")
+    raise typer.Exit(code)

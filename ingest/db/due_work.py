@@ -1,0 +1,94 @@
+"""SQL for ``due_mark``, ``due_timer`` and ``resident_fold``: whose cases must be judged, when.
+
+Marks are append-only rows; many marks of one resident are one piece of work. The judge locks
+a resident, reads the mark ids, *then* the history, and deletes exactly those marks with its
+result: a mark written meanwhile survives and brings it back. Timers fire with no new data.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+
+from ingest.db.connections import Connection
+
+
+async def mark(connection: Connection, marks: Mapping[tuple[str, str], datetime]) -> None:
+    """Append one mark per (resident, kind of reading) with the arrival it speaks of."""
+    if not marks:
+        return
+    await connection.execute(
+        "INSERT INTO due_mark (resident_id, kind, marked_at)"
+        " SELECT * FROM unnest(%s::text[], %s::text[], %s::timestamptz[])",
+        ([key[0] for key in marks], [key[1] for key in marks], list(marks.values())),
+    )
+
+
+class Work(NamedTuple):
+    """The residents one judge has locked, and the marks it will have answered."""
+
+    residents: list[str]
+    marks: list[int]
+
+
+_READY: Final = "marked_at <= CASE kind WHEN 'blood_pressure' THEN %(closed)s ELSE %(now)s END"
+_DUE: Final = f"""
+SELECT resident_id FROM (
+    (SELECT DISTINCT resident_id FROM due_mark WHERE {_READY} LIMIT %(limit)s)
+    UNION
+    (SELECT resident_id FROM due_timer WHERE due_at <= %(now)s ORDER BY due_at LIMIT %(limit)s)
+) AS due
+ORDER BY resident_id LIMIT %(limit)s"""  # noqa: S608 - our own condition
+_ENSURE: Final = """
+INSERT INTO resident_fold (resident_id, folded_at)
+SELECT resident_id, '-infinity' FROM unnest(%s::text[]) AS resident_id
+ON CONFLICT DO NOTHING"""
+_LOCK: Final = """
+SELECT resident_id FROM resident_fold WHERE resident_id = ANY(%s)
+ORDER BY resident_id FOR UPDATE SKIP LOCKED"""
+_MARKS: Final = f"""
+SELECT id FROM due_mark WHERE resident_id = ANY(%(residents)s) AND {_READY}"""  # noqa: S608
+
+
+async def claim(
+    connection: Connection, *, now: datetime, session_wait: timedelta, residents_max: int
+) -> Work:
+    """Lock up to ``residents_max`` residents that are due and not with another judge.
+
+    A mark of a blood pressure is ready once ``session_wait`` has passed since its arrival.
+    """
+    when = {"now": now, "closed": now - session_wait}
+    cursor = await connection.execute(_DUE, {**when, "limit": residents_max})
+    due = [row[0] for row in await cursor.fetchall()]
+    if not due:
+        return Work([], [])
+    await connection.execute(_ENSURE, (due,))
+    cursor = await connection.execute(_LOCK, (due,))
+    locked = [row[0] for row in await cursor.fetchall()]
+    cursor = await connection.execute(_MARKS, {**when, "residents": locked})
+    return Work(locked, [row[0] for row in await cursor.fetchall()])
+
+
+_FORGET_TIMERS: Final = "DELETE FROM due_timer WHERE resident_id = ANY(%s)"
+_SET_TIMERS: Final = """
+INSERT INTO due_timer (resident_id, due_at)
+SELECT * FROM unnest(%s::text[], %s::timestamptz[])"""
+_FOLDED: Final = "UPDATE resident_fold SET folded_at = %s WHERE resident_id = ANY(%s)"
+
+
+async def finish(
+    connection: Connection, work: Work, *, now: datetime, timers: Sequence[tuple[str, datetime]]
+) -> None:
+    """Delete the answered marks and set each resident's next timer. Never commits."""
+    await connection.execute("DELETE FROM due_mark WHERE id = ANY(%s)", (work.marks,))
+    await connection.execute(_FORGET_TIMERS, (work.residents,))
+    if timers:
+        columns = ([row[0] for row in timers], [row[1] for row in timers])
+        await connection.execute(_SET_TIMERS, columns)
+    await connection.execute(_FOLDED, (now, work.residents))
+
+
+async def count_waiting(connection: Connection) -> int:
+    """How many residents wait to be judged, ready or not."""
+    cursor = await connection.execute("SELECT count(DISTINCT resident_id) FROM due_mark")
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0

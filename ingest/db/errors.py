@@ -1,0 +1,47 @@
+"""What can go wrong with the database, told apart by what the caller does next.
+
+    DatabaseError
+        DatabaseUnavailableError   bad world: roll back, wait, try the same work again
+        UnstorableError            bad data: bisect the batch, quarantine the one that fails
+
+psycopg's errors become these here and nowhere else; any other psycopg error is a bug of ours
+and ends the process.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors
+
+
+class DatabaseError(Exception):
+    """The database did not do what it was asked."""
+
+
+class DatabaseUnavailableError(DatabaseError):
+    """The database is gone, busy or gave up on a lock; the same work may succeed later."""
+
+
+class UnstorableError(DatabaseError):
+    """The database refuses these values, and always will."""
+
+
+_WORLD = (
+    psycopg.OperationalError,  # Includes lost connections, timeouts, deadlocks, shutdown.
+    psycopg.InterfaceError,
+    errors.QueryCanceled,
+    errors.LockNotAvailable,
+    errors.InFailedSqlTransaction,
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn psycopg's errors inside the block into ours; programming errors pass through."""
+    try:
+        yield
+    except _WORLD as error:
+        raise DatabaseUnavailableError(str(error).strip() or type(error).__name__) from error
+    except (psycopg.DataError, psycopg.IntegrityError) as error:
+        raise UnstorableError(str(error).strip()) from error

@@ -1,0 +1,66 @@
+"""Bring a database to the present schema: alembic, driving plain SQL files.
+
+A migration is ``migrations/versions/NNNN_name.sql`` with ``NNNN_name.down.sql`` and a
+five-line Python file that alembic finds. Two processes that migrate at once wait in line.
+"""
+
+from importlib.resources import files
+from pathlib import Path
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from psycopg.conninfo import conninfo_to_dict
+
+from ingest.db.errors import translated
+
+_LOCATION = str(files("ingest.db") / "migrations")
+
+
+def _config(dsn: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", _LOCATION)
+    config.attributes["conninfo"] = dsn
+    return config
+
+
+def upgrade(dsn: str, revision: str = "head") -> None:
+    """Apply all migrations up to ``revision``. Raises ``DatabaseUnavailableError``."""
+    with translated(), psycopg.connect(dsn, connect_timeout=10):
+        pass  # Alembic's own error for an unreachable server is a page long.
+    command.upgrade(_config(dsn), revision)
+
+
+def downgrade(dsn: str, revision: str) -> None:
+    """Undo migrations down to ``revision`` (``base`` for all). Deletes data: ops only."""
+    command.downgrade(_config(dsn), revision)
+
+
+def head() -> str:
+    """The newest revision this program knows."""
+    found = ScriptDirectory.from_config(_config("")).get_current_head()
+    if found is None:
+        msg = f"no migrations under {_LOCATION}: the installation is incomplete"
+        raise FileNotFoundError(msg)
+    return found
+
+
+def current(dsn: str) -> str | None:
+    """The revision a database is at; None before the first migration."""
+    with translated(), psycopg.connect(dsn, connect_timeout=10) as connection:
+        row = connection.execute("SELECT to_regclass('alembic_version')::text").fetchone()
+        if row is None or row[0] is None:
+            return None
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return None if row is None else str(row[0])
+
+
+def sqlalchemy_arguments(dsn: str) -> dict[str, str | int]:
+    """What ``psycopg.connect`` needs, for alembic's engine."""
+    return {name: value for name, value in conninfo_to_dict(dsn).items() if value is not None}
+
+
+def read_sql(module_file: str, suffix: str = ".sql") -> str:
+    """The SQL beside a migration's Python file."""
+    return Path(module_file).with_suffix(suffix).read_text(encoding="utf-8")

@@ -1,0 +1,3 @@
+DROP TABLE outbox, alert, case_transition, resident_case, resident_fold, due_timer, due_mark,
+    gateway_day, quarantine, duplicate, reading_key, reading, resident_condition, resident,
+    device, gateway, team, centre;

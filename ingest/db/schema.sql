@@ -1,0 +1,236 @@
+-- The whole schema of Suifang, readable top to bottom. A test proves that it equals the sum of
+-- the migrations beside it. No statement here or anywhere else calls now(): the clock is a
+-- parameter, so that virtual time can drive the whole pipeline.
+--
+-- `reading` is a TimescaleDB hypertable (Apache-2 features only); everything else is a table.
+
+-- People and places ---------------------------------------------------------------------------
+
+CREATE TABLE centre (
+    id   text PRIMARY KEY,
+    name text NOT NULL
+);
+
+CREATE TABLE team (
+    id        text PRIMARY KEY,
+    centre_id text NOT NULL REFERENCES centre,
+    name      text NOT NULL
+);
+
+CREATE TABLE gateway (
+    id          text PRIMARY KEY,           -- Also its user name at the broker.
+    centre_id   text NOT NULL REFERENCES centre,
+    enrolled_at timestamptz NOT NULL
+);
+
+CREATE TABLE device (
+    id         text PRIMARY KEY,
+    gateway_id text NOT NULL REFERENCES gateway,
+    kind       text NOT NULL CHECK (kind IN ('blood_pressure', 'glucose')),
+    model      text
+);
+
+CREATE TABLE resident (
+    id         text PRIMARY KEY,            -- Pseudonym; never a name, never an ID number.
+    team_id    text REFERENCES team,
+    birth_date date,                        -- NULL: unknown, counts as adult.
+    sex        text CHECK (sex IN ('female', 'male')),
+    stub       boolean NOT NULL DEFAULT false,  -- Seen by a terminal before the contract system.
+    created_at timestamptz NOT NULL
+);
+
+-- A diagnosis or a state of the resident, with its dates. `diabetes` is type 2 for the rules.
+CREATE TABLE resident_condition (
+    resident_id text NOT NULL REFERENCES resident,
+    condition   text NOT NULL,
+    since       date NOT NULL,
+    until       date,                       -- Inclusive; NULL: still so.
+    PRIMARY KEY (resident_id, condition, since),
+    CHECK (until >= since)
+);
+
+-- Readings --------------------------------------------------------------------------------------
+
+-- Values as the device reported them, exact, with the scale and unit it reported.
+CREATE TABLE reading (
+    id                 uuid NOT NULL,
+    partition_at       timestamptz NOT NULL,  -- The time inside `id`, clamped to 2020..2100.
+    content_hash       bigint NOT NULL,       -- Of the raw bytes: same id, other content is a conflict.
+    kind               text NOT NULL CHECK (kind IN ('blood_pressure', 'glucose')),
+    resident_id        text,                  -- NULL: unclaimed.
+    centre_id          text NOT NULL,
+    gateway_id         text NOT NULL,
+    device_id          text NOT NULL,
+    device_sequence    bigint,
+    boot_id            text,
+    measured_at        timestamptz,           -- Device clock.
+    stored_record      boolean NOT NULL,
+    captured_at        timestamptz NOT NULL,  -- Gateway clock.
+    clock_synchronised boolean NOT NULL,
+    device_now         timestamptz,
+    received_at        timestamptz NOT NULL,  -- Ingest's clock.
+    arrived_at         timestamptz NOT NULL,  -- captured_at when that clock was synchronised, else received_at.
+    effective_at       timestamptz NOT NULL,  -- Corrected device time; what rules use.
+    time_suspect       boolean NOT NULL,      -- The device clock could not be believed.
+    setting            text NOT NULL,
+    status             text[] NOT NULL,
+    systolic           numeric,
+    diastolic          numeric,
+    pulse              numeric,
+    arm                text,
+    posture            text,
+    glucose            numeric,
+    meal_context       text,
+    sample             text,
+    unit               text,
+    extra              jsonb,                 -- Fields this version does not know, kept.
+    PRIMARY KEY (id, partition_at)
+);
+SELECT create_hypertable('reading', 'partition_at', chunk_time_interval => INTERVAL '1 month',
+                         create_default_indexes => false);
+CREATE INDEX reading_by_resident ON reading (resident_id, effective_at);
+
+-- The second duplicate rule: one device, one sequence number (or, without one, one device time
+-- and value) for one resident is one measurement, whatever ids it was published under.
+CREATE TABLE reading_key (
+    device_id   text NOT NULL,
+    rule_key    text NOT NULL,
+    resident_id text NOT NULL,                -- '' when unclaimed.
+    reading_id  uuid NOT NULL,                -- The first one; it is the one that is stored.
+    values_hash bigint NOT NULL,
+    PRIMARY KEY (device_id, rule_key, resident_id)
+);
+
+CREATE TABLE duplicate (
+    id           uuid PRIMARY KEY,
+    duplicate_of uuid NOT NULL,
+    content_hash bigint NOT NULL,
+    gateway_id   text NOT NULL,
+    received_at  timestamptz NOT NULL
+);
+
+CREATE TABLE quarantine (
+    item_hash     bytea PRIMARY KEY,          -- Of topic and raw bytes: redelivery makes no second row.
+    number        bigint GENERATED ALWAYS AS IDENTITY UNIQUE,  -- For people and paging.
+    reading_id    uuid,                       -- NULL: could not be read.
+    content_hash  bigint NOT NULL,
+    settles       boolean NOT NULL,           -- False: the id has another disposition (id_conflict).
+    topic         text NOT NULL,
+    centre_id     text,
+    gateway_id    text,
+    batch_id      uuid,
+    reason        text NOT NULL,
+    field         text NOT NULL,
+    detail        text NOT NULL,
+    payload       bytea NOT NULL,             -- Raw bytes, cut at 262,144 (the broker lets no more through).
+    payload_bytes integer NOT NULL,           -- Their full length.
+    received_at   timestamptz NOT NULL
+);
+CREATE INDEX quarantine_by_reading ON quarantine (reading_id);
+
+-- Totals per gateway and day, written in the transaction they count, so that dropping old
+-- chunks never breaks the conservation sum. Redeliveries stand beside the law, not in it.
+CREATE TABLE gateway_day (
+    gateway_id  text NOT NULL,
+    day         date NOT NULL,                -- UTC day of ingest's clock.
+    stored      bigint NOT NULL DEFAULT 0,
+    duplicate   bigint NOT NULL DEFAULT 0,
+    quarantined bigint NOT NULL DEFAULT 0,
+    redelivered bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (gateway_id, day)
+);
+
+-- Due work ------------------------------------------------------------------------------------
+
+-- Append-only: ingest (and later: visits, corrections) says whose cases must be folded again.
+CREATE TABLE due_mark (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    resident_id text NOT NULL,
+    kind        text NOT NULL,                -- A mark of a blood pressure waits for its session to close.
+    marked_at   timestamptz NOT NULL
+);
+CREATE INDEX due_mark_by_resident ON due_mark (resident_id);
+
+-- One timer per resident: the next instant at which time alone changes something.
+CREATE TABLE due_timer (
+    resident_id text PRIMARY KEY,
+    due_at      timestamptz NOT NULL
+);
+CREATE INDEX due_timer_by_time ON due_timer (due_at);
+
+-- The row a judge locks while it folds one resident.
+CREATE TABLE resident_fold (
+    resident_id text PRIMARY KEY,
+    folded_at   timestamptz NOT NULL
+);
+
+-- Cases, alerts, feed ---------------------------------------------------------------------------
+
+CREATE TABLE resident_case (
+    resident_id              text NOT NULL,
+    condition                text NOT NULL CHECK (condition IN ('hypertension', 'diabetes')),
+    state                    text NOT NULL,
+    consecutive_unsatisfied  integer NOT NULL,
+    second_followup_due      date,
+    referral_followup_due    date,
+    next_routine_due         date,
+    anchor_reading_id        uuid,            -- The reading that opened the present state.
+    profile                  text NOT NULL,
+    profile_version          text NOT NULL,
+    updated_at               timestamptz NOT NULL,
+    number                   bigint GENERATED ALWAYS AS IDENTITY UNIQUE,  -- For paging.
+    PRIMARY KEY (resident_id, condition)
+);
+
+-- Every change of a case, never rewritten.
+CREATE TABLE case_transition (
+    number          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    resident_id     text NOT NULL,
+    condition       text NOT NULL,
+    from_state      text NOT NULL,
+    to_state        text NOT NULL,
+    at              timestamptz NOT NULL,     -- The clock when it was judged.
+    profile         text NOT NULL,
+    profile_version text NOT NULL,
+    anchor_reading_id uuid,
+    author          text NOT NULL             -- 'judge', or the person who overrode it.
+);
+CREATE INDEX case_transition_by_resident ON case_transition (resident_id, number);
+
+CREATE TABLE alert (
+    id              uuid PRIMARY KEY,         -- f(resident, condition, code, anchor): raised once by whoever comes first.
+    number          bigint GENERATED ALWAYS AS IDENTITY UNIQUE,  -- For paging.
+    resident_id     text,                     -- NULL: unclaimed; then the centre acts.
+    centre_id       text NOT NULL,
+    condition       text NOT NULL CHECK (condition IN ('hypertension', 'diabetes')),
+    code            text NOT NULL,
+    severity        text NOT NULL CHECK (severity IN ('info', 'warn', 'high', 'critical')),
+    status          text NOT NULL CHECK (status IN ('active', 'resolved', 'cancelled')),
+    anchor_reading_id uuid NOT NULL,
+    effective_at    timestamptz NOT NULL,     -- Of the anchor.
+    raised_at       timestamptz NOT NULL,
+    due             date,                     -- Last day, inclusive, Asia/Shanghai.
+    page            boolean NOT NULL,
+    late            boolean NOT NULL,
+    overdue_days    integer NOT NULL DEFAULT 0,
+    escalation      integer NOT NULL DEFAULT 0,
+    observed        text NOT NULL,            -- '146/92 mmHg'
+    threshold       text NOT NULL,            -- '> 140/90 mmHg'
+    source          text NOT NULL,            -- Document and section of the threshold.
+    profile         text NOT NULL,
+    profile_version text NOT NULL,
+    raised_by       text NOT NULL CHECK (raised_by IN ('ingest', 'judge')),
+    updated_at      timestamptz NOT NULL
+);
+CREATE INDEX alert_by_resident ON alert (resident_id, condition, code);
+
+-- Written unnumbered in the transaction that made the event; one elected dispatcher numbers
+-- the committed ones, so readers see one gap-free sequence and can resume anywhere.
+CREATE TABLE outbox (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    number     bigint UNIQUE,
+    kind       text NOT NULL,                 -- 'alert.raised', 'alert.changed', 'case.changed'
+    payload    jsonb NOT NULL,
+    created_at timestamptz NOT NULL
+);
+CREATE INDEX outbox_unnumbered ON outbox (id) WHERE number IS NULL;

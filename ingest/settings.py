@@ -1,0 +1,77 @@
+"""Settings of the ingest and judge processes, read once from the environment by the command."""
+
+from datetime import timedelta
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, SecretStr
+from pydantic import model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class BatchSettings(BaseModel):
+    """When a batch is closed, and how many may wait."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    messages_max: PositiveInt = 2_000
+    bytes_max: PositiveInt = 4_000_000  # Bounds the readings of one transaction: about 10,000.
+    age_ms_max: PositiveInt = 10
+
+
+class BrokerSettings(BaseModel):
+    """The MQTT session. Stable ``client_id``: what the broker holds for it waits for it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65_535)] = 1883
+    username: str = "ingest"
+    password: SecretStr
+    client_id: Annotated[str, Field(pattern=r"^ingest-\d{1,4}$")] = "ingest-0"
+    # Throughput is at most window / commit latency (measured: 4,000/s with 2,000); Mosquitto's
+    # max_inflight_messages must be at least this.
+    receive_window: Annotated[int, Field(ge=1, le=65_535)] = 20_000
+    bytes_waiting_max: PositiveInt = 64_000_000  # Above this we stop reading the socket.
+    keep_alive_s: Annotated[int, Field(ge=5, le=600)] = 30
+    session_expiry_s: PositiveInt = 14 * 86_400
+    timeout_s: PositiveFloat = 10
+    reconnect_s_max: PositiveFloat = 10
+
+
+class IngestSettings(BaseSettings):
+    """Environment: ``INGEST_DATABASE_DSN``, ``INGEST_BROKER__PORT``, ``INGEST_PROFILE``, ..."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="INGEST_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    database_dsn: SecretStr
+    broker: BrokerSettings
+    batch: BatchSettings = BatchSettings()
+    profile: str = "wuzhou"
+    database_retry_s_max: PositiveFloat = 5
+
+    @model_validator(mode="after")
+    def _window_covers_a_batch(self) -> Self:
+        if self.broker.receive_window < self.batch.messages_max:
+            msg = "broker.receive_window is smaller than batch.messages_max: no batch could fill"
+            raise ValueError(msg)
+        return self
+
+
+class JudgeSettings(BaseSettings):
+    """Environment: ``JUDGE_DATABASE_DSN``, ``JUDGE_PROFILE``, ``JUDGE_SESSION_WAIT_S``, ..."""
+
+    model_config = SettingsConfigDict(env_prefix="JUDGE_", frozen=True, extra="forbid")
+
+    database_dsn: SecretStr
+    profile: str = "wuzhou"
+    session_wait_s: PositiveFloat | None = None  # None: as the profile says (10 minutes).
+    residents_max: PositiveInt = 500  # Of one transaction.
+    poll_ms: PositiveInt = 200
+    database_retry_s_max: PositiveFloat = 5
+
+    @property
+    def session_wait(self) -> timedelta | None:
+        """How long after its last reading a session is judged; None: the profile's."""
+        return None if self.session_wait_s is None else timedelta(seconds=self.session_wait_s)

@@ -1,0 +1,299 @@
+"""The MQTT 5 session of one ingest worker, on the sans-I/O ``mqtt5`` codec.
+
+It hands deliveries over in order and acknowledges them when told to, never by itself: that
+is what no ready-made asyncio client allows (ADR 0002). Invariants:
+
+- A PUBACK goes out only through ``settle``, after the caller's COMMIT (I2), and only on the
+  connection that delivered; after a reconnect the broker delivers again with dup = 1.
+- Receipts are written *before* the PUBACKs of the same transaction on the same stream: a
+  broker that has seen the PUBACK has taken the receipt.
+- Bounded (I8): the broker sends at most ``receive_window`` unacknowledged messages, and above
+  ``bytes_waiting_max`` the socket is not read, so the broker keeps the rest.
+"""
+
+import asyncio
+import random
+from collections.abc import Iterable
+from typing import Final
+
+import mqtt5
+import structlog
+
+from gateway.wire.topics import shared_filter
+from ingest.deliveries import Delivery, Settled
+from ingest.settings import BrokerSettings
+
+_LOG = structlog.get_logger()
+_PING: Final = mqtt5.PingReqPacket().write()
+_CHANNELS: Final = ("readings", "backlog")
+_SUBSCRIBE_ID: Final = 65_535  # Receipts count up from 1 and stay below.
+_SOCKET_WAITING_MAX: Final = 1_000_000  # Bytes of receipts and PUBACKs before we wait.
+
+
+class BrokerRefusedError(Exception):
+    """The broker will never take this session: wrong password, forbidden topic, old version.
+
+    Ends the process with what to correct; waiting would not help.
+    """
+
+
+class _Session(asyncio.Protocol):
+    """One connection: bytes to packets, packets to the queue. No decisions, no retries."""
+
+    def __init__(self, settings: BrokerSettings, source: "Source", number: int) -> None:
+        self._settings = settings
+        self._source = source
+        self.number = number
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+        self.closed = asyncio.Event()
+        self.writable = asyncio.Event()
+        self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._free_ids: asyncio.Queue[int] = asyncio.Queue(maxsize=_SUBSCRIBE_ID)
+        self._heard = False
+        self.problem = "the connection was closed by the broker"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP, as asked for
+        self._transport = transport
+        transport.set_write_buffer_limits(high=_SOCKET_WAITING_MAX)
+        self.writable.set()
+        connect = mqtt5.ConnectPacket(
+            self._settings.client_id,
+            username=self._settings.username,
+            password=self._settings.password.get_secret_value().encode(),
+            clean_start=False,
+            keep_alive=self._settings.keep_alive_s,
+            session_expiry_interval=self._settings.session_expiry_s,
+            receive_max=self._settings.receive_window,
+        )
+        transport.write(connect.write())
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if error is not None:
+            self.problem = str(error)
+        self.closed.set()
+        self.writable.set()
+        if not self.subscribed.done():
+            self.subscribed.set_exception(ConnectionError(self.problem))
+            self.subscribed.exception()  # Seen: the waiter may have timed out meanwhile.
+
+    def pause_writing(self) -> None:
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        self.writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = True
+        self._buffer += data
+        used, waiting = 0, self._buffer
+        with memoryview(waiting) as view:
+            while used < len(view):
+                try:
+                    packet, size = mqtt5.read(view[used:])
+                except IndexError:
+                    break  # The rest of the packet is still on its way.
+                except ValueError as error:
+                    self.drop(f"the broker sent bytes that are no MQTT 5: {error}")
+                    break
+                used += size
+                self._take(packet)
+        del self._buffer[:used]
+
+    def _take(self, packet: mqtt5.Packet) -> None:
+        match packet:
+            case mqtt5.PublishPacket(packet_id=int(packet_id)):
+                self._source.take(
+                    Delivery(
+                        topic=packet.topic,
+                        payload=packet.payload,
+                        packet_id=packet_id,
+                        connection=self.number,
+                        redelivered=packet.duplicate,
+                    )
+                )
+            case mqtt5.PubAckPacket():
+                self._free_ids.put_nowait(packet.packet_id)
+            case mqtt5.ConnAckPacket():
+                self._connected(packet)
+            case mqtt5.SubAckPacket():
+                self._subscribed(packet)
+            case mqtt5.DisconnectPacket():
+                self.drop(f"the broker said {packet.reason_code.name} {packet.reason_str or ''}")
+            case _:
+                pass  # PINGRESP, and QoS 0 messages that nobody of ours sends.
+
+    def _connected(self, packet: mqtt5.ConnAckPacket) -> None:
+        if packet.reason_code is not mqtt5.ConnAckReasonCode.SUCCESS:
+            self._refuse(f"the broker refused the session: {packet.reason_code.name}")
+            return
+        for packet_id in range(1, min(packet.receive_max, _SUBSCRIBE_ID - 1) + 1):
+            self._free_ids.put_nowait(packet_id)
+        filters = [
+            mqtt5.TopicFilter(shared_filter(channel), max_qos=mqtt5.QoS.AT_LEAST_ONCE)
+            for channel in _CHANNELS
+        ]
+        self.write(mqtt5.SubscribePacket(_SUBSCRIBE_ID, filters).write())
+
+    def _subscribed(self, packet: mqtt5.SubAckPacket) -> None:
+        granted = mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE
+        refused = [code.name for code in packet.reason_codes if code is not granted]
+        if refused:
+            self._refuse(f"the broker refused the subscription: {', '.join(refused)}")
+        elif not self.subscribed.done():
+            self.subscribed.set_result(None)
+
+    def _refuse(self, problem: str) -> None:
+        hint = "check INGEST_BROKER__USERNAME, INGEST_BROKER__PASSWORD and the broker's ACL"
+        if not self.subscribed.done():
+            self.subscribed.set_exception(BrokerRefusedError(f"{problem}; {hint}"))
+        self.drop(problem)
+
+    def write(self, data: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def pause_reading(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def drop(self, problem: str) -> None:
+        """Cut the connection; everything unacknowledged will be delivered again."""
+        self.problem = problem
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def publish(self, topic: str, payload: bytes) -> None:
+        """Write one QoS 1 message once the broker's window has room."""
+        if self._free_ids.empty():
+            wait = asyncio.ensure_future(self._free_ids.get())
+            closed = asyncio.ensure_future(self.closed.wait())
+            await asyncio.wait({wait, closed}, return_when=asyncio.FIRST_COMPLETED)
+            closed.cancel()
+            if not wait.done():
+                wait.cancel()
+                return
+            packet_id = wait.result()
+        else:
+            packet_id = self._free_ids.get_nowait()
+        packet = mqtt5.PublishPacket(
+            topic, payload, qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=packet_id
+        )
+        self.write(packet.write())
+        await self.writable.wait()
+
+    async def keep_alive(self) -> None:
+        """Ping, and drop a broker that says nothing for a whole interval."""
+        while not self.closed.is_set():
+            self._heard = False
+            self.write(_PING)
+            await asyncio.sleep(self._settings.keep_alive_s / 2)
+            if not self._heard:
+                self.drop("the broker has been silent for half the keep-alive interval")
+
+    async def leave(self) -> None:
+        """Say goodbye and keep the session: the broker holds what comes meanwhile."""
+        self.write(mqtt5.DisconnectPacket().write())
+        if self._transport is not None:
+            self._transport.close()
+        await self.closed.wait()
+
+
+class Source:
+    """Deliveries in, acknowledgements out, over as many connections as it takes."""
+
+    def __init__(self, settings: BrokerSettings, deliveries: "asyncio.Queue[Delivery]") -> None:
+        self._settings = settings
+        self._deliveries = deliveries
+        self._session: _Session | None = None
+        self._connections = 0
+        self._bytes_waiting = 0
+        self._paused = False
+        self.connected = asyncio.Event()
+
+    async def run(self) -> None:
+        """Stay connected until cancelled; then leave, keeping the broker's session.
+
+        Raises:
+            BrokerRefusedError: The settings are wrong; waiting would not help.
+        """
+        failures = 0
+        while True:
+            try:
+                await self._run_once()
+                failures = 0
+            except (OSError, TimeoutError) as error:
+                failures += 1
+                wait = min(self._settings.reconnect_s_max, 0.1 * 2 ** min(failures, 10))
+                wait *= random.uniform(0.5, 1)  # noqa: S311 - jitter
+                _LOG.warning("broker_unreachable", problem=str(error), retry_in_s=round(wait, 2))
+                await asyncio.sleep(wait)
+
+    async def _run_once(self) -> None:
+        self._connections += 1
+        session = _Session(self._settings, self, self._connections)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self._settings.timeout_s):
+            await loop.create_connection(
+                lambda: session, self._settings.host, self._settings.port
+            )
+        self._session, self._paused = session, False
+        alive = asyncio.create_task(session.keep_alive(), name="keep-alive")
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                await session.subscribed
+            self.connected.set()
+            _LOG.info("broker_connected", connection=session.number)
+            await session.closed.wait()
+            _LOG.warning("broker_lost", problem=session.problem)
+        finally:
+            self.connected.clear()
+            alive.cancel()
+            if not session.closed.is_set():
+                await session.leave()
+
+    def take(self, delivery: Delivery) -> None:
+        """Called by the session for each message. The window bounds the queue; so do bytes."""
+        try:
+            self._deliveries.put_nowait(delivery)
+        except asyncio.QueueFull:  # A broker that ignores our receive maximum.
+            if self._session is not None:
+                self._session.drop("the broker sent more than the receive window")
+            return
+        self._bytes_waiting += len(delivery.payload)
+        if not self._paused and self._bytes_waiting > self._settings.bytes_waiting_max:
+            self._paused = True
+            if self._session is not None:
+                self._session.pause_reading()
+
+    def taken(self, deliveries: Iterable[Delivery]) -> None:
+        """The pipeline has taken these from the queue; reading may go on."""
+        self._bytes_waiting -= sum(len(delivery.payload) for delivery in deliveries)
+        if self._paused and self._bytes_waiting <= self._settings.bytes_waiting_max // 2:
+            self._paused = False
+            if self._session is not None:
+                self._session.resume_reading()
+
+    async def settle(self, settled: Settled) -> None:
+        """Send receipts, then acknowledge, for a transaction that has committed.
+
+        What was delivered on an earlier connection is left alone: the broker sends it again,
+        ingest finds it known and answers then. If the connection breaks in here, likewise.
+        """
+        session = self._session
+        if session is None or session.closed.is_set():
+            return
+        for topic, payload in settled.messages:
+            await session.publish(topic, payload)
+        acknowledgements = [
+            mqtt5.PubAckPacket(delivery.packet_id).write()
+            for delivery in settled.deliveries
+            if delivery.connection == session.number
+        ]
+        session.write(b"".join(acknowledgements))
+        await session.writable.wait()

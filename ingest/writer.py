@@ -1,0 +1,310 @@
+"""One transaction: settle every item of a batch, raise emergencies, mark due work, count.
+
+Invariants: each id ends with exactly one disposition, whatever is redelivered (I1); nothing
+is told to anyone before COMMIT (I2: the pipeline settles with what ``store`` returns);
+emergencies and due marks come solely from rows that were really inserted. A batch the
+database refuses is halved until the one unstorable reading is alone, and that one is
+quarantined; its neighbours are stored.
+"""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+from gateway.wire import limits
+from gateway.wire.errors import Reason, WireError
+from gateway.wire.ids import partition_time_of
+from gateway.wire.receipts import Receipt, Receipts, Refused
+from gateway.wire.topics import Topic
+from ingest.db import due_work, gateway_days, quarantine, readings, residents
+from ingest.db.connections import Connection
+from ingest.db.errors import UnstorableError, translated
+from ingest.db.gateway_days import Totals
+from ingest.db.quarantine import QuarantineRow
+from ingest.db.readings import Known, ReadingRow
+from ingest.deliveries import Accepted, Decoded, Refuse, Settled
+
+RaiseEmergencies: TypeAlias = Callable[
+    [Connection, Sequence[ReadingRow], datetime], Awaitable[None]
+]
+_RECEIPTS_BYTES_MAX = 200_000  # Below the broker's packet limit with room for the envelope.
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What became of the readings of one delivery, for its receipt."""
+
+    stored: int = 0
+    duplicate: int = 0
+    refused: list[Refused] = field(default_factory=list)
+
+
+class Writer:
+    """Stores decoded deliveries. Holds no state between calls but its collaborators."""
+
+    def __init__(self, raise_emergencies: RaiseEmergencies, refuse: Refuse) -> None:
+        self._raise_emergencies = raise_emergencies
+        self._refuse = refuse
+
+    async def store(
+        self, connection: Connection, batch: Sequence[Decoded], *, at: datetime
+    ) -> Settled:
+        """Commit the whole batch and return what to send for it.
+
+        Args:
+            connection: Prepared (``readings.prepare``), outside a transaction.
+            batch: Decoded deliveries, in order of arrival.
+            at: Ingest's clock.
+
+        Raises:
+            DatabaseUnavailableError: Nothing is known to be committed; try the same again.
+        """
+        tallies = [_Tally() for _ in batch]
+        await self._store_or_halve(connection, list(enumerate(batch)), tallies, at)
+        return Settled(
+            deliveries=tuple(decoded.delivery for decoded in batch),
+            messages=tuple(_receipt_messages(batch, tallies)),
+        )
+
+    async def _store_or_halve(
+        self,
+        connection: Connection,
+        parts: list[tuple[int, Decoded]],
+        tallies: list[_Tally],
+        at: datetime,
+    ) -> None:
+        transaction = _Transaction(connection, parts, self._refuse, at)
+        try:
+            with translated():
+                async with connection.transaction():
+                    inserted = await transaction.settle()
+                    await self._raise_emergencies(connection, inserted, at)
+        except UnstorableError as error:
+            for half in self._halves(parts, error, at):
+                await self._store_or_halve(connection, half, tallies, at)
+            return
+        transaction.count_into(tallies)
+
+    def _halves(
+        self, parts: list[tuple[int, Decoded]], error: UnstorableError, at: datetime
+    ) -> list[list[tuple[int, Decoded]]]:
+        """Cut what failed in two; a reading that fails alone becomes a refused item."""
+        if len(parts) > 1:
+            middle = len(parts) // 2
+            return [parts[:middle], parts[middle:]]
+        ((index, decoded),) = parts
+        if len(decoded.accepted) > 1:
+            middle = len(decoded.accepted) // 2
+            return [
+                [(index, replace(decoded, accepted=decoded.accepted[:middle]))],
+                [(index, replace(decoded, accepted=decoded.accepted[middle:], refused=()))],
+            ]
+        if not decoded.accepted:  # Not even the quarantine takes it: a bug of ours.
+            raise error
+        wire_error = WireError(Reason.UNSTORABLE, str(error))
+        row = self._refuse(decoded, decoded.accepted[0], wire_error, at)
+        return [[(index, replace(decoded, accepted=(), refused=(*decoded.refused, row)))]]
+
+
+class _Transaction:
+    """The settling of one set of items inside one transaction."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        parts: list[tuple[int, Decoded]],
+        refuse: Refuse,
+        at: datetime,
+    ) -> None:
+        self._connection = connection
+        self._parts = parts
+        self._refuse = refuse
+        self._at = at
+        self._tallies: dict[int, _Tally] = defaultdict(_Tally)
+        self._totals: dict[str, Totals] = defaultdict(Totals)
+        self._quarantined: list[tuple[int, Decoded, QuarantineRow]] = []
+        self._fresh: dict[UUID, tuple[int, Decoded, Accepted]] = {}
+
+    async def settle(self) -> list[ReadingRow]:
+        """Give every item its disposition; return the rows that were really inserted."""
+        known = await readings.fetch_known(self._connection, self._all_ids())
+        for index, decoded in self._parts:
+            for accepted in decoded.accepted:
+                self._sort_accepted(index, decoded, accepted, known)
+        inserted = await self._merge_fresh()
+        for index, decoded in self._parts:
+            for row in decoded.refused:
+                self._quarantined.append((index, decoded, self._with_settles(row, known)))
+        await self._file_quarantined()
+        await self._mark_due(inserted)
+        await gateway_days.add(
+            self._connection, self._at.date(), dict(sorted(self._totals.items()))
+        )
+        return inserted
+
+    def count_into(self, tallies: list[_Tally]) -> None:
+        """Add what was committed to the receipts of the deliveries."""
+        for index, tally in self._tallies.items():
+            tallies[index].stored += tally.stored
+            tallies[index].duplicate += tally.duplicate
+            tallies[index].refused += tally.refused
+
+    def _all_ids(self) -> list[tuple[UUID, datetime]]:
+        ids: dict[UUID, datetime] = {}
+        for _, decoded in self._parts:
+            for accepted in decoded.accepted:
+                ids[accepted.row.id] = accepted.row.partition_at
+            for row in decoded.refused:
+                if row.reading_id is not None:
+                    ids[row.reading_id] = _partition_time(row.reading_id, self._at)
+        return sorted(ids.items())
+
+    def _sort_accepted(
+        self, index: int, decoded: Decoded, accepted: Accepted, known: dict[UUID, Known]
+    ) -> None:
+        row = accepted.row
+        if row.id in self._fresh:
+            first = self._fresh[row.id][2].row
+            before = Known("stored", first.content_hash, "")
+        elif row.id in known:
+            before = known[row.id]
+        else:
+            self._fresh[row.id] = (index, decoded, accepted)
+            return
+        self._meet_again(index, decoded, accepted, before)
+
+    def _meet_again(
+        self, index: int, decoded: Decoded, accepted: Accepted, before: Known
+    ) -> None:
+        """An id that has a disposition: the same bytes are a redelivery, others a conflict."""
+        row, tally = accepted.row, self._tallies[index]
+        if row.content_hash != before.content_hash:
+            detail = f"id {row.id} is already {before.disposition} with other content"
+            error = WireError(Reason.ID_CONFLICT, detail, field="id")
+            refused = self._refuse(decoded, accepted, error, self._at)
+            self._quarantined.append((index, decoded, refused._replace(settles=False)))
+            return
+        self._totals[row.gateway_id].redelivered += 1
+        if before.disposition == "stored":
+            tally.stored += 1
+        elif before.disposition == "duplicate":
+            tally.duplicate += 1
+        else:
+            tally.refused.append(Refused(id=row.id, reason=Reason(before.reason)))
+
+    async def _merge_fresh(self) -> list[ReadingRow]:
+        """Insert what is new; tell duplicates of another id and sequence conflicts apart."""
+        if not self._fresh:
+            return []
+        rows = [accepted.row for _, _, accepted in self._fresh.values()]
+        merged = await readings.merge(self._connection, sorted(rows, key=lambda row: row.id))
+        raced: list[tuple[int, Decoded, Accepted]] = []
+        for id_, (index, decoded, accepted) in self._fresh.items():
+            tally, totals = self._tallies[index], self._totals[accepted.row.gateway_id]
+            if id_ in merged.inserted:
+                tally.stored += 1
+                totals.stored += 1
+            elif id_ in merged.duplicates:
+                tally.duplicate += 1
+                totals.duplicate += 1
+            elif id_ in merged.conflicts:
+                detail = "the device gave this sequence number to another value before"
+                error = WireError(Reason.SEQUENCE_CONFLICT, detail, field="device_sequence")
+                refused = self._refuse(decoded, accepted, error, self._at)
+                self._quarantined.append((index, decoded, refused))
+            else:
+                raced.append((index, decoded, accepted))
+        if raced:  # Another worker stored them between our look and our insert.
+            ids = [(item[2].row.id, item[2].row.partition_at) for item in raced]
+            known = await readings.fetch_known(self._connection, sorted(ids))
+            for index, decoded, accepted in raced:
+                self._meet_again(index, decoded, accepted, known[accepted.row.id])
+        return [row for row in rows if row.id in merged.inserted]
+
+    def _with_settles(self, row: QuarantineRow, known: dict[UUID, Known]) -> QuarantineRow:
+        """An id that is already stored, or quarantined with other bytes, is not settled again."""
+        before = None if row.reading_id is None else known.get(row.reading_id)
+        if row.reading_id is None or row.reading_id in self._fresh:
+            return row._replace(settles=False)
+        if before is not None and (
+            before.disposition != "quarantined" or before.content_hash != row.content_hash
+        ):
+            return row._replace(settles=False)
+        return row
+
+    async def _file_quarantined(self) -> None:
+        once: dict[bytes, QuarantineRow] = {}
+        settled: set[UUID] = set()
+        for _, _, row in self._quarantined:
+            if row.reading_id in settled and row.item_hash not in once:
+                row = row._replace(settles=False)  # noqa: PLW2901 - one disposition an id
+            once.setdefault(row.item_hash, row)
+            if row.settles and row.reading_id is not None:
+                settled.add(row.reading_id)
+        new = await quarantine.insert_new(self._connection, list(once.values()))
+        for index, _, row in self._quarantined:
+            self._tallies[index].refused.append(
+                Refused(id=row.reading_id, reason=Reason(row.reason))
+            )
+            totals = self._totals[row.gateway_id or ""]
+            if row.item_hash in new:
+                new.discard(row.item_hash)
+                totals.quarantined += 1
+            else:
+                totals.redelivered += 1
+
+    async def _mark_due(self, inserted: Sequence[ReadingRow]) -> None:
+        latest: dict[tuple[str, str], datetime] = {}
+        for row in inserted:
+            if row.resident_id is not None:
+                key = (row.resident_id, row.kind)
+                latest[key] = max(latest.get(key, row.arrived_at), row.arrived_at)
+        await residents.insert_stubs(
+            self._connection, sorted({resident for resident, _ in latest}), at=self._at
+        )
+        await due_work.mark(self._connection, latest)
+
+
+def _partition_time(id_: UUID, fallback: datetime) -> datetime:
+    try:
+        return partition_time_of(id_)
+    except ValueError:
+        return fallback  # Not version 7: it can be in quarantine only, which has no partition.
+
+
+def _receipt_messages(
+    batch: Sequence[Decoded], tallies: Sequence[_Tally]
+) -> list[tuple[str, bytes]]:
+    """One message per gateway, or a few where one would pass the broker's packet limit."""
+    waiting: dict[Topic, list[Receipt]] = defaultdict(list)
+    for decoded, tally in zip(batch, tallies, strict=True):
+        if decoded.topic is None or decoded.batch_id is None:
+            continue
+        topic = replace(decoded.topic, channel="receipts")
+        waiting[topic].append(
+            Receipt(
+                batch=decoded.batch_id,
+                stored=tally.stored,
+                duplicate=tally.duplicate,
+                quarantined=tally.refused,
+            )
+        )
+    messages = []
+    for topic, receipts in waiting.items():
+        some: list[Receipt] = []
+        size = 0
+        for receipt in receipts:
+            bytes_at_most = 150 + 100 * len(receipt.quarantined)
+            if some and size + bytes_at_most > _RECEIPTS_BYTES_MAX:
+                messages.append((str(topic), Receipts(receipts=some).model_dump_json().encode()))
+                some, size = [], 0
+            some.append(receipt)
+            size += bytes_at_most
+        messages.append((str(topic), Receipts(receipts=some).model_dump_json().encode()))
+    return messages
+
+
+assert limits.READINGS_PER_BATCH_MAX * 100 < _RECEIPTS_BYTES_MAX  # noqa: S101 - one always fits
