@@ -6,12 +6,15 @@ whose packages are missing says which extra to install. A wrong setting is one l
 
 import importlib
 import sys
-from typing import Final
+from importlib.metadata import version
+from typing import Annotated, Any, Final
 
-import click
+import typer
 import typer.main
 from pydantic import ValidationError
+from typer.core import TyperGroup
 
+OURS: Final = ("gateway", "ingest", "rules", "api", "simulators", "deploy")
 # name: (module, attribute, first line of help)
 COMMANDS: Final = {
     "demo": ("deploy.demo.cli", "app", "Run the whole way on real readings."),
@@ -28,14 +31,14 @@ COMMANDS: Final = {
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(TyperGroup):
     """A group whose commands are imported when they are called."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002 - the signature of typer
         """Names in the order a newcomer needs them."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # noqa: ANN401, ARG002
         """Import one command; say what to install when its packages are missing."""
         if cmd_name not in COMMANDS:
             return None
@@ -43,33 +46,53 @@ class LazyGroup(click.Group):
         try:
             found = getattr(importlib.import_module(module), attribute)
         except ModuleNotFoundError as error:
-            if error.name and error.name.split(".")[0] in ("gateway", "ingest", "rules"):
+            if error.name is None or error.name.split(".")[0] in OURS:
                 raise
-            msg = (
-                f"suifang {cmd_name} needs the package {error.name}:"
-                " pip install 'suifang[server,simulators,embedded]'"
+            sys.stderr.write(
+                f"suifang: {cmd_name} needs the package {error.name}:"
+                " pip install 'suifang[server,simulators,embedded]'\n"
             )
-            raise click.UsageError(msg) from error
-        command: click.Command = typer.main.get_command(found)
+            raise typer.Exit(2) from error
+        command = typer.main.get_command(found)
         command.name = cmd_name
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401, ARG002
         """List commands without importing any of them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="suifang")
-def root() -> None:
+app = typer.Typer(
+    cls=LazyGroup,
+    name="suifang",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"suifang {version('suifang')}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
     """Suifang (随访): from a reading at a terminal to a doctor's follow-up, none lost."""
 
 
 def main() -> None:
     """Entry point of ``suifang``."""
     try:
-        root(prog_name="suifang")
+        app(prog_name="suifang")
     except ValidationError as error:
         if not error.title.endswith("Settings"):
             raise

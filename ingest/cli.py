@@ -37,7 +37,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 @app.callback()
 def run_ingest() -> None:
     """Run one ingest worker. Settings: INGEST_DATABASE_DSN, INGEST_BROKER__PASSWORD, ..."""
-    settings = IngestSettings()  # type: ignore[call-arg] - from the environment
+    settings = IngestSettings()  # From the environment.
     logs.configure(settings.broker.client_id)
     profile = load_profile(settings.profile)
     _run_until_stopped(Pipeline(settings, profile, utc_now).run())
@@ -46,7 +46,7 @@ def run_ingest() -> None:
 @judge_app.callback()
 def run_judge() -> None:
     """Run one judge. Settings: JUDGE_DATABASE_DSN, JUDGE_PROFILE, JUDGE_SESSION_WAIT_S, ..."""
-    settings = JudgeSettings()  # type: ignore[call-arg] - from the environment
+    settings = JudgeSettings()  # From the environment.
     logs.configure("judge")
     _run_until_stopped(Judge(settings, load_profile(settings.profile), utc_now).run())
 

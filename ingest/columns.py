@@ -4,7 +4,7 @@ The only place where names of the wire and the schema meet the codes of ``rules`
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -104,9 +104,7 @@ def to_residents(people: Sequence[Person]) -> Residents:
     )
 
 
-def flag_pregnant(
-    rows: Sequence[HistoryRow], people: Mapping[str, Person]
-) -> BoolArray:
+def flag_pregnant(rows: Sequence[HistoryRow], people: Mapping[str, Person]) -> BoolArray:
     """Shape (n,): the resident was pregnant or lactating on the local day of the reading."""
     flags = np.zeros(len(rows), dtype=np.bool_)
     for at, row in enumerate(rows):
@@ -118,6 +116,11 @@ def flag_pregnant(
                 for since, until in person.pregnancies
             )
     return flags
+
+
+def as_timedelta(span: np.timedelta64) -> timedelta:
+    """A span of a profile as Python's."""
+    return timedelta(microseconds=int(span / np.timedelta64(1, "us")))
 
 
 def _countable(row: HistoryRow) -> bool:

@@ -8,6 +8,7 @@ knows no database and no clock; the same bytes always give the same items.
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
@@ -53,9 +54,7 @@ _any = msgspec.json.Decoder()
 _exact_json: Final = msgspec.json.Encoder(decimal_format="number")
 
 
-def decode(
-    delivery: Delivery, gateways: Mapping[str, str], *, received_at: datetime
-) -> Decoded:
+def decode(delivery: Delivery, gateways: Mapping[str, str], *, received_at: datetime) -> Decoded:
     """Decode one message.
 
     Args:
@@ -72,16 +71,13 @@ def decode(
     try:
         work.check_sender(gateways)
     except WireError as error:
-        for raw in envelope.readings:
-            work.refuse(bytes(raw), error, reading_id=_lenient_id(bytes(raw)))
+        for raw in work.raw_readings(envelope):
+            work.refuse(raw, error, reading_id=_lenient_id(raw))
         return work.done()
     parsed: list[tuple[Reading, bytes]] = []
-    for raw in map(bytes, envelope.readings):
+    for raw in work.raw_readings(envelope):
         try:
-            if len(raw) > limits.READING_BYTES_MAX:
-                detail = f"{len(raw)} bytes, at most {limits.READING_BYTES_MAX}"
-                raise WireError(Reason.INVALID_FIELD, detail)
-            parsed.append((parse_reading(raw), raw))
+            parsed.append((_parse(raw), raw))
         except WireError as error:
             work.refuse(raw, error, reading_id=_lenient_id(raw))
     work.accept(parsed)
@@ -118,6 +114,10 @@ class _Message:
             detail = f"{len(envelope.readings)} readings, 1 to {limits.READINGS_PER_BATCH_MAX}"
             raise WireError(Reason.INVALID_ENVELOPE, detail, field="readings")
         return envelope
+
+    def raw_readings(self, envelope: _Envelope) -> list[bytes]:
+        """The frozen bytes of each reading."""
+        return [bytes(raw) for raw in envelope.readings]
 
     def check_sender(self, gateways: Mapping[str, str]) -> None:
         """The topic must name an enrolled gateway under its own centre. Raises ``WireError``."""
@@ -200,8 +200,8 @@ def refusal(
         content_hash=content_hash(raw),
         settles=reading_id is not None,
         topic=topic_text,
-        centre_id=topic and topic.centre,
-        gateway_id=topic and topic.gateway,
+        centre_id=topic.centre if topic else None,
+        gateway_id=topic.gateway if topic else None,
         batch_id=batch_id,
         reason=str(reason),
         field=field[:_DETAIL_CHARACTERS_MAX].replace("\0", "\ufffd"),
@@ -253,14 +253,14 @@ def _row(
         time_suspect=time_suspect,
         setting=reading.setting,
         status=list(reading.status),
-        systolic=pressure and pressure.systolic,
-        diastolic=pressure and pressure.diastolic,
-        pulse=pressure and pressure.pulse,
-        arm=pressure and pressure.arm,
-        posture=pressure and pressure.posture,
-        glucose=sugar and sugar.glucose,
-        meal_context=sugar and sugar.meal_context,
-        sample=sugar and sugar.sample,
+        systolic=pressure.systolic if pressure else None,
+        diastolic=pressure.diastolic if pressure else None,
+        pulse=pressure.pulse if pressure else None,
+        arm=pressure.arm if pressure else None,
+        posture=pressure.posture if pressure else None,
+        glucose=sugar.glucose if sugar else None,
+        meal_context=sugar.meal_context if sugar else None,
+        sample=sugar.sample if sugar else None,
         unit=reading.unit,
         extra=Jsonb(extra, dumps=_exact_json.encode) if extra else None,
         rule_key=_rule_key(reading, values),
@@ -268,10 +268,17 @@ def _row(
     )
 
 
+def _parse(raw: bytes) -> Reading:
+    if len(raw) > limits.READING_BYTES_MAX:
+        detail = f"{len(raw)} bytes, at most {limits.READING_BYTES_MAX}"
+        raise WireError(Reason.INVALID_FIELD, detail)
+    return parse_reading(raw)
+
+
 def _values_text(reading: Reading) -> str:
     """What was measured, as text that is equal when the values are (7.0 and 7.00 are)."""
     if isinstance(reading, BloodPressure):
-        values = (reading.systolic, reading.diastolic, reading.pulse)
+        values: Sequence[Decimal | None] = (reading.systolic, reading.diastolic, reading.pulse)
         context = f"{reading.unit}:{reading.arm or ''}"
     else:
         values = (reading.glucose, None, None)
@@ -304,7 +311,9 @@ def _arrived_at(reading: Reading, received_at: datetime) -> datetime:
     return received_at
 
 
-def _instants(times: Sequence[datetime | None]) -> "np.ndarray[tuple[int], np.dtype[np.datetime64]]":
+def _instants(
+    times: Sequence[datetime | None],
+) -> "np.ndarray[tuple[int], np.dtype[np.datetime64]]":
     """Aware UTC datetimes to datetime64[us]; None becomes NaT."""
     naive = [None if at is None else at.replace(tzinfo=None) for at in times]
     return np.array(naive, dtype="datetime64[us]")

@@ -7,12 +7,12 @@ emergency goes to the centre (architecture 8.5).
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 
 from ingest.alert_rows import emergency_row
-from ingest.columns import as_history, flag_pregnant, to_readings
+from ingest.columns import as_history, as_timedelta, flag_pregnant, to_readings
 from ingest.db import alerts, outbox, residents
 from ingest.db.alerts import AlertRow
 from ingest.db.connections import Connection
@@ -28,7 +28,7 @@ class EmergencyRaiser:
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
-        self._repeat: timedelta = profile.timing.emergency_repeat.item()
+        self._repeat = as_timedelta(profile.timing.emergency_repeat)
 
     async def __call__(
         self, connection: Connection, inserted: Sequence[ReadingRow], at: datetime
@@ -58,7 +58,7 @@ class EmergencyRaiser:
         codes = flag_emergencies(
             to_readings(rows, nobody), flag_pregnant(rows, people), self._profile
         )
-        return [(rows[at], AlertCode(int(codes[at]))) for at in np.flatnonzero(codes)]
+        return [(rows[at], AlertCode(int(codes[at]))) for at in np.flatnonzero(codes).tolist()]
 
     async def _without_repeats(
         self, connection: Connection, found: list[tuple[HistoryRow, AlertCode]]

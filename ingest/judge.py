@@ -11,14 +11,14 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 
 import numpy as np
 import structlog
 
 from gateway.wire.times import Clock
-from ingest.alert_rows import judged_row
-from ingest.columns import to_readings, to_residents
+from ingest.alert_rows import day_or_none, judged_rows
+from ingest.columns import as_timedelta, to_readings, to_residents
 from ingest.db import alerts, cases, due_work, outbox, readings, residents
 from ingest.db.alerts import AlertRow
 from ingest.db.cases import CaseRow
@@ -60,7 +60,7 @@ class Judge:
         self._settings = settings
         self._profile = profile
         self._clock = clock
-        self._wait = settings.session_wait or profile.timing.session_wait.item()
+        self._wait = settings.session_wait or as_timedelta(profile.timing.session_wait)
 
     async def run(self) -> None:
         """Work while there is work, else look again every ``poll_ms``. Reconnects for ever."""
@@ -126,13 +126,10 @@ class Judge:
         )
         return Verdict(
             cases=self._case_rows(judgement, ids, history, now),
-            alerts=[
-                judged_row(judgement.alerts, at, ids, history, self._profile, at_time=now)
-                for at in range(len(judgement.alerts))
-            ],
+            alerts=judged_rows(judgement.alerts, columns, history, ids, self._profile, at=now),
             timers=[
                 (ids[at], _aware(judgement.next_tick[at]))
-                for at in np.flatnonzero(~np.isnat(judgement.next_tick))
+                for at in np.flatnonzero(~np.isnat(judgement.next_tick)).tolist()
             ],
             loaded=frozenset(row.id.bytes for row in history),
         )
@@ -151,12 +148,10 @@ class Judge:
                 condition=Condition(int(found.condition[at])).name.lower(),
                 state=CaseState(int(found.state[at])).name.lower(),
                 consecutive_unsatisfied=int(found.consecutive_unsatisfied[at]),
-                second_followup_due=_day(found.second_followup_due[at]),
-                referral_followup_due=_day(found.referral_followup_due[at]),
-                next_routine_due=_day(found.next_routine_due[at]),
-                anchor_reading_id=(
-                    history[found.anchor[at]].id if found.anchor[at] >= 0 else None
-                ),
+                second_followup_due=day_or_none(found.second_followup_due[at]),
+                referral_followup_due=day_or_none(found.referral_followup_due[at]),
+                next_routine_due=day_or_none(found.next_routine_due[at]),
+                anchor_reading_id=(history[found.anchor[at]].id if found.anchor[at] >= 0 else None),
                 profile=self._profile.id,
                 profile_version=self._profile.version,
                 updated_at=now,
@@ -173,7 +168,9 @@ async def _write_cases(
     now: datetime,
 ) -> list[Event]:
     """Upsert the cases that differ; a case the rules no longer see goes back to none."""
-    stored = {(case.resident_id, case.condition): case for case in await cases.fetch(connection, ids)}
+    stored = {
+        (case.resident_id, case.condition): case for case in await cases.fetch(connection, ids)
+    }
     wanted = {(case.resident_id, case.condition): case for case in verdict.cases}
     for key, case in stored.items():
         if key not in wanted and case.state != "none":
@@ -260,8 +257,3 @@ async def _write_alerts(
 def _aware(at: np.datetime64) -> datetime:
     moment: datetime = at.astype("datetime64[us]").item()
     return moment.replace(tzinfo=UTC)
-
-
-def _day(day: np.datetime64) -> date | None:
-    found: date | None = day.astype("datetime64[D]").item()
-    return found

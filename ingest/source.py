@@ -239,9 +239,7 @@ class Source:
         session = _Session(self._settings, self, self._connections)
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._settings.timeout_s):
-            await loop.create_connection(
-                lambda: session, self._settings.host, self._settings.port
-            )
+            await loop.create_connection(lambda: session, self._settings.host, self._settings.port)
         self._session, self._paused = session, False
         alive = asyncio.create_task(session.keep_alive(), name="keep-alive")
         try:

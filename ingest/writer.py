@@ -176,9 +176,7 @@ class _Transaction:
             return
         self._meet_again(index, decoded, accepted, before)
 
-    def _meet_again(
-        self, index: int, decoded: Decoded, accepted: Accepted, before: Known
-    ) -> None:
+    def _meet_again(self, index: int, decoded: Decoded, accepted: Accepted, before: Known) -> None:
         """An id that has a disposition: the same bytes are a redelivery, others a conflict."""
         row, tally = accepted.row, self._tallies[index]
         if row.content_hash != before.content_hash:

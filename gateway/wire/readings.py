@@ -30,7 +30,6 @@ from gateway.wire.errors import Reason, WireError
 from gateway.wire.ids import time_of
 from gateway.wire.times import parse_instant
 
-
 _MAGNITUDE_MAX: Final = 9  # Decimal digits before the point, less one.
 
 
@@ -226,9 +225,7 @@ def _require_decimals(field: str, value: Decimal, decimals_max: int) -> None:
         )
 
 
-def _require_within(
-    field: str, value: Decimal, bounds: tuple[Decimal, Decimal], unit: str
-) -> None:
+def _require_within(field: str, value: Decimal, bounds: tuple[Decimal, Decimal], unit: str) -> None:
     low, high = bounds
     if not low <= value <= high:
         raise PydanticCustomError(
@@ -292,7 +289,7 @@ def _to_wire_error(problems: list[ErrorDetails]) -> WireError:
     return min(found, key=lambda error: _URGENCY[error.reason])
 
 
-def _reason_of(problem: ErrorDetails, path: list[str]) -> Reason:  # noqa: PLR0911 - a table
+def _reason_of(problem: ErrorDetails, path: list[str]) -> Reason:
     kind, field = problem["type"], path[0] if path else ""
     if kind in list(Reason):
         return Reason(kind)

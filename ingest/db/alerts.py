@@ -1,4 +1,4 @@
-"""SQL for ``alert``: one row per (resident, condition, code, anchor), raised by whoever comes first.
+"""SQL for ``alert``: one row per (resident, condition, code, anchor), whoever raises it first.
 
 The id is a function of those four, so ingest (emergencies, at once) and the judge (the whole
 case) never raise the same alert twice. An alert is cancelled or resolved, never deleted.

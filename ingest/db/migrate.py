@@ -11,7 +11,6 @@ import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from psycopg.conninfo import conninfo_to_dict
 
 from ingest.db.errors import translated
 
@@ -54,11 +53,6 @@ def current(dsn: str) -> str | None:
             return None
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         return None if row is None else str(row[0])
-
-
-def sqlalchemy_arguments(dsn: str) -> dict[str, str | int]:
-    """What ``psycopg.connect`` needs, for alembic's engine."""
-    return {name: value for name, value in conninfo_to_dict(dsn).items() if value is not None}
 
 
 def read_sql(module_file: str, suffix: str = ".sql") -> str:

@@ -57,11 +57,41 @@ class ReadingRow(NamedTuple):
     values_hash: int
 
 
-_TYPES: Final = (
-    "uuid timestamptz int8 text text text text text int8 text timestamptz bool timestamptz bool "
-    "timestamptz timestamptz timestamptz timestamptz bool text text[] numeric numeric numeric "
-    "text text numeric text text text jsonb text int8"
-).split()
+_TYPES: Final = [
+    "uuid",
+    "timestamptz",
+    "int8",
+    "text",
+    "text",
+    "text",
+    "text",
+    "text",
+    "int8",
+    "text",
+    "timestamptz",
+    "bool",
+    "timestamptz",
+    "bool",
+    "timestamptz",
+    "timestamptz",
+    "timestamptz",
+    "timestamptz",
+    "bool",
+    "text",
+    "text[]",
+    "numeric",
+    "numeric",
+    "numeric",
+    "text",
+    "text",
+    "numeric",
+    "text",
+    "text",
+    "text",
+    "jsonb",
+    "text",
+    "int8",
+]
 _COLUMNS: Final = ", ".join(ReadingRow._fields)
 _STORED_COLUMNS: Final = ", ".join(ReadingRow._fields[:-2])
 

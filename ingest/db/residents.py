@@ -120,9 +120,7 @@ async def load(connection: Connection, population: Population, *, at: datetime) 
     with translated():
         async with connection.cursor() as cursor:
             await cursor.executemany(_CENTRE, [(c.id, c.name) for c in population.centres])
-            await cursor.executemany(
-                _TEAM, [(t.id, t.centre_id, t.name) for t in population.teams]
-            )
+            await cursor.executemany(_TEAM, [(t.id, t.centre_id, t.name) for t in population.teams])
             await cursor.executemany(
                 _GATEWAY, [(g.id, g.centre_id, at) for g in population.gateways]
             )

@@ -4,13 +4,11 @@ import psycopg
 from alembic import context
 from sqlalchemy import create_engine, pool
 
-from ingest.db.migrate import sqlalchemy_arguments
-
 _LOCK = 0x5F1FA6  # Any number of ours; held until the transaction ends.
 
-arguments = sqlalchemy_arguments(context.config.attributes["conninfo"])
+conninfo = context.config.attributes["conninfo"]
 engine = create_engine(
-    "postgresql+psycopg://", creator=lambda: psycopg.connect(**arguments), poolclass=pool.NullPool
+    "postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=pool.NullPool
 )
 with engine.connect() as connection:
     context.configure(connection=connection)

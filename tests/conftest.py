@@ -1,0 +1,8 @@
+"""Fixture plugins, one file per outside thing, and nothing else."""
+
+pytest_plugins = [
+    "tests.fix_stack",
+    "tests.fix_db",
+    "tests.fix_broker",
+    "tests.fix_processes",
+]

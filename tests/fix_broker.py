@@ -1,0 +1,35 @@
+"""The broker of the stack, with users made for the test."""
+
+import secrets
+from dataclasses import dataclass, field
+
+import pytest
+
+from deploy.embedded.stack import Stack
+
+
+@dataclass(slots=True)
+class TestBroker:
+    """Where the broker is, and how a test becomes a gateway there."""
+
+    __test__ = False  # A fixture's class, not a test.
+    stack: Stack
+    host: str
+    port: int
+    passwords: dict[str, str] = field(default_factory=dict)
+
+    def add_user(self, name: str) -> str:
+        """Make or change a gateway's user; returns its password."""
+        self.passwords[name] = secrets.token_urlsafe(16)
+        self.stack.set_broker_users({name: self.passwords[name]})
+        return self.passwords[name]
+
+    def password_of(self, user: str) -> str:
+        """The password of a fixed user (``ingest``, ``probe``)."""
+        return self.stack.broker_password(user)
+
+
+@pytest.fixture
+def broker(stack: Stack) -> TestBroker:
+    """The running broker."""
+    return TestBroker(stack, stack.broker_host, stack.broker_port)
