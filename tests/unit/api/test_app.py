@@ -1,0 +1,66 @@
+"""Promise: the front door says what there is, and nothing it serves comes from another host."""
+
+import re
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from api.app import create_app
+from api.settings import ApiSettings
+
+SETTINGS = ApiSettings(db_dsn=SecretStr("host=127.0.0.1 port=1"))
+
+
+async def get(address: str) -> httpx.Response:
+    app = create_app(SETTINGS, lambda: datetime(2026, 3, 2, tzinfo=UTC))
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
+        return await client.get(address)
+
+
+@pytest.fixture
+async def document() -> dict[str, Any]:
+    found: dict[str, Any] = (await get("/openapi.json")).json()
+    return found
+
+
+async def test_the_root_links_to_addresses_that_exist(document: dict[str, Any]) -> None:
+    root = (await get("/")).json()
+
+    assert root["name"] == "suifang"
+    assert root["version"]
+    assert set(root["links"].values()) - {"/openapi.json"} == set(document["paths"]) - {"/"}
+
+
+async def test_alive_needs_no_database() -> None:
+    assert (await get("/healthz")).json() == {"status": "alive"}
+
+
+async def test_every_operation_promises_problems_and_only_a_body_has_422(
+    document: dict[str, Any],
+) -> None:
+    for operations in document["paths"].values():
+        assert set(operations) == {"get"}
+        responses = operations["get"]["responses"]
+        assert "422" not in responses
+        for code in ("4XX", "5XX"):
+            assert list(responses[code]["content"]) == ["application/problem+json"]
+
+
+async def test_the_document_names_no_host(document: dict[str, Any]) -> None:
+    assert not re.search(r"https?://", str(document))
+
+
+async def test_measured_values_are_documented_as_numbers(document: dict[str, Any]) -> None:
+    glucose = document["components"]["schemas"]["ReadingOut"]["properties"]["glucose"]
+
+    assert {"type": "number"} in glucose["anyOf"]
+
+
+async def test_every_alert_is_documented_to_carry_its_ground(document: dict[str, Any]) -> None:
+    ground = {"observed", "threshold", "source", "profile", "profile_version"}
+
+    assert ground <= set(document["components"]["schemas"]["AlertOut"]["required"])
