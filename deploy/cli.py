@@ -69,6 +69,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    pretty_exceptions_enable=False,  # A trace with locals would show passwords.
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

@@ -29,23 +29,37 @@ migrate_app = typer.Typer(help="Bring the database's schema up to date.")
 load_app = typer.Typer(help="Load people and places.")
 
 Dsn = Annotated[
-    str, typer.Option("--database", envvar="SUIFANG_DATABASE_DSN", help="PostgreSQL conninfo.")
+    str, typer.Option("--database", envvar="SUIFANG_DB_DSN", help="PostgreSQL conninfo.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 
 @app.callback()
 def run_ingest() -> None:
-    """Run one ingest worker. Settings: INGEST_DATABASE_DSN, INGEST_BROKER__PASSWORD, ..."""
+    """Run one ingest worker. Settings: INGEST_DB_DSN, INGEST_BROKER_PASSWORD, ..."""
     settings = IngestSettings()  # From the environment.
     logs.configure(settings.broker.client_id)
     profile = load_profile(settings.profile)
-    _run_until_stopped(Pipeline(settings, profile, utc_now).run())
+    pipeline = Pipeline(settings, profile, utc_now)
+    _run_until_stopped(_announced(pipeline, settings.broker.client_id))
+
+
+async def _announced(pipeline: Pipeline, client_id: str) -> None:
+    """Run, and say on stdout, once, that the subscription stands: nothing is missed from here."""
+
+    async def announce() -> None:
+        await pipeline.source.connected.wait()
+        sys.stdout.write(json.dumps({"subscribed": client_id}) + "\n")
+        sys.stdout.flush()
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(announce(), name="announce")
+        tasks.create_task(pipeline.run(), name="pipeline")
 
 
 @judge_app.callback()
 def run_judge() -> None:
-    """Run one judge. Settings: JUDGE_DATABASE_DSN, JUDGE_PROFILE, JUDGE_SESSION_WAIT_S, ..."""
+    """Run one judge. Settings: JUDGE_DB_DSN, JUDGE_PROFILE, JUDGE_SESSION_WAIT_S, ..."""
     settings = JudgeSettings()  # From the environment.
     logs.configure("judge")
     _run_until_stopped(Judge(settings, load_profile(settings.profile), utc_now).run())

@@ -109,10 +109,12 @@ class _Message:
             envelope = _envelope.decode(payload)
         except msgspec.MsgspecError as error:
             raise WireError(Reason.INVALID_ENVELOPE, str(error)) from error
-        self._batch_id = envelope.batch
         if not 1 <= len(envelope.readings) <= limits.READINGS_PER_BATCH_MAX:
             detail = f"{len(envelope.readings)} readings, 1 to {limits.READINGS_PER_BATCH_MAX}"
             raise WireError(Reason.INVALID_ENVELOPE, detail, field="readings")
+        self._batch_id = (
+            envelope.batch
+        )  # From here on every reading has an item: a receipt adds up.
         return envelope
 
     def raw_readings(self, envelope: _Envelope) -> list[bytes]:

@@ -67,7 +67,7 @@ class Judge:
         failures = 0
         while True:
             try:
-                dsn = self._settings.database_dsn.get_secret_value()
+                dsn = self._settings.db_dsn.get_secret_value()
                 async with await connect(
                     dsn, application_name="suifang-judge", autocommit=True
                 ) as connection:

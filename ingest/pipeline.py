@@ -96,7 +96,7 @@ class Pipeline:
             maxsize=settings.broker.receive_window
         )
         self._batches: asyncio.Queue[list[Delivery]] = asyncio.Queue(maxsize=1)
-        self.source = Source(settings.broker, self._deliveries)
+        self.source = Source(settings.broker, settings.broker_password, self._deliveries)
         self._register = GatewayRegister()
         self._writer = Writer(EmergencyRaiser(profile), refuse)
 
@@ -136,7 +136,7 @@ class Pipeline:
                 await asyncio.sleep(wait)
 
     async def _connect(self) -> Connection:
-        dsn = self._settings.database_dsn.get_secret_value()
+        dsn = self._settings.db_dsn.get_secret_value()
         name = f"suifang-{self._settings.broker.client_id}"
         connection = await connect(dsn, application_name=name, autocommit=True)
         with translated():

@@ -33,7 +33,6 @@ class BrokerSettings(BaseModel):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535)] = 1883
     username: str = "ingest"
-    password: SecretStr
     client_id: Annotated[str, Field(pattern=r"^ingest-\d{1,4}$")] = "ingest-0"
     # Throughput is at most window / commit latency (measured: 4,000/s with 2,000); Mosquitto's
     # max_inflight_messages must be at least this.
@@ -46,14 +45,15 @@ class BrokerSettings(BaseModel):
 
 
 class IngestSettings(BaseSettings):
-    """Environment: ``INGEST_DATABASE_DSN``, ``INGEST_BROKER__PORT``, ``INGEST_PROFILE``, ..."""
+    """Environment: ``INGEST_DB_DSN``, ``INGEST_BROKER_PASSWORD``, ``INGEST_BROKER__PORT``, ..."""
 
     model_config = SettingsConfigDict(
         env_prefix="INGEST_", env_nested_delimiter="__", frozen=True, extra="forbid"
     )
 
-    database_dsn: SecretStr
-    broker: BrokerSettings
+    db_dsn: SecretStr
+    broker_password: SecretStr
+    broker: BrokerSettings = BrokerSettings()
     batch: BatchSettings = BatchSettings()
     profile: str = "wuzhou"
     database_retry_s_max: PositiveFloat = 5
@@ -67,11 +67,11 @@ class IngestSettings(BaseSettings):
 
 
 class JudgeSettings(BaseSettings):
-    """Environment: ``JUDGE_DATABASE_DSN``, ``JUDGE_PROFILE``, ``JUDGE_SESSION_WAIT_S``, ..."""
+    """Environment: ``JUDGE_DB_DSN``, ``JUDGE_PROFILE``, ``JUDGE_SESSION_WAIT_S``, ..."""
 
     model_config = SettingsConfigDict(env_prefix="JUDGE_", frozen=True, extra="forbid")
 
-    database_dsn: SecretStr
+    db_dsn: SecretStr
     profile: str = "wuzhou"
     session_wait_s: PositiveFloat | None = None  # None: as the profile says (10 minutes).
     residents_max: PositiveInt = 500  # Of one transaction.

@@ -18,6 +18,7 @@ from typing import Final
 
 import mqtt5
 import structlog
+from pydantic import SecretStr
 
 from gateway.wire.topics import shared_filter
 from ingest.deliveries import Delivery, Settled
@@ -40,8 +41,11 @@ class BrokerRefusedError(Exception):
 class _Session(asyncio.Protocol):
     """One connection: bytes to packets, packets to the queue. No decisions, no retries."""
 
-    def __init__(self, settings: BrokerSettings, source: "Source", number: int) -> None:
+    def __init__(
+        self, settings: BrokerSettings, password: SecretStr, source: "Source", number: int
+    ) -> None:
         self._settings = settings
+        self._password = password
         self._source = source
         self.number = number
         self._transport: asyncio.Transport | None = None
@@ -61,7 +65,7 @@ class _Session(asyncio.Protocol):
         connect = mqtt5.ConnectPacket(
             self._settings.client_id,
             username=self._settings.username,
-            password=self._settings.password.get_secret_value().encode(),
+            password=self._password.get_secret_value().encode(),
             clean_start=False,
             keep_alive=self._settings.keep_alive_s,
             session_expiry_interval=self._settings.session_expiry_s,
@@ -145,7 +149,7 @@ class _Session(asyncio.Protocol):
             self.subscribed.set_result(None)
 
     def _refuse(self, problem: str) -> None:
-        hint = "check INGEST_BROKER__USERNAME, INGEST_BROKER__PASSWORD and the broker's ACL"
+        hint = "check INGEST_BROKER__USERNAME, INGEST_BROKER_PASSWORD and the broker's ACL"
         if not self.subscribed.done():
             self.subscribed.set_exception(BrokerRefusedError(f"{problem}; {hint}"))
         self.drop(problem)
@@ -207,8 +211,14 @@ class _Session(asyncio.Protocol):
 class Source:
     """Deliveries in, acknowledgements out, over as many connections as it takes."""
 
-    def __init__(self, settings: BrokerSettings, deliveries: "asyncio.Queue[Delivery]") -> None:
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        password: SecretStr,
+        deliveries: "asyncio.Queue[Delivery]",
+    ) -> None:
         self._settings = settings
+        self._password = password
         self._deliveries = deliveries
         self._session: _Session | None = None
         self._connections = 0
@@ -236,7 +246,7 @@ class Source:
 
     async def _run_once(self) -> None:
         self._connections += 1
-        session = _Session(self._settings, self, self._connections)
+        session = _Session(self._settings, self._password, self, self._connections)
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._settings.timeout_s):
             await loop.create_connection(lambda: session, self._settings.host, self._settings.port)

@@ -191,7 +191,7 @@ class _Transaction:
         elif before.disposition == "duplicate":
             tally.duplicate += 1
         else:
-            tally.refused.append(Refused(id=row.id, reason=Reason(before.reason)))
+            tally.refused.append(Refused(id=row.id, reason=before.reason))
 
     async def _merge_fresh(self) -> list[ReadingRow]:
         """Insert what is new; tell duplicates of another id and sequence conflicts apart."""
@@ -244,9 +244,7 @@ class _Transaction:
                 settled.add(row.reading_id)
         new = await quarantine.insert_new(self._connection, list(once.values()))
         for index, _, row in self._quarantined:
-            self._tallies[index].refused.append(
-                Refused(id=row.reading_id, reason=Reason(row.reason))
-            )
+            self._tallies[index].refused.append(Refused(id=row.reading_id, reason=row.reason))
             totals = self._totals[row.gateway_id or ""]
             if row.item_hash in new:
                 new.discard(row.item_hash)

@@ -47,10 +47,10 @@ class Processes:
         return self.start(
             "ingest",
             {
-                "INGEST_DATABASE_DSN": self.database.dsn,
+                "INGEST_DB_DSN": self.database.dsn,
                 "INGEST_BROKER__HOST": self.broker.host,
                 "INGEST_BROKER__PORT": str(self.broker.port),
-                "INGEST_BROKER__PASSWORD": self.broker.password_of("ingest"),
+                "INGEST_BROKER_PASSWORD": self.broker.password_of("ingest"),
                 "INGEST_BROKER__CLIENT_ID": f"ingest-{number}",
                 **settings,
             },
@@ -61,7 +61,7 @@ class Processes:
         return self.start(
             "judge",
             {
-                "JUDGE_DATABASE_DSN": self.database.dsn,
+                "JUDGE_DB_DSN": self.database.dsn,
                 "JUDGE_SESSION_WAIT_S": str(session_wait_s),
                 "JUDGE_POLL_MS": "50",
             },

@@ -254,7 +254,7 @@ def parse_json(raw: bytes) -> Any:  # noqa: ANN401 - JSON is any shape until it 
     """
     try:
         return json.loads(raw, parse_float=Decimal, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, ArithmeticError, RecursionError) as error:  # 1E99999999999999999999
         raise WireError(Reason.MALFORMED_JSON, str(error)[:200]) from error
 
 

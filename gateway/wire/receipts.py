@@ -9,8 +9,6 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, TypeAdapter
 
-from gateway.wire.errors import Reason
-
 
 class Refused(BaseModel):
     """One reading that went to quarantine. ``id`` is None when it could not be read."""
@@ -18,7 +16,7 @@ class Refused(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: UUID | None
-    reason: Reason
+    reason: Annotated[str, Field(max_length=64)]  # A ``Reason``; a newer ingest may know more.
 
 
 class Receipt(BaseModel):

@@ -42,7 +42,7 @@ def test_the_golden_receipt_is_still_valid() -> None:
     (receipt,) = parse_receipts((_GOLDEN / "receipts.json").read_bytes()).receipts
 
     assert (receipt.stored, receipt.duplicate) == (498, 1)
-    assert receipt.quarantined[0].reason is Reason.MISSING_UNIT
+    assert receipt.quarantined[0].reason == Reason.MISSING_UNIT
 
 
 @pytest.mark.parametrize("name", list(publish.schema_texts()))

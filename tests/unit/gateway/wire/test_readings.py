@@ -95,6 +95,12 @@ def test_unknown_fields_are_kept() -> None:
             id="absurdly-large",
         ),
         pytest.param(
+            _glucose('"glucose":1E99999999999999999999,"unit":"mmol/L"'),
+            Reason.MALFORMED_JSON,
+            "",
+            id="beyond-decimal",
+        ),
+        pytest.param(
             _glucose('"glucose":1e-999999999,"unit":"mmol/L"'), Reason.TOO_PRECISE, "", id="tiny"
         ),
         pytest.param(

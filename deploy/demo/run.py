@@ -1,0 +1,323 @@
+"""The demo from empty to proven: services, people, replay, live fleet, drain, reconcile.
+
+Everything is the real thing: real readings go through virtual terminals into gateway
+processes, the broker, ingest, TimescaleDB, the judge, and out of the API. It must never say
+``conserved`` without having compared ledger, spools and database id by id.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import psycopg
+
+from deploy.demo.errors import DemoError
+from deploy.demo.observer import Observer, percentiles
+from deploy.demo.report import read_database
+from deploy.demo.settings import DemoSettings
+from deploy.demo.supervisor import Supervisor
+from deploy.embedded.stack import Stack
+from gateway.counters import read_counters
+from gateway.wire.times import Clock
+from ingest.db import migrate, residents
+from ingest.db.connections import connect
+from simulators.fleet import FleetPlan, build_fleet_population, run_fleet
+from simulators.ledger import Ledger
+from simulators.reconcile import reconcile
+from simulators.recordings import builtin_recording
+from simulators.replay import plan_replay, run_replay
+from simulators.residents import build_population
+from simulators.series import SHANGHAI
+from simulators.sites import Site, sites_of
+from simulators.tally import Tally
+from simulators.terminals import Address
+
+_DATABASE_PREFIX = "demo_"
+_POLL_S = 0.5
+_KEY_BYTES = 32
+
+
+@dataclass(slots=True)
+class Progress:
+    """What a display may show while it runs."""
+
+    step: str = "starting"
+    replay: Tally = field(default_factory=Tally)
+    fleet: Tally = field(default_factory=Tally)
+    stored: int = 0
+    quarantined: int = 0
+    alerts: int = 0
+    cases: int = 0
+    api: str = ""
+
+
+@dataclass(slots=True)
+class Demo:
+    """One run. ``report`` can be asked for at any time, also after a failure."""
+
+    settings: DemoSettings
+    stack: Stack
+    clock: Clock
+    progress: Progress = field(default_factory=Progress)
+    database: str = ""
+    folder: Path = field(init=False)
+    sites: list[Site] = field(init=False)
+    addresses: dict[str, Address] = field(default_factory=dict)
+    observer: Observer | None = None
+    started_at: datetime = field(init=False)
+    restarts: dict[str, int] = field(default_factory=dict)
+    _api: str = ""
+
+    def __post_init__(self) -> None:
+        self.started_at = self.clock()
+        name = f"{_DATABASE_PREFIX}{self.started_at:%Y%m%d_%H%M%S}"
+        self.folder = self.settings.home / "demo" / name
+        self.sites = sites_of([f"gateway-{n + 1}" for n in range(self.settings.gateways)])
+
+    # --- the run -------------------------------------------------------------------------------
+
+    async def run(self, until_stopped: Callable[[], Awaitable[None]]) -> None:
+        """Run to the end of sending and draining; then wait for ``until_stopped``.
+
+        Cancelled at any point it ends every process it started.
+        """
+        self._prepare()
+        async with Supervisor(self.folder) as supervisor:
+            await self._start_services(supervisor)
+            watchers = await self._watch()
+            try:
+                await self._send()
+                self.progress.step = "draining: waiting for the last receipts and judgements"
+                await self._drain(supervisor)
+                await until_stopped()
+            finally:
+                for watcher in watchers:
+                    watcher.cancel()
+                await asyncio.gather(*watchers, return_exceptions=True)
+                self.restarts = {s.name: s.restarts for s in supervisor.services if s.restarts}
+
+    def _prepare(self) -> None:
+        """A fresh database of its own name, older demos' databases dropped."""
+        self.progress.step = "making a fresh database"
+        self.folder.mkdir(parents=True, mode=0o700)
+        earlier = [d for d in self.stack.list_databases() if d.startswith(_DATABASE_PREFIX)]
+        for name in sorted(earlier)[: -self.settings.databases_kept or None]:
+            self.stack.drop_database(name)
+        self.database = self.stack.create_database(self.folder.name)
+        migrate.upgrade(self.database)
+        key = self.folder / "pseudonym.key"
+        key.touch(mode=0o600)
+        key.write_bytes(secrets.token_bytes(_KEY_BYTES))
+
+    async def _start_services(self, supervisor: Supervisor) -> None:
+        self.progress.step = "loading residents"
+        await self._load_people()
+        self.progress.step = "starting services"
+        await _forget_session(self.stack)
+        broker = {"HOST": self.stack.broker_host, "PORT": str(self.stack.broker_port)}
+        await supervisor.start(
+            "ingest",
+            "ingest",
+            environment={
+                "INGEST_DB_DSN": self.database,
+                "INGEST_BROKER_PASSWORD": self.stack.broker_password("ingest"),
+                **{f"INGEST_BROKER__{name}": value for name, value in broker.items()},
+            },
+            speaks=True,
+        )
+        judge = {
+            "JUDGE_DB_DSN": self.database,
+            "JUDGE_SESSION_WAIT_S": str(self.settings.session_wait_s),
+        }
+        await supervisor.start("judge", "judge", environment=judge, speaks=False)
+        dispatcher = {"DISPATCHER_DB_DSN": self.database}
+        await supervisor.start("dispatcher", "dispatcher", environment=dispatcher, speaks=False)
+        said = await supervisor.start(
+            "api",
+            *("api", "--json"),
+            environment={"API_DB_DSN": self.database, "API_PORT": str(self.settings.api_port)},
+            speaks=True,
+        )
+        self._api = self.progress.api = str(said["address"])
+        passwords = {site.gateway_id: secrets.token_urlsafe(16) for site in self.sites}
+        self.stack.set_broker_users(passwords)
+        for site in self.sites:
+            said = await supervisor.start(
+                site.gateway_id,
+                "gateway",
+                environment={
+                    "GATEWAY_ID": site.gateway_id,
+                    "GATEWAY_CENTRE": site.centre_id,
+                    "GATEWAY_BROKER_PASSWORD": passwords[site.gateway_id],
+                    "GATEWAY_SPOOL": str(self._spool(site)),
+                    "GATEWAY_PSEUDONYM_KEY_FILE": str(self.folder / "pseudonym.key"),
+                    "GATEWAY_CLOCK_SYNCHRONISED": "true",
+                    **{f"GATEWAY_BROKER_{name}": value for name, value in broker.items()},
+                },
+                speaks=True,
+            )
+            host, _, port = str(said["listening"]).rpartition(":")
+            self.addresses[site.gateway_id] = (host, int(port))
+
+    async def _load_people(self) -> None:
+        key = (self.folder / "pseudonym.key").read_bytes()
+        now = self.clock()
+        populations = [
+            build_population(now, self.sites, key=key),
+            build_fleet_population(
+                self._fleet_plan(1), self.sites, key=key, today=now.astimezone(SHANGHAI).date()
+            ),
+        ]
+        async with await connect(self.database, application_name="demo-load") as connection:
+            for population in populations:
+                await residents.load(connection, population, at=now)
+        self.progress.step = "residents loaded"
+
+    def _fleet_plan(self, duration_s: float) -> FleetPlan:
+        return FleetPlan(
+            terminals=self.settings.terminals,
+            rate_per_s=self.settings.fleet_rate_per_s,
+            duration_s=duration_s,
+            seed=1,
+            rehearsal=self.folder.name,
+        )
+
+    async def _watch(self) -> list["asyncio.Task[None]"]:
+        password = self.stack.broker_password("probe")
+        self.observer = Observer(self.stack.broker_host, self.stack.broker_port, password)
+        watchers = [
+            asyncio.create_task(self.observer.watch_broker(), name="watch broker"),
+            asyncio.create_task(self.observer.watch_feed(self._api), name="watch feed"),
+            asyncio.create_task(self._count(), name="count"),
+        ]
+        async with asyncio.timeout(10):
+            await self.observer.watching.wait()
+        return watchers
+
+    async def _send(self) -> None:
+        """Replay, then the live fleet, until the time from the first message is over."""
+        plan = plan_replay(self.clock(), builtin_recording(), self.sites)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        self.progress.step = "replaying real readings"
+        with Ledger(self._ledgers()[0]) as ledger:
+            self.progress.replay = await run_replay(
+                plan,
+                self.addresses,
+                ledger,
+                clock=self.clock,
+                stop_after_s=self.settings.seconds,
+                on_progress=self._note_replay,
+            )
+        left_s = self.settings.fleet_seconds
+        if self.settings.seconds is not None:
+            left_s = self.settings.seconds - (loop.time() - began)
+        if left_s <= 0:
+            return
+        self.progress.step = "live fleet"
+        with Ledger(self._ledgers()[1]) as ledger:
+            self.progress.fleet = await run_fleet(
+                self._fleet_plan(left_s),
+                self.sites,
+                self.addresses,
+                ledger,
+                clock=self.clock,
+                on_progress=self._note_fleet,
+            )
+
+    def _note_replay(self, tally: Tally) -> None:
+        self.progress.replay = tally
+
+    def _note_fleet(self, tally: Tally) -> None:
+        self.progress.fleet = tally
+
+    async def _drain(self, supervisor: Supervisor) -> None:
+        """Wait until no spool, no due session and no unnumbered event is left."""
+        deadline = asyncio.get_running_loop().time() + self.settings.drain_s_max
+        while await asyncio.to_thread(self._is_waiting):
+            supervisor.require_running()
+            if asyncio.get_running_loop().time() > deadline:
+                limit = f"{self.settings.drain_s_max:.0f} s"
+                msg = f"not everything arrived within {limit}; see the logs in {self.folder}"
+                raise DemoError(msg)
+            await asyncio.sleep(_POLL_S)
+
+    def _is_waiting(self) -> bool:
+        if any(read_counters(self._spool(site)).waiting for site in self.sites):
+            return True
+        with psycopg.connect(self.database, connect_timeout=5) as connection:
+            row = connection.execute(
+                "SELECT exists(SELECT FROM due_mark)"
+                " OR exists(SELECT FROM outbox WHERE number IS NULL)"
+            ).fetchone()
+        return row is None or bool(row[0])
+
+    # --- what is seen --------------------------------------------------------------------------
+
+    async def _count(self) -> None:
+        """Keep the numbers of the display fresh."""
+        async with await connect(
+            self.database, application_name="demo-count", autocommit=True
+        ) as connection:
+            while True:
+                cursor = await connection.execute(
+                    "SELECT coalesce(sum(stored), 0), coalesce(sum(quarantined), 0),"
+                    " (SELECT count(*) FROM alert),"
+                    " (SELECT count(*) FROM resident_case WHERE state <> 'none')"
+                    " FROM gateway_day"
+                )
+                row = await cursor.fetchone()
+                if row is not None:
+                    progress = self.progress
+                    progress.stored, progress.quarantined = int(row[0]), int(row[1])
+                    progress.alerts, progress.cases = row[2], row[3]
+                await asyncio.sleep(_POLL_S)
+
+    def report(self) -> dict[str, Any]:
+        """Compare ledgers, spools and database, and put all figures together."""
+        ledgers = [path for path in self._ledgers() if path.exists()]
+        spools = [self._spool(site) for site in self.sites if self._spool(site).exists()]
+        found = reconcile(ledgers, spools, self.database)
+        seen = self.observer.seen if self.observer is not None else None
+        return {
+            "started_at": self.started_at.isoformat(),
+            "finished_at": self.clock().isoformat(),
+            "database": self.folder.name,
+            "sent": found.sent,
+            **read_database(self.database),
+            "latency": {
+                "publish_to_stored": percentiles(seen.stored_ms if seen else []),
+                "publish_to_alert": percentiles(seen.alert_ms if seen else []),
+            },
+            "conserved": found.conserved and found.agrees,
+            "reconcile": found.as_dict(),
+            "restarts": self.restarts,
+            "session_wait_s": self.settings.session_wait_s,
+            "logs": str(self.folder),
+        }
+
+    def _spool(self, site: Site) -> Path:
+        return self.folder / f"{site.gateway_id}.spool"
+
+    def _ledgers(self) -> list[Path]:
+        return [self.folder / "replay.ledger", self.folder / "fleet.ledger"]
+
+
+async def _forget_session(stack: Stack) -> None:
+    """End the broker's session of an earlier demo: its messages belong to a dropped database."""
+    async with aiomqtt.Client(
+        stack.broker_host,
+        stack.broker_port,
+        identifier="ingest-0",
+        username="ingest",
+        password=stack.broker_password("ingest"),
+        protocol=aiomqtt.ProtocolVersion.V5,
+        clean_start=True,
+        timeout=5,
+    ):
+        pass

@@ -1,0 +1,390 @@
+"""The private stack as one thing: up, down, status, databases, broker users.
+
+It must never start, stop, signal or write to anything it did not make. Invariants: one command
+at a time (a lock the kernel frees); every step may be cut short and repeated; passwords are made
+once, kept 0600, and never on a command line, in an environment or in a log.
+"""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from deploy.embedded import broker, postgres
+from deploy.embedded.broker import Broker
+from deploy.embedded.errors import (
+    NotReadyError,
+    ServiceError,
+    StackError,
+)
+from deploy.embedded.folders import (
+    Layout,
+    Report,
+    hold_lock,
+    make_folder,
+    make_home,
+    read_object,
+    recall_layout,
+    settle_layout,
+    write_private,
+)
+from deploy.embedded.ports import LOOPBACK, PortMemory
+from deploy.embedded.postgres import Postgres
+from deploy.embedded.processes import send_signal
+from deploy.embedded.programs import find_broker, find_postgres
+from deploy.embedded.status import ServiceStatus, StackStatus
+
+SERVICES: Final = (postgres.NAME, broker.NAME)
+_DATABASE: Final = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
+_START_PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # Between tries; then give up.
+_CREATE_TRIES_S_MAX: Final = 30.0
+
+
+def silent(_step: str) -> None:
+    """Report nothing."""
+
+
+class Stack:
+    """PostgreSQL with TimescaleDB and Mosquitto of one checkout. Cheap to make, holds no state."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    @classmethod
+    def of_checkout(cls, home: Path | None = None) -> "Stack":
+        """The stack below ``home``: by default ``SUIFANG_HOME``, else this checkout's ``.suifang``.
+
+        The checkout is the nearest folder above that holds a ``pyproject.toml``, else right here.
+        """
+        said = os.environ.get("SUIFANG_HOME")
+        chosen = home or (Path(said) if said else _find_checkout() / ".suifang")
+        return cls(chosen.expanduser().resolve())
+
+    # --- all of it -----------------------------------------------------------------------------
+
+    def up(self, report: Report = silent) -> StackStatus:
+        """Start what does not run yet; the first time, fetch and make everything."""
+        make_home(self.home)
+        with self._locked(report):
+            layout = settle_layout(self.home)
+            make_folder(layout.records, layout.account)
+            self._start_postgres(layout, report)
+            self._start_broker(layout, report)
+            return self.status()
+
+    def down(self, report: Report = silent) -> StackStatus:
+        """Stop what runs. Data, ports and passwords stay."""
+        if recall_layout(self.home) is None:
+            return self.status()
+        with self._locked(report):
+            layout = self._layout()
+            report("stopping the broker")
+            Broker(layout).stop()
+            report("stopping PostgreSQL")
+            Postgres(layout).stop()
+            return self.status()
+
+    def status(self) -> StackStatus:
+        """What runs now. Changes nothing and waits for nobody."""
+        layout = recall_layout(self.home)
+        versions = {} if layout is None else read_object(layout.root / "versions.json")
+        return StackStatus(
+            home=self.home,
+            root=None if layout is None else layout.root,
+            services=tuple(_describe(layout, name, versions) for name in SERVICES),
+            timescaledb=_text(versions.get("timescaledb")),
+        )
+
+    def erase(self, report: Report = silent) -> None:
+        """Stop everything and delete the services' folder, data and passwords included."""
+        self.down(report)
+        layout = recall_layout(self.home)
+        if layout is None:
+            return
+        with self._locked(report):
+            shutil.rmtree(layout.root)
+            (self.home / "stack.json").unlink(missing_ok=True)
+
+    # --- one service ---------------------------------------------------------------------------
+
+    def start(self, service: str) -> None:
+        """Start one service again, on the same port and data. Nothing happens when it runs."""
+        _require_service(service)
+        with self._locked(silent):
+            if service == postgres.NAME:
+                self._start_postgres(self._layout(), silent)
+            else:
+                self._start_broker(self._layout(), silent)
+
+    def stop(self, service: str) -> None:
+        """Stop one service, gently first. Nothing happens when it does not run."""
+        _require_service(service)
+        with self._locked(silent):
+            layout = self._layout()
+            (Postgres(layout) if service == postgres.NAME else Broker(layout)).stop()
+
+    def signal(self, service: str, signum: int) -> None:
+        """Signal the process we started, and no other. For fault tests: ``SIGKILL``, ``SIGSTOP``.
+
+        Raises:
+            NotReadyError: It does not run.
+        """
+        _require_service(service)
+        layout = self._layout()
+        found = (Postgres(layout) if service == postgres.NAME else Broker(layout)).identity
+        if found is None or not send_signal(found, signum):
+            what = f"{service} does not run"
+            raise NotReadyError(what)
+
+    # --- databases -----------------------------------------------------------------------------
+
+    def dsn(self, database: str) -> str:
+        """Connection address of a database for its owner, who is no superuser. Holds a password."""
+        return self._dsn(self._layout(), postgres.OWNER, database)
+
+    def create_database(self, name: str) -> str:
+        """Make a database with TimescaleDB in it, unless it exists; returns its ``dsn``."""
+        layout = self._layout()
+        statement = sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE template1").format(
+            sql.Identifier(_require_database(name)), sql.Identifier(postgres.OWNER)
+        )
+        deadline = time.monotonic() + _CREATE_TRIES_S_MAX
+        while True:
+            try:
+                self._as_superuser(layout, statement)
+            except psycopg.errors.DuplicateDatabase:
+                break
+            except psycopg.errors.ObjectInUse as error:  # Somebody looks at template1.
+                if time.monotonic() > deadline:
+                    msg = f"template1 stays in use, so {name} cannot be made. Close what uses it"
+                    raise StackError(msg) from error
+                time.sleep(0.1)
+            else:
+                break
+        return self.dsn(name)
+
+    def drop_database(self, name: str) -> None:
+        """Delete a database and cut its connections. Nothing happens when there is none."""
+        statement = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
+        self._as_superuser(
+            self._layout(), statement.format(sql.Identifier(_require_database(name)))
+        )
+
+    def list_databases(self) -> list[str]:
+        """Databases that are ours, that is: neither PostgreSQL's own nor templates of its."""
+        statement = sql.SQL(
+            "SELECT datname FROM pg_database WHERE datname NOT IN "
+            "('postgres', 'template0', 'template1') ORDER BY datname"
+        )
+        return [str(row[0]) for row in self._as_superuser(self._layout(), statement)]
+
+    # --- broker --------------------------------------------------------------------------------
+
+    @property
+    def broker_host(self) -> str:
+        """Where the broker listens."""
+        return LOOPBACK
+
+    @property
+    def broker_port(self) -> int:
+        """The broker's remembered port."""
+        return _port(self._layout(), broker.NAME)
+
+    def broker_password(self, user: str) -> str:
+        """Password of a fixed user (``ingest``, ``probe``), made on the first start."""
+        if user not in broker.FIXED_USERS:
+            msg = f"Only {', '.join(broker.FIXED_USERS)} have remembered passwords, not {user!r}"
+            raise StackError(msg)
+        return _remembered_secret(self._layout(), f"broker.{user}")
+
+    def set_broker_users(self, passwords: Mapping[str, str]) -> None:
+        """Add gateways, or change their passwords; the others stay, nobody is disconnected.
+
+        Args:
+            passwords: By user name, which for a gateway is its gateway id.
+        """
+        if reserved := sorted(set(passwords) & set(broker.FIXED_USERS)):
+            msg = f"Reserved for Suifang itself: {', '.join(reserved)}. Name the gateway otherwise"
+            raise StackError(msg)
+        with self._locked(silent):
+            layout = self._layout()
+            port = PortMemory(layout.ports_file).recall(broker.NAME)
+            Broker(layout).set_users(passwords, find_broker(layout), port)
+
+    # --- inside --------------------------------------------------------------------------------
+
+    @contextmanager
+    def _locked(self, report: Report) -> Iterator[None]:
+        if not self.home.is_dir():
+            what = f"There is no stack in {self.home}"
+            raise NotReadyError(what)
+        with hold_lock(self.home / "stack.lock", report):
+            yield
+
+    def _layout(self) -> Layout:
+        layout = recall_layout(self.home)
+        if layout is None:
+            what = f"There is no stack in {self.home}"
+            raise NotReadyError(what)
+        return layout
+
+    def _dsn(self, layout: Layout, role: str, database: str) -> str:
+        password = _remembered_secret(layout, f"postgres.{role}")
+        port = _port(layout, postgres.NAME)
+        return f"postgresql://{role}:{password}@{LOOPBACK}:{port}/{database}"
+
+    def _as_superuser(
+        self, layout: Layout, statement: sql.SQL | sql.Composed
+    ) -> list[tuple[object, ...]]:
+        dsn = self._dsn(layout, postgres.SUPERUSER, "postgres")
+        try:
+            with psycopg.connect(dsn, autocommit=True, connect_timeout=5) as connection:
+                cursor = connection.execute(statement)
+                return cursor.fetchall() if cursor.description else []
+        except psycopg.OperationalError as error:
+            if isinstance(error, psycopg.errors.ObjectInUse):
+                raise
+            what = f"PostgreSQL does not answer ({str(error).strip()})"
+            raise NotReadyError(what) from error
+
+    def _start_postgres(self, layout: Layout, report: Report) -> None:
+        server = Postgres(layout)
+        superuser = _secret(layout, f"postgres.{postgres.SUPERUSER}")
+        owner = _secret(layout, f"postgres.{postgres.OWNER}")
+
+        def ready(port: int) -> bool:
+            return server.wait_ready(
+                f"postgresql://{postgres.SUPERUSER}:{superuser}@{LOOPBACK}:{port}/postgres"
+            )
+
+        if server.identity is not None and ready(_port(layout, postgres.NAME)):
+            if server.is_settled():
+                return
+            programs = find_postgres(layout, server.made_by())
+        else:
+            programs = find_postgres(layout, server.made_by(), report)
+            if server.made_by() is None:
+                report("making the database")
+            server.make(programs, superuser)
+            report(f"starting PostgreSQL {programs.version}, TimescaleDB {programs.timescaledb}")
+            _keep_trying(layout, postgres.NAME, lambda port: server.launch(programs, port), ready)
+        server.settle(self._dsn(layout, postgres.SUPERUSER, "{}"), owner, programs)
+        seen = {postgres.NAME: programs.version, "timescaledb": programs.timescaledb}
+        _note_versions(layout, seen | {"postgres.origin": programs.origin})
+
+    def _start_broker(self, layout: Layout, report: Report) -> None:
+        server = Broker(layout)
+        if server.identity is not None and server.wait_ready(_port(layout, broker.NAME)):
+            server.bound_log()
+            return
+        programs = find_broker(layout, report)
+        server.make()
+        wanted = {user: _secret(layout, f"broker.{user}") for user in broker.FIXED_USERS}
+        if not server.users() >= wanted.keys():
+            server.set_users(wanted, programs)
+        report(f"starting Mosquitto {programs.version}")
+        _keep_trying(
+            layout, broker.NAME, lambda port: server.launch(programs, port), server.wait_ready
+        )
+        _note_versions(layout, {broker.NAME: programs.version, "broker.origin": programs.origin})
+
+
+def _find_checkout() -> Path:
+    here = Path.cwd()
+    marked = (each for each in (here, *here.parents) if (each / "pyproject.toml").is_file())
+    return next(marked, here)
+
+
+def _keep_trying(
+    layout: Layout,
+    service: str,
+    launch: Callable[[int], None],
+    ready: Callable[[int], bool],
+) -> None:
+    """Launch until it answers: its port may be snatched, or what was killed is still ending."""
+    memory = PortMemory(layout.ports_file)
+    for pause_s in _START_PAUSES_S:
+        port = memory.claim(service)
+        launch(port)
+        if ready(port):
+            return
+        time.sleep(pause_s)
+    server = Postgres(layout) if service == postgres.NAME else Broker(layout)
+    raise ServiceError(service, "ends right after its start", server.newest_log(), server.why())
+
+
+def _secret(layout: Layout, name: str) -> str:
+    """A remembered password, made now if need be. Call with the lock held."""
+    known = read_object(layout.secrets_file)
+    if name not in known:
+        known[name] = secrets.token_urlsafe(24)  # Fit for an address as it is.
+        write_private(layout.secrets_file, json.dumps(known))
+    return str(known[name])
+
+
+def _remembered_secret(layout: Layout, name: str) -> str:
+    known = read_object(layout.secrets_file).get(name)
+    if known is None:
+        what = "The stack was never started to its end"
+        raise NotReadyError(what)
+    return str(known)
+
+
+def _port(layout: Layout, service: str) -> int:
+    port = PortMemory(layout.ports_file).recall(service)
+    if port is None:
+        what = f"{service} was never started"
+        raise NotReadyError(what)
+    return port
+
+
+def _note_versions(layout: Layout, seen: Mapping[str, str]) -> None:
+    file = layout.root / "versions.json"
+    known = read_object(file)
+    if known | dict(seen) != known:
+        write_private(file, json.dumps(known | dict(seen)))
+
+
+def _describe(layout: Layout | None, name: str, versions: Mapping[str, object]) -> ServiceStatus:
+    server: Postgres | Broker | None = None
+    if layout is not None:
+        server = Postgres(layout) if name == postgres.NAME else Broker(layout)
+    found = None if server is None else server.identity
+    return ServiceStatus(
+        name=name,
+        running=found is not None,
+        pid=None if found is None else found.pid,
+        version=_text(versions.get(name)),
+        origin=_text(versions.get(f"{name}.origin")),
+        host=LOOPBACK,
+        port=None if layout is None else PortMemory(layout.ports_file).recall(name),
+        since=None if found is None else found.since,
+        data_dir=None if server is None else server.data,
+        log=None if server is None else server.newest_log(),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _require_service(name: str) -> None:
+    if name not in SERVICES:
+        msg = f"No service {name!r}. There are: {', '.join(SERVICES)}"
+        raise StackError(msg)
+
+
+def _require_database(name: str) -> str:
+    if not _DATABASE.fullmatch(name):
+        msg = f"Not a usable database name: {name!r}. Use small letters, digits and _"
+        raise StackError(msg)
+    return name

@@ -1,0 +1,78 @@
+"""``suifang gateway``: run the gateway, or look at its spool.
+
+Settings come from the environment (``GATEWAY_*``, see ``settings``): a password on a
+command line would be in every process list. Exit 2: wrong command line or setting; exit 1:
+it could not go on. Nothing of a resident is ever logged.
+"""
+
+import asyncio
+import dataclasses
+import json
+import logging
+import os
+import resource
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from gateway.counters import read_counters
+from gateway.errors import GatewayError, SettingsError
+from gateway.runtime import run_gateway
+from gateway.settings import settings_from
+from gateway.wire.times import utc_now
+
+app = typer.Typer(name="gateway", help="The edge process between terminals and the broker.")
+
+
+@app.callback(invoke_without_command=True)
+def run(context: typer.Context) -> None:
+    """Run the gateway until SIGTERM; settings from GATEWAY_* in the environment."""
+    if context.invoked_subcommand is not None:
+        return
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    # A card number may be in memory for a moment; it must not reach a disk by way of a crash.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        asyncio.run(run_gateway(settings_from(os.environ), utc_now, _announce))
+    except SettingsError as error:
+        _fail(error, 2)
+    except GatewayError as error:
+        _fail(error, 1)
+
+
+@app.command()
+def counters(
+    spool: Annotated[Path, typer.Option(help="The spool's file (GATEWAY_SPOOL).")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Print what a spool has accepted, confirmed and still holds; the gateway may be running."""
+    try:
+        found = read_counters(spool)
+    except GatewayError as error:
+        _fail(error, 1)
+    if as_json:
+        typer.echo(json.dumps(dataclasses.asdict(found) | {"conserved": found.conserved}))
+        return
+    for name, value in dataclasses.asdict(found).items():
+        typer.echo(f"{name:22} {value}")
+    typer.echo(f"{'conserved':22} {'yes' if found.conserved else 'NO'}")
+
+
+def _announce(address: str) -> None:
+    sys.stdout.write(json.dumps({"listening": address}) + "\n")
+    sys.stdout.flush()
+
+
+def _fail(error: GatewayError, code: int) -> NoReturn:
+    typer.echo(f"suifang gateway: {error}", err=True)
+    raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    app()

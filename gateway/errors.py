@@ -1,0 +1,83 @@
+"""What can go wrong in the gateway process; every message says what to do next.
+
+GatewayError
+├── SettingsError   a setting or a file named by one is wrong; the process does not start
+├── SpoolError      the spool cannot be read or written; the process ends, nothing is lost
+├── ListenError     the address for terminals cannot be used
+├── LinkError       the MQTT client's thread has died; the process ends, nothing is lost
+├── RefusedError    one measurement cannot be taken; the terminal is told why
+└── BusyError       the gateway has no room now; the terminal keeps the measurement, tries again
+"""
+
+from enum import StrEnum
+
+
+class Refusal(StrEnum):
+    """Why a measurement is never taken as it stands. Stable: terminals act on it."""
+
+    MALFORMED_JSON = "malformed_json"
+    NOT_AN_OBJECT = "not_an_object"
+    INCOMPLETE_LINE = "incomplete_line"
+    TOO_LARGE = "too_large"
+    DUPLICATE_FIELD = "duplicate_field"
+    GATEWAY_FIELD = "gateway_field"
+    TWO_IDENTITIES = "two_identities"
+    INVALID_CARD_NUMBER = "invalid_card_number"
+    NO_PSEUDONYM_KEY = "no_pseudonym_key"
+
+
+class Busy(StrEnum):
+    """Why a measurement is not taken now. Stable: terminals act on it."""
+
+    SPOOL_FULL = "spool_full"
+    TOO_FAST = "too_fast"
+    CONNECTIONS = "connections"
+    STOPPING = "stopping"
+
+
+class GatewayError(Exception):
+    """The gateway cannot do what was asked."""
+
+
+class SettingsError(GatewayError):
+    """A setting is missing or wrong."""
+
+
+class SpoolError(GatewayError):
+    """The spool cannot be used."""
+
+
+class ListenError(GatewayError):
+    """Terminals cannot be listened to."""
+
+
+class LinkError(GatewayError):
+    """The MQTT client stopped by itself."""
+
+
+class RefusedError(GatewayError):
+    """The measurement can never be taken as it stands.
+
+    Attributes:
+        code: Stable, for the terminal's program.
+        detail: For the person who writes that program; holds no value of a resident.
+    """
+
+    def __init__(self, code: Refusal, detail: str) -> None:
+        self.code = code
+        self.detail = detail
+        super().__init__(f"{code}: {detail}")
+
+
+class BusyError(GatewayError):
+    """Nothing was taken; the same measurement may be offered again later.
+
+    Attributes:
+        code: Stable, for the terminal's program.
+        detail: What is full, and what helps.
+    """
+
+    def __init__(self, code: Busy, detail: str) -> None:
+        self.code = code
+        self.detail = detail
+        super().__init__(f"{code}: {detail}")

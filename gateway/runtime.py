@@ -1,0 +1,139 @@
+"""The one place that starts tasks: terminals -> intake -> spool -> publisher -> broker.
+
+    TcpListener --capture--> Intake --put--> Spool <--take, confirm-- Publisher <--> Session
+     (event loop)          (event loop)    (own thread)             (event loop)   (paho's thread)
+
+One TaskGroup. A spool that cannot be written ends it, and with it the process: a gateway
+that cannot keep its promise says so instead of running on. Stopping: no new lines, replies
+that are due, disconnect, close; each within ``stop_s_max``. The spool keeps the rest.
+"""
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from gateway.devices import Capture
+from gateway.devices.tcp import TcpListener
+from gateway.errors import GatewayError
+from gateway.identity import load_key
+from gateway.intake import Intake
+from gateway.publisher import Publisher
+from gateway.session import Session
+from gateway.settings import GatewaySettings
+from gateway.spool_thread import SpoolThread, open_spool
+from gateway.wire.times import Clock
+
+_LOG = logging.getLogger(__name__)
+_Part = TypeVar("_Part")
+
+
+class Gateway:
+    """One running gateway; many fit into one process (each has its own spool and thread).
+
+    ``async with Gateway(settings, clock) as gateway`` runs it for the length of the block.
+    A failure inside (``SpoolError``, ``LinkError``) cancels the block and is raised from it.
+    """
+
+    def __init__(self, settings: GatewaySettings, clock: Clock) -> None:
+        self.settings = settings
+        self._clock = clock
+        self._stack = AsyncExitStack()
+        self._listener: TcpListener | None = None
+        self._intake: Intake | None = None
+        self._spool: SpoolThread | None = None
+
+    @property
+    def address(self) -> str:
+        """Where terminals connect, ``host:port``. Only while it runs."""
+        return self._running(self._listener).address
+
+    @property
+    def capture(self) -> Capture:
+        """The way in for a device in this process. Only while it runs."""
+        return self._running(self._intake).capture
+
+    @property
+    def waiting_rows(self) -> int:
+        """Readings without a receipt. Only while it runs."""
+        return self._running(self._spool).waiting_rows
+
+    @property
+    def spool_path(self) -> Path:
+        """The spool, for ``counters.read_counters``, which may read it at any time."""
+        return self.settings.spool
+
+    async def __aenter__(self) -> Self:
+        await self._stack.enter_async_context(self._run())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        return await self._stack.__aexit__(kind, error, trace)
+
+    @asynccontextmanager
+    async def _run(self) -> AsyncIterator[None]:
+        key_file = self.settings.pseudonym_key_file
+        key = load_key(key_file) if key_file else None
+        async with open_spool(self.settings) as self._spool:
+            publisher = Publisher(self._spool, self.settings, self._clock)
+            self._intake = Intake(
+                self._spool, self.settings, self._clock, key=key, on_taken=publisher.on_taken
+            )
+            session = Session(self.settings, publisher)
+            self._listener = TcpListener(self._intake.capture, self.settings)
+            await self._listener.open()
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    session.start()
+                    running = (
+                        tasks.create_task(self._intake.run(), name="intake"),
+                        tasks.create_task(publisher.run(session), name="publisher"),
+                    )
+                    try:
+                        yield
+                    finally:
+                        await self._listener.close()
+                        for task in running:
+                            task.cancel()
+            except ExceptionGroup as group:
+                if isinstance(group.exceptions[0], GatewayError):
+                    raise group.exceptions[0] from group
+                raise
+            finally:
+                await session.close()
+                await self._listener.close()
+
+    @staticmethod
+    def _running(part: _Part | None) -> _Part:
+        if part is None:
+            msg = "the gateway does not run yet: use it inside its `async with` block"
+            raise RuntimeError(msg)
+        return part
+
+
+async def run_gateway(
+    settings: GatewaySettings, clock: Clock, announce: Callable[[str], None]
+) -> None:
+    """Run one gateway until SIGTERM or SIGINT; ``announce`` gets its address when it listens.
+
+    Raises:
+        GatewayError: It cannot start, or cannot go on.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with Gateway(settings, clock) as gateway:
+        announce(gateway.address)
+        _LOG.info("gateway %s listens on %s", settings.id, gateway.address)
+        await stop.wait()
+        _LOG.info("stopping; %d readings wait in the spool", gateway.waiting_rows)
