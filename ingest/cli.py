@@ -1,6 +1,7 @@
 """Commands ``suifang ingest``, ``judge``, ``migrate`` and ``load``. The only place with a clock."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import sys
@@ -67,21 +68,33 @@ def run_judge() -> None:
 
 def _run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
     """Run until SIGTERM or SIGINT; what is unfinished is unacknowledged and comes again."""
+    faults: list[dict[str, Any]] = []
 
     async def main() -> None:
+        loop = asyncio.get_running_loop()
         task = asyncio.ensure_future(work)
+
+        def end(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            faults.append(context)
+            task.cancel()
+
+        loop.set_exception_handler(end)  # A bug in a callback is a bug, not a bad connection.
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        try:
+            loop.add_signal_handler(number, task.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
             await task
-        except asyncio.CancelledError:
-            return
 
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main())
     except* BrokerRefusedError as group:
-        _fail(str(group.exceptions[0]), code=2)
+        refused = group.exceptions[0]
+        while isinstance(refused, BaseExceptionGroup):
+            refused = refused.exceptions[0]
+        _fail(str(refused), code=2)
+    for context in faults:
+        error = context.get("exception")
+        raise RuntimeError(context["message"]) from error
 
 
 @migrate_app.command("up")

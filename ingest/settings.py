@@ -14,6 +14,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ingest.db.connections import Dsn
+
 
 class BatchSettings(BaseModel):
     """When a batch is closed, and how many may wait."""
@@ -51,7 +53,7 @@ class IngestSettings(BaseSettings):
         env_prefix="INGEST_", env_nested_delimiter="__", frozen=True, extra="forbid"
     )
 
-    db_dsn: SecretStr
+    db_dsn: Dsn
     broker_password: SecretStr
     broker: BrokerSettings = BrokerSettings()
     batch: BatchSettings = BatchSettings()
@@ -71,7 +73,7 @@ class JudgeSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="JUDGE_", frozen=True, extra="forbid")
 
-    db_dsn: SecretStr
+    db_dsn: Dsn
     profile: str = "wuzhou"
     session_wait_s: PositiveFloat | None = None  # None: as the profile says (10 minutes).
     residents_max: PositiveInt = 500  # Of one transaction.

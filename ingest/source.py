@@ -14,7 +14,7 @@ is what no ready-made asyncio client allows (ADR 0002). Invariants:
 import asyncio
 import random
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, cast
 
 import mqtt5
 import structlog
@@ -32,7 +32,7 @@ _SOCKET_WAITING_MAX: Final = 1_000_000  # Bytes of receipts and PUBACKs before w
 
 
 class BrokerRefusedError(Exception):
-    """The broker will never take this session: wrong password, forbidden topic, old version.
+    """The broker will never take this session: wrong password, forbidden topic, taken client id.
 
     Ends the process with what to correct; waiting would not help.
     """
@@ -55,11 +55,11 @@ class _Session(asyncio.Protocol):
         self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._free_ids: asyncio.Queue[int] = asyncio.Queue(maxsize=_SUBSCRIBE_ID)
         self._heard = False
+        self.taken_over = False
         self.problem = "the connection was closed by the broker"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP, as asked for
-        self._transport = transport
+        self._transport = transport = cast("asyncio.Transport", transport)  # TCP, as asked for.
         transport.set_write_buffer_limits(high=_SOCKET_WAITING_MAX)
         self.writable.set()
         connect = mqtt5.ConnectPacket(
@@ -123,6 +123,9 @@ class _Session(asyncio.Protocol):
                 self._connected(packet)
             case mqtt5.SubAckPacket():
                 self._subscribed(packet)
+            case mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode.SESSION_TAKEN_OVER):
+                self.taken_over = True
+                self.drop("another process connected with this client id")
             case mqtt5.DisconnectPacket():
                 self.drop(f"the broker said {packet.reason_code.name} {packet.reason_str or ''}")
             case _:
@@ -258,6 +261,12 @@ class Source:
             self.connected.set()
             _LOG.info("broker_connected", connection=session.number)
             await session.closed.wait()
+            if session.taken_over:  # Never by ourselves: our old connection would be dead.
+                msg = (
+                    f"another process took over {self._settings.client_id};"
+                    " give each worker its own INGEST_BROKER__CLIENT_ID (ingest-0, ingest-1, ...)"
+                )
+                raise BrokerRefusedError(msg)
             _LOG.warning("broker_lost", problem=session.problem)
         finally:
             self.connected.clear()

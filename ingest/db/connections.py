@@ -3,15 +3,30 @@
 Source: architecture, storage (timeouts); each value can be set in the connection string.
 """
 
-from typing import Final, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
+import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
+from pydantic import AfterValidator, SecretStr
 
 from ingest.db.errors import translated
 
 Connection: TypeAlias = AsyncConnection[TupleRow]
+
+
+def _require_dsn(dsn: SecretStr) -> SecretStr:
+    try:
+        conninfo_to_dict(dsn.get_secret_value())
+    except psycopg.ProgrammingError:  # Its text would repeat the password.
+        msg = "no PostgreSQL connection string; write postgresql://user:password@host:port/name"
+        raise ValueError(msg) from None
+    return dsn
+
+
+Dsn: TypeAlias = Annotated[SecretStr, AfterValidator(_require_dsn)]
+"""A connection string in settings: checked at the start, never shown."""
 
 _SESSION: Final = {
     "statement_timeout": "60s",
