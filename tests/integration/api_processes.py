@@ -86,14 +86,16 @@ async def listen(
 ) -> AsyncGenerator[Told | int]:
     """Events as they come; a bare number is a comment that moves the resume point.
 
-    Raises if the stream ends otherwise than cleanly.
+    Raises if the stream ends otherwise than cleanly, and after a minute, whatever comes.
     """
+    deadline = asyncio.get_running_loop().time() + 60
     headers = {} if after is None else {"Last-Event-ID": str(after)}
     async with client.stream("GET", address, headers=headers) as response:
         assert response.status_code == 200, (await response.aread()).decode()
         assert response.headers["content-type"].startswith("text/event-stream")
         fields: dict[str, str] = {}
         async for line in response.aiter_lines():
+            assert asyncio.get_running_loop().time() < deadline, "waited for a minute"
             name, _, value = line.partition(": ")
             if line:
                 fields[name] = value

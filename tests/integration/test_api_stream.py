@@ -171,7 +171,8 @@ async def test_a_filter_lets_through_what_is_asked_and_the_resume_point_moves_on
         team = await collect(api.client, 2, "/v1/alerts/stream?team=n1")
         centre = await collect(api.client, 3, "/v1/alerts/stream?centre=north")
         async with aclosing(listen(api.client, "/v1/alerts/stream?team=n1&after=2")) as quiet:
-            moved = [await anext(quiet), await anext(quiet)]
+            async with asyncio.timeout(10):
+                moved = [await anext(quiet), await anext(quiet)]
 
     assert [told.data["alert_id"] for told in team] == ["says-team", "by-resident"]
     assert [told.number for told in centre] == [1, 2, 3]

@@ -15,6 +15,7 @@ from tests.integration.api_processes import (
     an_api,
     await_numbers,
     collect,
+    numbers_in_order_of_id,
     write,
 )
 
@@ -55,6 +56,25 @@ async def test_a_frozen_dispatcher_loses_its_office_and_comes_back_as_a_standby(
             numbers = await await_numbers(connection, 12)
 
     assert numbers == list(range(1, 13))
+
+
+async def test_a_standby_numbers_nothing_while_another_holds_the_office(
+    database: Database, connection: Connection
+) -> None:
+    async with a_dispatcher(database) as first:
+        await write(connection, range(3))
+        await await_numbers(connection, 3)
+        async with a_dispatcher(database):
+            await asyncio.sleep(1.5)  # Long enough for the standby to be up.
+            first.send_signal(signal.SIGSTOP)
+            await write(connection, range(3))
+            await asyncio.sleep(1.5)
+            meanwhile = await numbers_in_order_of_id(connection)
+            first.send_signal(signal.SIGCONT)
+            numbers = await await_numbers(connection, 6)
+
+    assert meanwhile == [1, 2, 3, None, None, None]
+    assert numbers == [1, 2, 3, 4, 5, 6]
 
 
 async def test_numbers_follow_the_order_of_writing_over_many_small_rounds(

@@ -1,0 +1,1 @@
+"""Alerts: what was seen, and the live feed of what changes."""

@@ -1,0 +1,34 @@
+"""SQL of the alerts list. Reads only."""
+
+from typing import Final
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from api.alerts.schemas import AlertQuery
+
+_LIST: Final = """
+SELECT a.id, a.number, a.resident_id, r.team_id, a.centre_id, a.condition, a.code, a.severity,
+       a.status, a.observed, a.threshold, a.source, a.profile, a.profile_version,
+       a.anchor_reading_id, a.effective_at, a.raised_at, a.raised_by, a.due, a.overdue_days,
+       a.escalation, a.page, a.late, a.updated_at
+FROM alert a
+LEFT JOIN resident r ON r.id = a.resident_id
+WHERE (%(before)s::bigint IS NULL OR a.number < %(before)s)
+  AND (%(status)s::text = 'all' OR a.status = %(status)s)
+  AND (%(team)s::text IS NULL OR r.team_id = %(team)s)
+  AND (%(centre)s::text IS NULL OR a.centre_id = %(centre)s)
+  AND (%(severity)s::text IS NULL OR a.severity = %(severity)s)
+  AND (%(code)s::text IS NULL OR a.code = %(code)s)
+  AND (%(resident)s::text IS NULL OR a.resident_id = %(resident)s)
+ORDER BY a.number DESC
+LIMIT %(rows)s"""
+
+
+async def list_newest(
+    connection: AsyncConnection[DictRow], query: AlertQuery, *, before: int | None
+) -> list[DictRow]:
+    """Alerts below number ``before``, newest first: one more than the limit, if there is one."""
+    asked = query.model_dump(exclude={"cursor", "limit"})
+    cursor = await connection.execute(_LIST, {**asked, "before": before, "rows": query.limit + 1})
+    return await cursor.fetchall()

@@ -1,0 +1,70 @@
+"""What an alert looks like from outside, and what one can ask for."""
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.cursors import Name, Number, PageQuery
+
+Severity = Literal["info", "warn", "high", "critical"]
+Status = Literal["active", "resolved", "cancelled"]
+
+
+class AlertQuery(PageQuery):
+    """Filters of ``GET /v1/alerts``; all that are given must hold."""
+
+    team: Annotated[Name | None, Field(description="Team that has the resident now")] = None
+    centre: Annotated[Name | None, Field(description="Centre of the alert")] = None
+    status: Literal["active", "resolved", "cancelled", "all"] = "active"
+    severity: Severity | None = None
+    code: Annotated[Name | None, Field(examples=["BP_EMERGENCY"])] = None
+    resident: Annotated[Name | None, Field(description="Pseudonym")] = None
+
+
+class StreamQuery(BaseModel):
+    """Filters of ``GET /v1/alerts/stream``; ``Last-Event-ID`` wins over ``after``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    after: Number | None = None
+    team: Name | None = None
+    centre: Name | None = None
+
+
+class AlertOut(BaseModel):
+    """One alert: what was seen, against which limit, by whose rule."""
+
+    id: UUID
+    number: int
+    resident_id: Annotated[str | None, Field(description="Pseudonym; null: unclaimed")]
+    team_id: str | None
+    centre_id: str
+    condition: str
+    code: str
+    severity: Severity
+    status: Status
+    observed: Annotated[str, Field(examples=["146/92 mmHg"])]
+    threshold: Annotated[str, Field(examples=["> 140/90 mmHg"])]
+    source: Annotated[str, Field(description="Document and section of the threshold")]
+    profile: str
+    profile_version: str
+    anchor_reading_id: UUID
+    effective_at: Annotated[datetime, Field(description="Of the anchoring reading")]
+    raised_at: datetime
+    raised_by: Literal["ingest", "judge"]
+    due: Annotated[date | None, Field(description="Last day, inclusive, Asia/Shanghai")]
+    overdue_days: int
+    escalation: int
+    page: Annotated[bool, Field(description="Someone must be called, not only shown")]
+    late: bool
+    updated_at: datetime
+
+
+class AlertPage(BaseModel):
+    """One page, newest first."""
+
+    items: list[AlertOut]
+    next_cursor: Annotated[str | None, Field(description="null: this is the last page")]
+    feed_number: Annotated[int, Field(description="Pass as `after` to the stream")]

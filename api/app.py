@@ -1,0 +1,104 @@
+"""The HTTP application: routes, errors and what lives as long as the process.
+
+It reads; it writes nothing, and no route reads a body. There is no authentication yet, so it
+binds to loopback only (see ``settings.py``). Nothing it serves loads from another host.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI
+from pydantic import BaseModel
+
+from api import health
+from api.alerts import routes as alerts
+from api.alerts import stream
+from api.cases import routes as cases
+from api.database import Database
+from api.feed import Feed
+from api.problems import Problem, install_problems
+from api.readings import routes as readings
+from api.services import Services
+from api.settings import ApiSettings
+from gateway.wire.times import Clock
+
+_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    "4XX": {"model": Problem, "description": "The request cannot be answered"},
+    "5XX": {"model": Problem, "description": "The server cannot answer"},
+}
+
+
+class Root(BaseModel):
+    """Where to go from here."""
+
+    name: str = "suifang"
+    version: str
+    links: dict[str, str]
+
+
+def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
+    """Build the application. Nothing is opened before its lifespan begins."""
+    database = Database(settings)
+    feed = Feed(settings, database)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with database, asyncio.TaskGroup() as tasks:
+            follower = tasks.create_task(feed.run(), name="feed")
+            try:
+                yield
+            finally:
+                feed.close()
+                follower.cancel()
+
+    app = FastAPI(
+        title="Suifang",
+        version=_version(),
+        description="Cases, alerts and readings of community follow-up.",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+        responses=_PROBLEMS,
+    )
+    app.state.services = Services(settings=settings, clock=clock, database=database, feed=feed)
+    install_problems(app)
+    app.include_router(_root(app.version))
+    app.include_router(health.router, tags=["health"])
+    app.include_router(cases.router, prefix="/v1/cases", tags=["cases"])
+    app.include_router(alerts.router, prefix="/v1/alerts", tags=["alerts"])
+    app.include_router(stream.router, prefix="/v1/alerts", tags=["alerts"])
+    app.include_router(readings.router, prefix="/v1/residents", tags=["readings"])
+    return app
+
+
+def _root(program_version: str) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/")
+    async def read_root() -> Root:
+        """Links to everything there is."""
+        return Root(
+            version=program_version,
+            links={
+                "cases": "/v1/cases",
+                "alerts": "/v1/alerts",
+                "stream": "/v1/alerts/stream",
+                "readings": "/v1/residents/{resident_id}/readings",
+                "health": "/healthz",
+                "ready": "/readyz",
+                "openapi": "/openapi.json",
+            },
+        )
+
+    return router
+
+
+def _version() -> str:
+    try:
+        return version("suifang")
+    except PackageNotFoundError:  # Run from a checkout that is not installed.
+        return "0+unknown"

@@ -1,0 +1,36 @@
+"""``GET /v1/cases``."""
+
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Query
+from pydantic import TypeAdapter
+
+from api.cases import queries
+from api.cases.schemas import CaseOut, CasePage, CaseQuery
+from api.cursors import Cursor, Number
+from api.feed import read_head
+from api.services import Running
+
+router = APIRouter()
+CURSOR: Final[Cursor[int]] = Cursor("cases", TypeAdapter(Number))
+LOCAL: Final = ZoneInfo("Asia/Shanghai")  # A due day ends when the day ends there.
+
+
+@router.get("")
+async def list_cases(running: Running, query: Annotated[CaseQuery, Query()]) -> CasePage:
+    """Cases in the order in which they were opened; pass `next_cursor` back as `cursor`.
+
+    Every case that stood when one began is seen exactly once, whatever is opened meanwhile.
+    """
+    after = CURSOR.read(query.cursor)
+    today = running.clock().astimezone(LOCAL).date()
+    async with running.database.reading() as connection:
+        rows = await queries.list_opened(connection, query, after=after, today=today)
+        feed_number = await read_head(connection)
+    items = [CaseOut.model_validate(row) for row in rows[: query.limit]]
+    return CasePage(
+        items=items,
+        next_cursor=CURSOR.write(items[-1].number) if len(rows) > query.limit else None,
+        feed_number=feed_number,
+    )

@@ -1,0 +1,94 @@
+"""``suifang api`` and ``suifang dispatcher``.
+
+Exit codes: 0 stopped by a signal; 1 failed while running; 2 a wrong command line or setting,
+said in one line.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Coroutine
+from typing import Annotated, Any, Final, NoReturn, TypeVar
+
+import structlog
+import typer
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from api.errors import ApiError
+from api.runtime import dispatch, serve
+from api.settings import ApiSettings, DispatcherSettings
+from gateway.wire.times import utc_now
+from ingest.db.errors import DatabaseError
+
+app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+dispatcher_app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+Host = Annotated[str | None, typer.Option(help="Loopback address; default API_HOST.")]
+Port = Annotated[int | None, typer.Option(help="0 takes any free one; default API_PORT.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the address as one JSON object.")]
+_KNOWN: Final = (ApiError, DatabaseError, OSError)  # Their words are enough, no trace is needed.
+SettingsT = TypeVar("SettingsT", bound=BaseSettings)
+
+
+@app.callback(invoke_without_command=True)
+def run_api(host: Host = None, port: Port = None, as_json: Json = False) -> None:
+    """Serve cases, alerts, readings and the live feed over HTTP, on this machine only.
+
+    Settings: API_DB_DSN (needed), API_HOST, API_PORT and the rest of api/settings.py.
+    """
+    given = {"host": host, "port": port}
+    settings = _load("api", ApiSettings, {k: v for k, v in given.items() if v is not None})
+
+    def announce(address: str) -> None:
+        line = json.dumps({"address": address}) if as_json else f"api: listening on {address}"
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+    _run("api", serve(settings, utc_now, on_listening=announce))
+
+
+@dispatcher_app.callback(invoke_without_command=True)
+def run_dispatcher() -> None:
+    """Number the outbox. Start two: one is elected, the other takes over when it dies.
+
+    Settings: DISPATCHER_DB_DSN (needed) and the rest of api/settings.py.
+    """
+    _run("dispatcher", dispatch(_load("dispatcher", DispatcherSettings, {})))
+
+
+def _load(process: str, model: type[SettingsT], given: dict[str, Any]) -> SettingsT:
+    try:
+        return model(**given)
+    except ValidationError as error:
+        prefix = str(model.model_config["env_prefix"])
+        problems = []
+        for problem in error.errors(include_url=False, include_input=False):
+            name = prefix + "__".join(str(part) for part in problem["loc"]).upper() + ": "
+            message = "is not set" if problem["type"] == "missing" else problem["msg"]
+            message = message.removeprefix("Value error, ")
+            problems.append(name + message if problem["loc"] else message)
+        _end(process, "; ".join(problems), code=2)
+
+
+def _run(process: str, work: Coroutine[Any, Any, None]) -> None:
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        asyncio.run(work)
+    except Exception as error:  # noqa: BLE001 - the command's last word, whatever it was
+        if not isinstance(error, _KNOWN):
+            structlog.get_logger().error("ended by a fault of its own", exc_info=error)
+        _end(process, f"{type(error).__name__}: {str(error).strip() or 'no further words'}", code=1)
+
+
+def _end(process: str, message: str, *, code: int) -> NoReturn:
+    typer.echo(f"{process}: {' '.join(message.split())}", err=True)
+    raise typer.Exit(code)

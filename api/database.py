@@ -1,0 +1,98 @@
+"""The API's way to PostgreSQL: a bounded pool of read-only connections.
+
+Every request reads in one transaction, REPEATABLE READ and READ ONLY: what a page shows is one
+instant, and a bug here cannot write. No statement calls now(): the clock is a parameter.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final, Self
+
+from psycopg import AsyncConnection, IsolationLevel
+from psycopg.errors import QueryCanceled, UndefinedTable
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from api.errors import UnavailableError
+from api.settings import ApiSettings
+from ingest.db.connections import with_limits
+from ingest.db.errors import DatabaseUnavailableError, translated
+
+APPLICATION_NAME: Final = "suifang-api"
+_LIMITS: Final = """
+SELECT set_config('default_transaction_read_only', 'on', false),
+       set_config('statement_timeout', %(statement_ms_max)s, false),
+       set_config('idle_in_transaction_session_timeout', %(statement_ms_max)s, false),
+       set_config('TimeZone', 'UTC', false)"""
+
+
+@contextmanager
+def world_errors() -> Iterator[None]:
+    """Raise ``DatabaseUnavailableError`` for a database that is away, or has no schema yet."""
+    try:
+        with translated():
+            yield
+    except UndefinedTable as error:
+        msg = "the database has no schema yet; run `suifang migrate`"
+        raise DatabaseUnavailableError(msg) from error
+
+
+class Database:
+    """Connections for reading. Use as an async context manager; opening never waits."""
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self._settings = settings
+        self._pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
+            with_limits(settings.db_dsn.get_secret_value(), application_name=APPLICATION_NAME),
+            connection_class=AsyncConnection[DictRow],
+            kwargs={"row_factory": dict_row},
+            min_size=1,
+            max_size=settings.db_connections_max,
+            max_waiting=settings.db_waiting_max,
+            timeout=settings.db_wait_ms_max / 1_000,
+            configure=self._configure,
+            check=AsyncConnectionPool.check_connection,
+            open=False,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._pool.open(wait=False)  # A start without a database is a start: /readyz says so.
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pool.close(timeout=self._settings.shutdown_s_max)
+
+    async def _configure(self, connection: AsyncConnection[Any]) -> None:
+        """Make a fresh connection read-only and bounded."""
+        await connection.set_autocommit(True)
+        await connection.execute(
+            _LIMITS, {"statement_ms_max": str(self._settings.statement_ms_max)}
+        )
+        await connection.set_autocommit(False)
+        await connection.set_read_only(True)
+        await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection[DictRow]]:
+        """One read-only transaction. Raises ``UnavailableError`` when the database does not answer.
+
+        Waits at most ``db_wait_ms_max`` for a connection and ``statement_ms_max`` for a
+        statement. Cancellation gives the connection back.
+        """
+        patience_s = (self._settings.db_wait_ms_max + 2 * self._settings.statement_ms_max) / 1_000
+        try:
+            async with asyncio.timeout(patience_s):
+                with world_errors():
+                    async with self._pool.connection() as connection:
+                        yield connection
+        except (DatabaseUnavailableError, TimeoutError) as error:
+            msg = "the database cannot be reached just now; try again"
+            if isinstance(error.__cause__, UndefinedTable):
+                msg = str(error)
+            if isinstance(error.__cause__, QueryCanceled):
+                msg = (
+                    f"the query took longer than {self._settings.statement_ms_max} ms; "
+                    "ask for less (a smaller limit, a shorter time) or try again"
+                )
+            raise UnavailableError(msg, retry_after_s=self._settings.retry_after_s) from error

@@ -1,0 +1,110 @@
+"""The dispatcher: gives committed outbox rows their number in the feed. Its own process.
+
+    ingest, judge ──COMMIT + NOTIFY outbox──▶ elected dispatcher ──NOTIFY feed──▶ api
+                                              standby dispatchers wait for its lock
+
+It must never change anything but ``outbox.number``. Invariants: one session holds the election
+lock, listens and numbers, so whoever lost the lock lost the connection to number with; a round is
+one transaction and the next begins after its commit, so numbers rise by one and become visible in
+order; a row that was rolled back never has a number. The highest numbered row must be kept when
+old rows are deleted one day: numbering goes on from it.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from api.database import world_errors
+from api.reconnecting import run_sessions
+from api.settings import DispatcherSettings
+from ingest.db.connections import Connection, connect
+
+_log = structlog.get_logger()
+
+ELECTION_LOCK: Final = int.from_bytes(b"suifang", "big")
+
+_LIMITS: Final = """
+SELECT set_config('statement_timeout', %(statement_ms_max)s, false),
+       set_config('idle_session_timeout', %(idle_ms_max)s, false)"""
+_ELECT: Final = "SELECT pg_try_advisory_lock(%s)"
+_NUMBER: Final = """
+WITH oldest AS (
+    SELECT id, row_number() OVER (ORDER BY id) AS place
+    FROM (SELECT id FROM outbox WHERE number IS NULL ORDER BY id LIMIT %s) AS waiting
+), numbered AS (
+    UPDATE outbox
+    SET number = (SELECT COALESCE(max(number), 0) FROM outbox) + oldest.place
+    FROM oldest WHERE outbox.id = oldest.id AND outbox.number IS NULL
+    RETURNING outbox.number
+)
+SELECT count(*), pg_notify('feed', max(number)::text) FROM numbered HAVING count(*) > 0"""
+
+
+async def run_dispatcher(settings: DispatcherSettings) -> None:
+    """Stand by, be elected, number; for ever. Reconnects when the database is lost.
+
+    Bounded by ``rows_max`` rows in one transaction. Cancellation, or kill -9, in the middle of a
+    round leaves it either wholly done or not at all; a standby takes over when the lock is free.
+    """
+
+    async def session() -> None:
+        await _run_session(settings)
+
+    await run_sessions(session, name="dispatcher", wait_s_max=settings.retry_ms_max / 1_000)
+
+
+async def _run_session(settings: DispatcherSettings) -> None:
+    connection = await connect(
+        settings.db_dsn.get_secret_value(),
+        application_name="suifang-dispatcher",
+        autocommit=True,
+    )
+    with world_errors():
+        async with connection:
+            await _set_limits(connection, settings)
+            await _await_election(connection, settings)
+            await connection.execute("LISTEN outbox")
+            while True:
+                numbered = await number_round(connection, settings)
+                if numbered < settings.rows_max:
+                    await _await_news(connection, settings)
+
+
+async def _set_limits(connection: Connection, settings: DispatcherSettings) -> None:
+    limits = {
+        "statement_ms_max": str(settings.statement_ms_max),
+        "idle_ms_max": str(settings.idle_s_max * 1_000),
+    }
+    await connection.execute(_LIMITS, limits)
+
+
+async def _await_election(connection: Connection, settings: DispatcherSettings) -> None:
+    waiting = False
+    while True:
+        async with asyncio.timeout(settings.statement_ms_max / 1_000 + 1):
+            row = await (await connection.execute(_ELECT, (ELECTION_LOCK,))).fetchone()
+        if row is not None and row[0]:
+            _log.info("elected")
+            return
+        if not waiting:
+            _log.info("standing by: another dispatcher is elected")
+            waiting = True
+        await asyncio.sleep(settings.standby_poll_ms / 1_000)
+
+
+async def number_round(connection: Connection, settings: DispatcherSettings) -> int:
+    """Number the oldest committed rows, at most ``rows_max``; return how many.
+
+    One statement, so one transaction. Only the elected session may call it. Cost: one index
+    scan of what waits, one look at the highest number.
+    """
+    async with asyncio.timeout(settings.statement_ms_max / 1_000 + 1):
+        row = await (await connection.execute(_NUMBER, (settings.rows_max,))).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+async def _await_news(connection: Connection, settings: DispatcherSettings) -> None:
+    """Wait for a NOTIFY, at most ``poll_ms``; takes all that have come."""
+    async for _ in connection.notifies(timeout=settings.poll_ms / 1_000, stop_after=1):
+        pass

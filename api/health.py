@@ -1,0 +1,89 @@
+"""``/healthz``: the process lives. ``/readyz``: it can answer, and the feed moves.
+
+Liveness never asks the database: a restart of the API does not heal a database.
+"""
+
+from datetime import datetime
+from typing import Final, Literal
+
+from fastapi import APIRouter
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+from pydantic import BaseModel
+
+from api.errors import NotReadyError, UnavailableError
+from api.services import Running, Services
+
+router = APIRouter()
+
+_REVISION_TABLE: Final = "SELECT to_regclass('alembic_version') IS NOT NULL AS there"
+_REVISION: Final = "SELECT version_num FROM alembic_version"
+_WAITING: Final = """
+SELECT created_at FROM outbox WHERE number IS NULL ORDER BY id LIMIT 1"""
+
+
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"] = "alive"
+
+
+class Ready(BaseModel):
+    """All that reading needs is there."""
+
+    status: Literal["ready"] = "ready"
+    schema_revision: str
+    feed: Literal["connected"] = "connected"
+    dispatcher_lag_s: float  # Age of the oldest event that has no number yet; 0 when none.
+
+
+@router.get("/healthz")
+async def healthz() -> Alive:
+    """Whether the process is alive."""
+    return Alive()
+
+
+@router.get("/readyz")
+async def readyz(running: Running) -> Ready:
+    """Whether requests can be answered: database, schema, feed and dispatcher."""
+    try:
+        async with running.database.reading() as connection:
+            revision = await _read_revision(connection)
+            lag_s = 0.0
+            if revision is not None:
+                lag_s = await _read_lag_s(connection, running.clock())
+    except UnavailableError as error:
+        checks = {"database": error.msg}
+        raise _not_ready(running, checks) from error
+    checks = {
+        "schema": "" if revision else "no schema revision; run `suifang migrate`",
+        "feed": "" if running.feed.is_connected else "not connected yet",
+        "dispatcher": ""
+        if lag_s <= running.settings.dispatcher_lag_s_max
+        else f"an event has waited {lag_s:.0f} s for its number; is `suifang dispatcher` running?",
+    }
+    failed = {name: problem for name, problem in checks.items() if problem}
+    if revision is None or failed:
+        raise _not_ready(running, failed)
+    return Ready(schema_revision=revision, dispatcher_lag_s=lag_s)
+
+
+def _not_ready(running: Services, failed: dict[str, str]) -> NotReadyError:
+    return NotReadyError(
+        "; ".join(f"{name}: {problem}" for name, problem in failed.items()),
+        checks=failed,
+        retry_after_s=running.settings.retry_after_s,
+    )
+
+
+async def _read_revision(connection: AsyncConnection[DictRow]) -> str | None:
+    found = await (await connection.execute(_REVISION_TABLE)).fetchone()
+    if found is None or not found["there"]:
+        return None
+    row = await (await connection.execute(_REVISION)).fetchone()
+    return None if row is None else str(row["version_num"])
+
+
+async def _read_lag_s(connection: AsyncConnection[DictRow], at: datetime) -> float:
+    row = await (await connection.execute(_WAITING)).fetchone()
+    return 0.0 if row is None else max(0.0, (at - row["created_at"]).total_seconds())

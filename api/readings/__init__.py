@@ -1,0 +1,1 @@
+"""Readings of one resident, exactly as the device reported them."""

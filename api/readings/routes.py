@@ -1,0 +1,50 @@
+"""``GET /v1/residents/{resident_id}/readings``."""
+
+from typing import Annotated, Final
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import AwareDatetime, TypeAdapter
+
+from api.cursors import Cursor, Name
+from api.errors import BadParameterError, NotFoundError
+from api.readings import queries
+from api.readings.schemas import ReadingOut, ReadingPage, ReadingQuery
+from api.services import Running
+
+router = APIRouter()
+CURSOR: Final[Cursor[queries.Key]] = Cursor(
+    "readings", TypeAdapter(tuple[AwareDatetime, AwareDatetime, UUID])
+)
+_EXACT: Final = msgspec.json.Encoder(decimal_format="number")
+
+
+@router.get("/{resident_id}/readings", response_model=ReadingPage)
+async def list_readings(
+    running: Running,
+    resident_id: Annotated[Name, Path(description="Pseudonym")],
+    query: Annotated[ReadingQuery, Query()],
+) -> Response:
+    """One resident's readings by `effective_at`; pass `next_cursor` back as `cursor`.
+
+    Values are JSON numbers with exactly the digits that the device reported, in its own unit:
+    they never pass through a binary fraction here, and 7.00 is written 7.00.
+    """
+    if query.since and query.until and query.since > query.until:
+        raise BadParameterError(
+            field="from", value=query.since.isoformat(), remedy="must not be later than `to`"
+        )
+    after = CURSOR.read(query.cursor)
+    async with running.database.reading() as connection:
+        rows = await queries.list_by_time(connection, resident_id, query, after=after)
+        if not rows and not await queries.is_known(connection, resident_id):
+            msg = "no such resident; use the pseudonym that cases and alerts name"
+            raise NotFoundError(msg)
+    items = [ReadingOut.model_validate(row) for row in rows[: query.limit]]
+    last = items[-1] if len(rows) > query.limit else None
+    page = ReadingPage(
+        items=items,
+        next_cursor=last and CURSOR.write((last.effective_at, last.captured_at, last.id)),
+    )
+    return Response(_EXACT.encode(page.model_dump()), media_type="application/json")

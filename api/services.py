@@ -1,0 +1,29 @@
+"""What every route needs of the running process, found on the application's state."""
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from api.database import Database
+from api.feed import Feed
+from api.settings import ApiSettings
+from gateway.wire.times import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Made once by ``create_app``; shared by all requests."""
+
+    settings: ApiSettings
+    clock: Clock
+    database: Database
+    feed: Feed
+
+
+def find_services(request: Request) -> Services:
+    """The services of the application that this request came to."""
+    return cast("Services", request.app.state.services)
+
+
+Running = Annotated[Services, Depends(find_services)]

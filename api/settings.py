@@ -1,0 +1,110 @@
+"""Settings of the two processes of this folder, built once in the command and passed down.
+
+Every queue, page, connection, wait and retry of the API and the dispatcher has its bound here.
+"""
+
+from ipaddress import ip_address
+from typing import Annotated, Self
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    SecretStr,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _require_loopback(host: str) -> str:
+    try:
+        loopback = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        msg = (
+            f"{host!r} can be reached from outside, and the API has no authentication yet; "
+            "use 127.0.0.1, ::1 or localhost"
+        )
+        raise ValueError(msg)
+    return host
+
+
+def _require_dsn(dsn: SecretStr) -> SecretStr:
+    try:
+        conninfo_to_dict(dsn.get_secret_value())
+    except psycopg.ProgrammingError:  # Its text would repeat the password.
+        msg = "no PostgreSQL connection string; write postgresql://user:password@host:port/name"
+        raise ValueError(msg) from None
+    return dsn
+
+
+Loopback = Annotated[str, AfterValidator(_require_loopback)]
+Dsn = Annotated[SecretStr, AfterValidator(_require_dsn)]
+
+
+class FeedSettings(BaseModel):
+    """How the numbered outbox reaches listeners."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    listeners_max: PositiveInt = 200
+    poll_ms: PositiveInt = 1_000  # A lost NOTIFY costs at most this.
+    page_rows_max: PositiveInt = 200  # Also all that is held for one listener.
+    recent_events_max: PositiveInt = 2_000  # Shared by all listeners; older ones are read again.
+    keep_alive_ms: PositiveInt = 10_000
+    reconnect_ms: PositiveInt = 2_000  # What browsers are told to wait.
+
+
+class ApiSettings(BaseSettings):
+    """Environment: ``API_DB_DSN``, ``API_PORT``, ``API_FEED__LISTENERS_MAX``, ..."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="API_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    db_dsn: Dsn
+    host: Loopback = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8_000  # 0: any free one, printed at the start.
+    db_connections_max: PositiveInt = 10
+    db_waiting_max: PositiveInt = 200  # Requests that may wait for a connection.
+    db_wait_ms_max: PositiveInt = 3_000
+    statement_ms_max: PositiveInt = 5_000
+    retry_ms_max: PositiveInt = 5_000
+    retry_after_s: PositiveInt = 2
+    connections_max: PositiveInt = 1_000
+    shutdown_s_max: PositiveInt = 10
+    dispatcher_lag_s_max: PositiveInt = 30
+    feed: FeedSettings = FeedSettings()
+
+
+class DispatcherSettings(BaseSettings):
+    """Environment: ``DISPATCHER_DB_DSN``, ``DISPATCHER_ROWS_MAX``, ...
+
+    The address must reach PostgreSQL itself: a pooler that shares sessions would break the
+    election, which is a lock held by one session.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="DISPATCHER_", frozen=True, extra="forbid")
+
+    db_dsn: Dsn
+    rows_max: PositiveInt = 5_000  # Numbered in one transaction.
+    poll_ms: PositiveInt = 1_000  # A lost NOTIFY costs at most this.
+    standby_poll_ms: PositiveInt = 500  # How soon a standby sees that the elected one is gone.
+    statement_ms_max: PositiveInt = 30_000
+    idle_s_max: PositiveInt = 30  # The database drops a frozen dispatcher after this.
+    retry_ms_max: PositiveInt = 5_000
+
+    @model_validator(mode="after")
+    def _waiting_is_shorter_than_being_dropped(self) -> Self:
+        if max(self.poll_ms, self.standby_poll_ms) >= self.idle_s_max * 1_000:
+            msg = (
+                "DISPATCHER_IDLE_S_MAX must be longer than both poll times, "
+                "or the database drops a dispatcher that only waits"
+            )
+            raise ValueError(msg)
+        return self
