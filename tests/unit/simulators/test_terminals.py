@@ -211,10 +211,9 @@ async def test_a_slow_gateway_shows_as_latency_and_not_as_less_load(tmp_path: Pa
     async with server:
         tally = await send(slow, tmp_path / "ledger", readings)
 
-    median_s = tally.taken_latency.quantile(0.05)
     assert tally.taken == 100
-    assert median_s is not None
-    assert tally.taken_latency.quantile(1.0) or median_s > 0.3
+    assert (tally.taken_latency.quantile(1.0) or 0) > 0.3
+    assert (tally.lateness.quantile(1.0) or 0) > 0.1  # The window was full meanwhile.
 
 
 async def test_a_lazy_source_is_not_read_ahead_of_the_window(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""What reconcile finds: the law for each gateway, and each thing that does not add up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from simulators.planned import Expected
+
+WAITING: Final = "waiting"
+UNSETTLING: Final = "unsettling"
+DISPOSITIONS: Final = tuple(disposition.value for disposition in Expected)
+
+
+class Kind(StrEnum):
+    """What can differ. All but the last break the law."""
+
+    LOST = "lost"  # Taken by a gateway, and nowhere now.
+    DOUBLED = "doubled"  # More than one disposition, or one id given to two readings.
+    UNKNOWN = "unknown"  # Held somewhere, sent by nobody.
+    COUNTER = "counter"  # A gateway's counters do not match the ids.
+    TOTALS = "totals"  # gateway_day does not match the rows.
+    UNEXPECTED = "unexpected"  # Kept, but not as the ledger foretold.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One thing that does not add up; ``examples`` are at most 20."""
+
+    kind: Kind
+    gateway_id: str
+    count: int
+    detail: str
+    examples: Sequence[str] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class GatewayBalance:
+    """The law for one gateway, in distinct ids. ``accepted`` is None without its spool."""
+
+    gateway_id: str
+    accepted: int | None = None
+    waiting: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    unsettling: int = 0  # Quarantined items that settle no id: beside the law.
+    redelivered: int = 0  # Beside the law.
+
+    @property
+    def known(self) -> int:
+        """The right side of the law."""
+        return self.waiting + self.stored + self.duplicate + self.quarantined
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What reconcile found."""
+
+    sent: int
+    taken: int
+    refused: int
+    unanswered: int
+    echoes: int
+    gateways: Sequence[GatewayBalance]
+    differences: Sequence[Difference] = field(default_factory=tuple)
+
+    @property
+    def conserved(self) -> bool:
+        """Whether the law holds: nothing lost, doubled, unknown or miscounted."""
+        return all(difference.kind is Kind.UNEXPECTED for difference in self.differences)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the law holds and everything became what the ledger foretold."""
+        return not self.differences
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``--json``."""
+        names = ("accepted", WAITING, *DISPOSITIONS, UNSETTLING, "redelivered")
+        return {
+            "conserved": self.conserved,
+            "agrees": self.agrees,
+            "sent": self.sent,
+            "taken": self.taken,
+            "refused": self.refused,
+            "unanswered": self.unanswered,
+            "echoes": self.echoes,
+            "gateways": {
+                line.gateway_id: {name: getattr(line, name) for name in names}
+                for line in self.gateways
+            },
+            "differences": [
+                {
+                    "kind": difference.kind.value,
+                    "gateway": difference.gateway_id,
+                    "count": difference.count,
+                    "detail": difference.detail,
+                    "examples": list(difference.examples),
+                }
+                for difference in self.differences
+            ],
+        }

@@ -1,0 +1,140 @@
+"""What the database and the spools hold, as streams; the SQL of ``reconcile``, read only.
+
+Sets are streamed through server-side cursors inside one snapshot, so memory here does not grow
+with the database.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeAlias
+from uuid import UUID
+
+import psycopg
+
+from gateway.counters import SpoolCounters, read_counters, waiting_ids
+from gateway.errors import SpoolError
+from gateway.wire.errors import WireError
+from gateway.wire.readings import parse_json
+from ingest.db.connections import with_limits
+from ingest.db.errors import DatabaseError, translated
+from simulators.errors import ReconcileError
+from simulators.ledger import Delivery, delivery_of
+
+Snapshot: TypeAlias = psycopg.Connection[tuple[Any, ...]]
+
+_ROWS_PER_FETCH: Final = 5_000
+_DISPOSED: Final = {
+    "stored": "SELECT id, gateway_id FROM reading",
+    "duplicate": "SELECT id, gateway_id FROM duplicate",
+    "quarantined": (
+        "SELECT CASE WHEN settles THEN reading_id END, coalesce(gateway_id, '') FROM quarantine"
+    ),
+}
+_TOTALS: Final = """
+SELECT gateway_id, sum(stored)::int8, sum(duplicate)::int8, sum(quarantined)::int8,
+       sum(unsettling)::int8, sum(redelivered)::int8
+FROM gateway_day GROUP BY gateway_id ORDER BY gateway_id"""
+_STORED: Final = """
+SELECT id, device_id, boot_id, device_sequence, measured_at FROM reading WHERE id = ANY(%s)"""
+_DUPLICATES: Final = "SELECT id, duplicate_of FROM duplicate WHERE id = ANY(%s)"
+_QUARANTINED: Final = "SELECT reading_id, payload FROM quarantine WHERE reading_id = ANY(%s)"
+
+
+class Totals(NamedTuple):
+    """The kept totals of one gateway."""
+
+    stored: int
+    duplicate: int
+    quarantined: int
+    unsettling: int
+    redelivered: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolState:
+    """One spool: its counters, and what has no receipt."""
+
+    counters: SpoolCounters
+    waiting: frozenset[UUID]
+
+
+def read_spool(path: Path) -> SpoolState:
+    """Read one spool, in use or not. Raises ``ReconcileError``."""
+    try:
+        return SpoolState(read_counters(path), frozenset(waiting_ids(path)))
+    except SpoolError as error:
+        raise ReconcileError(str(error)) from error
+
+
+@contextmanager
+def opened(dsn: str) -> Iterator[Snapshot]:
+    """Open one read-only snapshot of the database. Raises ``ReconcileError``."""
+    try:
+        with (
+            translated(),
+            psycopg.connect(with_limits(dsn, application_name="suifang reconcile")) as connection,
+        ):
+            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+            connection.read_only = True
+            yield connection
+    except (DatabaseError, psycopg.ProgrammingError) as error:
+        msg = f"cannot read the database: {error}; check --database and `suifang migrate`"
+        raise ReconcileError(msg) from error
+
+
+def stream_disposed(snapshot: Snapshot, disposition: str) -> Iterator[tuple[UUID | None, str]]:
+    """Every row with this disposition: its id and gateway, ``""`` when no gateway is known.
+
+    The id is None where a quarantined item settles none: it could not be read, or the id has
+    another disposition.
+    """
+    with snapshot.cursor(name=f"reconcile_{disposition}", binary=True) as cursor:
+        cursor.itersize = _ROWS_PER_FETCH
+        cursor.execute(_DISPOSED[disposition].encode())
+        yield from cursor
+
+
+def read_totals(snapshot: Snapshot) -> dict[str, Totals]:
+    """``gateway_day`` summed over days. Bounded by the number of gateways."""
+    with snapshot.cursor() as cursor:
+        cursor.execute(_TOTALS)
+        return {row[0]: Totals(*row[1:]) for row in cursor}
+
+
+def find_deliveries(snapshot: Snapshot, ids: Sequence[UUID]) -> dict[UUID, Delivery | UUID]:
+    """What device and sequence these ids are; for a duplicate, the id it is a duplicate of."""
+    found: dict[UUID, Delivery | UUID] = {}
+    with snapshot.cursor(binary=True) as cursor:
+        cursor.execute(_QUARANTINED, (list(ids),))
+        for reading_id, payload in cursor:
+            delivery = _delivery_in(payload)
+            if delivery is not None:
+                found[reading_id] = delivery
+        cursor.execute(_DUPLICATES, (list(ids),))
+        found |= dict(cursor.fetchall())
+        cursor.execute(_STORED, (list(ids),))
+        for reading_id, device_id, boot_id, sequence, measured_at in cursor:
+            found[reading_id] = delivery_of(
+                {
+                    "device_id": device_id,
+                    "boot_id": boot_id,
+                    "device_sequence": sequence,
+                    "measured_at": _text(measured_at),
+                }
+            )
+    return found
+
+
+def _text(at: datetime | None) -> str:
+    return at.isoformat() if at else ""
+
+
+def _delivery_in(payload: bytes) -> Delivery | None:
+    try:
+        reading = parse_json(bytes(payload))
+        return delivery_of(reading) if isinstance(reading, dict) else None
+    except (WireError, ValueError, TypeError):
+        return None

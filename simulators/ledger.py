@@ -1,0 +1,181 @@
+"""The ledger: what was truly sent and what the gateway answered. Ground truth for reconcile.
+
+One JSON object a line, appended in this order and never rewritten:
+
+- ``{"sent": n, "at", "gateway", "card", "expected", "twins", "reading": {...}}`` **before** the
+  bytes leave; the reading is the very line, so value literals stay as sent;
+- ``{"again": n, "at"}``: sent once more because a broken link took the answer with it, so the
+  gateway may hold this reading under two ids (an *echo*);
+- ``{"taken": n, "id", "at"}`` or ``{"refused": n, "code", "at"}``: the answer.
+
+Invariants: a reading a gateway may know is in the ledger, whatever is killed (each line is one
+``write`` that the kernel holds); only the last line can be torn. Memory of the writer does not
+grow. A ledger holds pseudonymous health data: file mode 0600.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+from uuid import UUID
+
+from gateway.wire.errors import WireError
+from gateway.wire.readings import parse_json
+from gateway.wire.times import format_instant, parse_instant
+from simulators.errors import LedgerError
+from simulators.planned import Expected, PlannedReading
+
+Delivery: TypeAlias = tuple[str, str, int | str]
+"""What tells one reading of a device from the next: (device, boot, sequence), or
+(device, "", device time) of a device that does not count."""
+
+
+class Ledger:
+    """Appends to one new file. Use as a context manager; one writer a file.
+
+    Raises:
+        LedgerError: The file exists, or cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._number = 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        except FileExistsError as error:
+            msg = f"the ledger {path} exists already: a ledger is one run, name a new file"
+            raise LedgerError(msg) from error
+        except OSError as error:
+            msg = f"cannot create the ledger {path}: {error}"
+            raise LedgerError(msg) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        os.close(self._file)
+
+    def record_sent(self, reading: PlannedReading, at: datetime) -> int:
+        """Write down what is about to be sent; returns its number in this ledger."""
+        self._number += 1
+        entry = {
+            "sent": self._number,
+            "at": format_instant(at),
+            "gateway": reading.gateway_id,
+            "card": reading.card_number,
+            "expected": reading.expected,
+            "twins": reading.twins,
+        }
+        head = json.dumps(entry, separators=(",", ":"))[:-1].encode()
+        self._append(head + b',"reading":' + reading.line + b"}\n")
+        return self._number
+
+    def record_again(self, number: int, at: datetime) -> None:
+        """Write down that it is sent once more, its first answer being lost."""
+        self._append(f'{{"again":{number},"at":"{format_instant(at)}"}}\n'.encode())
+
+    def record_taken(self, number: int, reading_id: UUID, at: datetime) -> None:
+        """Write down the id the gateway gave."""
+        line = f'{{"taken":{number},"id":"{reading_id}","at":"{format_instant(at)}"}}\n'
+        self._append(line.encode())
+
+    def record_refused(self, number: int, code: str, at: datetime) -> None:
+        """Write down that the gateway would not take it; it is then in nobody's care."""
+        entry = {"refused": number, "code": code, "at": format_instant(at)}
+        self._append(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+
+    def _append(self, line: bytes) -> None:
+        try:
+            written = os.write(self._file, line)
+        except OSError as error:
+            msg = f"cannot write the ledger {self._path}: {error}; free the disk and run again"
+            raise LedgerError(msg) from error
+        if written != len(line):
+            msg = f"the disk of the ledger {self._path} is full; free it and run again"
+            raise LedgerError(msg)
+
+
+@dataclass(slots=True)
+class Entry:
+    """One reading of a ledger, with all that happened to it."""
+
+    gateway_id: str
+    expected: Expected | None
+    twins: str | None
+    delivery: Delivery
+    reading_id: UUID | None = None
+    refused: str | None = None
+    answers_lost: int = 0  # How many ids, at most, the gateway gave without our knowing.
+
+
+def read_ledger(path: Path) -> list[Entry]:
+    """Read one ledger; memory grows with its length. A torn last line is passed over.
+
+    Raises:
+        LedgerError: Not readable, or a line that is none of a ledger's; names the line.
+    """
+    entries: dict[int, Entry] = {}
+    for number, (line, last) in enumerate(_lines(path), start=1):
+        try:
+            _apply(parse_json(line), entries)
+        except (WireError, KeyError, TypeError, ValueError) as error:
+            if last and not line.endswith(b"\n"):
+                break
+            msg = f"{path}, line {number} is no ledger entry ({error}); give a --ledger file"
+            raise LedgerError(msg) from error
+    for entry in entries.values():
+        if entry.reading_id is None and entry.refused is None:
+            entry.answers_lost += 1
+    return list(entries.values())
+
+
+def _lines(path: Path) -> Iterator[tuple[bytes, bool]]:
+    try:
+        with path.open("rb") as file:
+            line = file.readline()
+            while line:
+                following = file.readline()
+                yield line, not following
+                line = following
+    except OSError as error:
+        msg = f"cannot read the ledger {path}: {error}"
+        raise LedgerError(msg) from error
+
+
+def _apply(event: dict[str, Any], entries: dict[int, Entry]) -> None:
+    if "sent" in event:
+        entries[event["sent"]] = Entry(
+            gateway_id=event["gateway"],
+            expected=Expected(event["expected"]) if event["expected"] else None,
+            twins=event["twins"],
+            delivery=delivery_of(event["reading"]),
+        )
+    elif "again" in event:
+        entries[event["again"]].answers_lost += 1
+    elif "taken" in event:
+        entries[event["taken"]].reading_id = UUID(event["id"])
+    else:
+        entries[event["refused"]].refused = event["code"]
+
+
+def delivery_of(reading: dict[str, Any]) -> Delivery:
+    """Name one reading of one device, from its wire fields."""
+    device = str(reading.get("device_id", ""))
+    sequence = reading.get("device_sequence")
+    if sequence is not None:
+        return device, str(reading.get("boot_id") or ""), int(sequence)
+    text = str(reading.get("measured_at") or "")
+    try:
+        return device, "", parse_instant(text).isoformat()
+    except ValueError:
+        return device, "", text
