@@ -87,13 +87,16 @@ class Judge:
         """Judge what is due now, in one transaction; return how many residents that was."""
         now = self._clock()
         with translated():
+            due = await due_work.find(
+                connection,
+                now=now,
+                session_wait=self._wait,
+                residents_max=self._settings.residents_max,
+            )
+            if not due:
+                return 0
             async with connection.transaction():
-                work = await due_work.claim(
-                    connection,
-                    now=now,
-                    session_wait=self._wait,
-                    residents_max=self._settings.residents_max,
-                )
+                work = await due_work.claim(connection, due, now=now, session_wait=self._wait)
                 if not work.residents:
                     return 0
                 people = await residents.fetch_people(connection, work.residents)

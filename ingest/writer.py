@@ -248,7 +248,8 @@ class _Transaction:
             totals = self._totals[row.gateway_id or ""]
             if row.item_hash in new:
                 new.discard(row.item_hash)
-                totals.quarantined += 1
+                totals.quarantined += once[row.item_hash].settles
+                totals.unsettling += not once[row.item_hash].settles
             else:
                 totals.redelivered += 1
 

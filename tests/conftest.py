@@ -4,5 +4,6 @@ pytest_plugins = [
     "tests.fix_stack",
     "tests.fix_db",
     "tests.fix_broker",
+    "tests.fix_clock",
     "tests.fix_processes",
 ]

@@ -1,4 +1,4 @@
-"""``suifang stack up|down|status``: the private stack from a shell.
+"""``suifang stack up|down|status|fetch``: the private stack from a shell.
 
 The answer goes to standard output (one JSON object with ``--json``), the progress to standard
 error. Exit codes: 0 as asked; 1 not so (or, for ``status``, not everything runs); 2 wrong usage.
@@ -34,6 +34,15 @@ def up(as_json: AsJson = False) -> None:
     with _told(as_json=as_json) as report:
         status = Stack.of_checkout().up(report)
     _show(status, as_json=as_json)
+
+
+@app.command()
+def fetch(as_json: AsJson = False) -> None:
+    """Have the programs ready and start nothing. Twice is as good as once."""
+    with _told(as_json=as_json) as report:
+        folder = Stack.of_checkout().fetch(report)
+    if as_json:
+        sys.stdout.write(json.dumps({"packages": str(folder)}) + "\n")
 
 
 @app.command()

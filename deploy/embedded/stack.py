@@ -81,6 +81,18 @@ class Stack:
             self._start_broker(layout, report)
             return self.status()
 
+    def fetch(self, report: Report = silent) -> Path:
+        """Have the programs ready and start nothing; returns where unpacked ones are kept.
+
+        Another stack of the same checkout can share them by ``SUIFANG_PACKAGES``.
+        """
+        make_home(self.home)
+        with self._locked(report):
+            layout = settle_layout(self.home)
+            find_postgres(layout, Postgres(layout).made_by(), report)
+            find_broker(layout, report)
+            return layout.packages
+
     def down(self, report: Report = silent) -> StackStatus:
         """Stop what runs. Data, ports and passwords stay."""
         if recall_layout(self.home) is None:

@@ -49,21 +49,30 @@ _MARKS: Final = f"""
 SELECT id FROM due_mark WHERE resident_id = ANY(%(residents)s) AND {_READY}"""  # noqa: S608
 
 
-async def claim(
+async def find(
     connection: Connection, *, now: datetime, session_wait: timedelta, residents_max: int
-) -> Work:
-    """Lock up to ``residents_max`` residents that are due and not with another judge.
+) -> list[str]:
+    """Up to ``residents_max`` residents that are due, locked or not. Outside a transaction.
 
     A mark of a blood pressure is ready once ``session_wait`` has passed since its arrival.
+    Their fold rows are made here and committed at once: inside the claiming transaction two
+    judges that meet the same new resident would wait for each other.
     """
-    when = {"now": now, "closed": now - session_wait}
-    cursor = await connection.execute(_DUE, {**when, "limit": residents_max})
+    when = {"now": now, "closed": now - session_wait, "limit": residents_max}
+    cursor = await connection.execute(_DUE, when)
     due = [row[0] for row in await cursor.fetchall()]
-    if not due:
-        return Work([], [])
-    await connection.execute(_ENSURE, (due,))
-    cursor = await connection.execute(_LOCK, (due,))
+    if due:
+        await connection.execute(_ENSURE, (due,))
+    return due
+
+
+async def claim(
+    connection: Connection, due: Sequence[str], *, now: datetime, session_wait: timedelta
+) -> Work:
+    """Lock those of ``due`` that no other judge holds, then read their ready marks."""
+    cursor = await connection.execute(_LOCK, (list(due),))
     locked = [row[0] for row in await cursor.fetchall()]
+    when = {"now": now, "closed": now - session_wait}
     cursor = await connection.execute(_MARKS, {**when, "residents": locked})
     return Work(locked, [row[0] for row in await cursor.fetchall()])
 

@@ -13,25 +13,28 @@ from ingest.db.connections import Connection
 
 @dataclass(slots=True)
 class Totals:
-    """What one transaction adds for one gateway. Redeliveries stand beside the law."""
+    """What one transaction adds for one gateway. The last two stand beside the law."""
 
     stored: int = 0
     duplicate: int = 0
     quarantined: int = 0
+    unsettling: int = 0
     redelivered: int = 0
 
 
 _ADD: Final = """
-INSERT INTO gateway_day (gateway_id, day, stored, duplicate, quarantined, redelivered)
-SELECT gateway_id, %(day)s::date, stored, duplicate, quarantined, redelivered
+INSERT INTO gateway_day
+    (gateway_id, day, stored, duplicate, quarantined, unsettling, redelivered)
+SELECT gateway_id, %(day)s::date, stored, duplicate, quarantined, unsettling, redelivered
 FROM unnest(%(gateways)s::text[], %(stored)s::bigint[], %(duplicate)s::bigint[],
-            %(quarantined)s::bigint[], %(redelivered)s::bigint[])
-     AS a (gateway_id, stored, duplicate, quarantined, redelivered)
+            %(quarantined)s::bigint[], %(unsettling)s::bigint[], %(redelivered)s::bigint[])
+     AS a (gateway_id, stored, duplicate, quarantined, unsettling, redelivered)
 ORDER BY gateway_id
 ON CONFLICT (gateway_id, day) DO UPDATE
 SET stored = gateway_day.stored + EXCLUDED.stored,
     duplicate = gateway_day.duplicate + EXCLUDED.duplicate,
     quarantined = gateway_day.quarantined + EXCLUDED.quarantined,
+    unsettling = gateway_day.unsettling + EXCLUDED.unsettling,
     redelivered = gateway_day.redelivered + EXCLUDED.redelivered"""
 
 
@@ -47,6 +50,7 @@ async def add(connection: Connection, day: date, totals: Mapping[str, Totals]) -
             "stored": [t.stored for t in totals.values()],
             "duplicate": [t.duplicate for t in totals.values()],
             "quarantined": [t.quarantined for t in totals.values()],
+            "unsettling": [t.unsettling for t in totals.values()],
             "redelivered": [t.redelivered for t in totals.values()],
         },
     )

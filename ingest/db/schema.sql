@@ -129,13 +129,14 @@ CREATE TABLE quarantine (
 CREATE INDEX quarantine_by_reading ON quarantine (reading_id);
 
 -- Totals per gateway and day, written in the transaction they count, so that dropping old
--- chunks never breaks the conservation sum. Redeliveries stand beside the law, not in it.
+-- chunks never breaks the conservation sum. The last two stand beside the law, not in it.
 CREATE TABLE gateway_day (
     gateway_id  text NOT NULL,
     day         date NOT NULL,                -- UTC day of ingest's clock.
     stored      bigint NOT NULL DEFAULT 0,
     duplicate   bigint NOT NULL DEFAULT 0,
-    quarantined bigint NOT NULL DEFAULT 0,
+    quarantined bigint NOT NULL DEFAULT 0,    -- Ids whose disposition is the quarantine.
+    unsettling  bigint NOT NULL DEFAULT 0,    -- Quarantined items that settle no id: conflicts, no id.
     redelivered bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (gateway_id, day)
 );

@@ -35,12 +35,7 @@ ANSWER_S_MAX = 5.0
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack of its own, with the programs that the checkout's stack has unpacked."""
     with pytest.MonkeyPatch.context() as patch:
-        if "SUIFANG_PACKAGES" not in os.environ:
-            checkout = Stack.of_checkout()
-            checkout.up()
-            layout = recall_layout(checkout.home)
-            assert layout is not None
-            patch.setenv("SUIFANG_PACKAGES", str(layout.packages))
+        patch.setenv("SUIFANG_PACKAGES", str(Stack.of_checkout().fetch()))
         found = Stack.of_checkout(tmp_path_factory.mktemp("stack") / ".suifang")
         try:
             found.up()

@@ -1,5 +1,6 @@
 """Each id ends with exactly one disposition, whatever comes, how often, and in which company."""
 
+import asyncio
 import itertools
 import random
 from datetime import timedelta
@@ -10,62 +11,21 @@ import pytest
 import pytest_asyncio
 
 from gateway.wire.ids import new_id
-from gateway.wire.receipts import Receipt, parse_receipts
 from ingest.db import readings
-from ingest.db.connections import Connection
-from ingest.decoder import decode
-from ingest.deliveries import Delivery, Settled
-from ingest.emergencies import EmergencyRaiser
-from ingest.pipeline import refuse
-from ingest.writer import Writer
-from rules.profiles import load_profile
+from ingest.db.connections import Connection, connect
 from tests.builders import AT, a_batch, a_blood_pressure, a_glucose, enrol, to_bytes
-
-TOPIC = "suifang/v1/east/gw-1/readings"
-GATEWAYS = {"gw-1": "east"}
-
-
-class Bench:
-    """A writer on a fresh database, fed with payloads as the broker would."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self._writer = Writer(EmergencyRaiser(load_profile("wuzhou")), refuse)
-
-    async def store(self, *payloads: bytes, topic: str = TOPIC) -> Settled:
-        """Decode and store payloads in one transaction."""
-        deliveries = [Delivery(topic, payload, 1, 1, redelivered=False) for payload in payloads]
-        decoded = [decode(delivery, GATEWAYS, received_at=AT) for delivery in deliveries]
-        return await self._writer.store(self.connection, decoded, at=AT)
-
-    async def rows(self, statement: str) -> list[tuple[Any, ...]]:
-        """Run a query."""
-        return await (await self.connection.execute(statement)).fetchall()
-
-    async def dispositions(self) -> dict[UUID, str]:
-        """The one disposition of every id; fails when an id has two."""
-        found = await self.rows(
-            "SELECT id, 'stored' FROM reading UNION ALL SELECT id, 'duplicate' FROM duplicate"
-            " UNION ALL SELECT reading_id, reason FROM quarantine WHERE settles"
-        )
-        assert len({id_ for id_, _ in found}) == len(found), found
-        return dict(found)
+from tests.fix_db import Database
+from tests.integration.writer_bench import WriterBench, receipts_of
 
 
 @pytest_asyncio.fixture
-async def bench(connection: Connection) -> Bench:
+async def bench(connection: Connection) -> WriterBench:
     await enrol(connection)
     await readings.prepare(connection)
-    return Bench(connection)
+    return WriterBench(connection)
 
 
-def _receipts(settled: Settled) -> list[Receipt]:
-    return [
-        receipt for _, payload in settled.messages for receipt in parse_receipts(payload).receipts
-    ]
-
-
-async def test_a_reading_is_stored_with_its_literal_and_its_times(bench: Bench) -> None:
+async def test_a_reading_is_stored_with_its_literal_and_its_times(bench: WriterBench) -> None:
     await bench.store(a_batch(a_glucose("7.00", extra_field=1)))
 
     ((glucose, unit, effective_at, suspect, extra),) = await bench.rows(
@@ -75,14 +35,16 @@ async def test_a_reading_is_stored_with_its_literal_and_its_times(bench: Bench) 
     assert extra == {"extra_field": 1}
 
 
-async def test_a_redelivered_batch_is_stored_once_and_gets_the_same_receipt(bench: Bench) -> None:
+async def test_a_redelivered_batch_is_stored_once_and_gets_the_same_receipt(
+    bench: WriterBench,
+) -> None:
     payload = a_batch(a_blood_pressure("182"), a_glucose(), a_glucose(unit="mg/dL"))
 
     first = await bench.store(payload)
     second = await bench.store(payload, payload)
 
-    assert _receipts(first) == _receipts(second)[:1] == _receipts(second)[1:]
-    assert (_receipts(first)[0].stored, len(_receipts(first)[0].quarantined)) == (2, 1)
+    assert receipts_of(first) == receipts_of(second)[:1] == receipts_of(second)[1:]
+    assert (receipts_of(first)[0].stored, len(receipts_of(first)[0].quarantined)) == (2, 1)
     assert await bench.rows("SELECT count(*) FROM reading") == [(2,)]
     assert await bench.rows("SELECT count(*) FROM alert") == [(1,)]
     assert await bench.rows("SELECT stored, quarantined, redelivered FROM gateway_day") == [
@@ -90,8 +52,11 @@ async def test_a_redelivered_batch_is_stored_once_and_gets_the_same_receipt(benc
     ]
 
 
-async def test_the_same_measurement_under_another_id_is_a_duplicate(bench: Bench) -> None:
-    by_sequence = [a_glucose(device_sequence=7, boot_id="b"), a_glucose(device_sequence=7, boot_id="b")]
+async def test_the_same_measurement_under_another_id_is_a_duplicate(bench: WriterBench) -> None:
+    by_sequence = [
+        a_glucose(device_sequence=7, boot_id="b"),
+        a_glucose(device_sequence=7, boot_id="b"),
+    ]
     by_time = [a_blood_pressure(), a_blood_pressure("128.0")]
 
     await bench.store(a_batch(*by_sequence), a_batch(*by_time))
@@ -109,21 +74,23 @@ async def test_the_same_measurement_under_another_id_is_a_duplicate(bench: Bench
         pytest.param({"measured_at": "2026-03-02T01:00:30Z"}, id="other-time"),
     ],
 )
-async def test_another_measurement_is_no_duplicate(bench: Bench, other: dict[str, Any]) -> None:
+async def test_another_measurement_is_no_duplicate(
+    bench: WriterBench, other: dict[str, Any]
+) -> None:
     await bench.store(a_batch(a_blood_pressure(), a_blood_pressure(**other)))
 
     assert list((await bench.dispositions()).values()) == ["stored", "stored"]
 
 
 async def test_without_device_time_and_sequence_only_the_id_says_what_is_a_duplicate(
-    bench: Bench,
+    bench: WriterBench,
 ) -> None:
     await bench.store(a_batch(a_glucose(measured_at=None), a_glucose(measured_at=None)))
 
     assert list((await bench.dispositions()).values()) == ["stored", "stored"]
 
 
-async def test_one_sequence_number_with_other_values_is_quarantined(bench: Bench) -> None:
+async def test_one_sequence_number_with_other_values_is_quarantined(bench: WriterBench) -> None:
     first = a_glucose("5.6", device_sequence=7)
     second = a_glucose("9.9", device_sequence=7, at=AT + timedelta(seconds=1))
 
@@ -136,7 +103,7 @@ async def test_one_sequence_number_with_other_values_is_quarantined(bench: Bench
     }
 
 
-async def test_a_known_id_with_other_content_is_quarantined_beside_it(bench: Bench) -> None:
+async def test_a_known_id_with_other_content_is_quarantined_beside_it(bench: WriterBench) -> None:
     reading = a_glucose("5.6")
 
     await bench.store(a_batch(reading))
@@ -147,12 +114,12 @@ async def test_a_known_id_with_other_content_is_quarantined_beside_it(bench: Ben
         ("id_conflict", False),
         ("id_conflict", False),
     ]
-    assert [len(receipt.quarantined) for receipt in _receipts(settled)] == [1, 1]
+    assert [len(receipt.quarantined) for receipt in receipts_of(settled)] == [1, 1]
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
 async def test_valid_and_invalid_bytes_of_one_id_settle_it_once_in_any_order(
-    bench: Bench, order: tuple[int, ...]
+    bench: WriterBench, order: tuple[int, ...]
 ) -> None:
     reading = a_glucose("5.6")
     versions = [reading, {**reading, "unit": "furlong"}, {**reading, "glucose": "Hi"}]
@@ -164,7 +131,7 @@ async def test_valid_and_invalid_bytes_of_one_id_settle_it_once_in_any_order(
     assert len(await bench.rows("SELECT 1 FROM reading UNION ALL SELECT 1 FROM quarantine")) == 3
 
 
-async def test_one_bad_reading_takes_no_neighbour_along(bench: Bench) -> None:
+async def test_one_bad_reading_takes_no_neighbour_along(bench: WriterBench) -> None:
     good = [a_glucose(at=AT + timedelta(minutes=minute)) for minute in range(5)]
     bad = {**a_glucose(), "note": "a NUL \u0000 that jsonb cannot hold"}
 
@@ -174,7 +141,7 @@ async def test_one_bad_reading_takes_no_neighbour_along(bench: Bench) -> None:
     assert found.pop(UUID(bad["id"])) == "unstorable"
     assert set(found.values()) == {"stored"}
     assert len(found) == 6
-    assert [(r.stored, len(r.quarantined)) for r in _receipts(settled)] == [(5, 1), (1, 0)]
+    assert [(r.stored, len(r.quarantined)) for r in receipts_of(settled)] == [(5, 1), (1, 0)]
 
 
 @pytest.mark.parametrize(
@@ -186,7 +153,7 @@ async def test_one_bad_reading_takes_no_neighbour_along(bench: Bench) -> None:
     ],
 )
 async def test_a_stranger_is_quarantined_reading_by_reading(
-    bench: Bench, topic: str, reason: str
+    bench: WriterBench, topic: str, reason: str
 ) -> None:
     first, second = a_glucose(), a_glucose(at=AT + timedelta(hours=1))
 
@@ -211,7 +178,7 @@ async def test_a_stranger_is_quarantined_reading_by_reading(
     ],
 )
 async def test_a_message_that_is_no_batch_is_kept_whole_and_counted(
-    bench: Bench, payload: bytes, reason: str
+    bench: WriterBench, payload: bytes, reason: str
 ) -> None:
     settled = await bench.store(payload)
     await bench.store(payload)
@@ -220,10 +187,12 @@ async def test_a_message_that_is_no_batch_is_kept_whole_and_counted(
         (reason, payload, len(payload))
     ]
     assert settled.messages == ()
-    assert await bench.rows("SELECT quarantined, redelivered FROM gateway_day") == [(1, 1)]
+    assert await bench.rows("SELECT unsettling, redelivered FROM gateway_day") == [(1, 1)]
 
 
-async def test_device_clocks_in_1970_or_the_future_are_stored_and_flagged(bench: Bench) -> None:
+async def test_device_clocks_in_1970_or_the_future_are_stored_and_flagged(
+    bench: WriterBench,
+) -> None:
     await bench.store(
         a_batch(
             a_glucose(measured_at="1970-01-01T00:00:00Z"),
@@ -234,13 +203,17 @@ async def test_device_clocks_in_1970_or_the_future_are_stored_and_flagged(bench:
     assert await bench.rows("SELECT time_suspect, effective_at FROM reading") == [(True, AT)] * 2
 
 
-async def test_emergencies_alert_at_once_with_limit_and_source(bench: Bench) -> None:
+async def test_emergencies_alert_at_once_with_limit_and_source(bench: WriterBench) -> None:
     await bench.store(
         a_batch(
             a_blood_pressure("180"),
             a_blood_pressure("179", "109", at=AT + timedelta(days=1)),
             a_glucose("3.9", at=AT + timedelta(hours=1)),
-            {**a_glucose(at=AT + timedelta(hours=2)), "glucose": None, "status": ["result_too_high"]},
+            {
+                **a_glucose(at=AT + timedelta(hours=2)),
+                "glucose": None,
+                "status": ["result_too_high"],
+            },
         )
     )
 
@@ -255,14 +228,14 @@ async def test_emergencies_alert_at_once_with_limit_and_source(bench: Bench) -> 
     assert len(await bench.rows("SELECT 1 FROM outbox")) == 3
 
 
-async def test_an_unclaimed_emergency_goes_to_the_centre(bench: Bench) -> None:
+async def test_an_unclaimed_emergency_goes_to_the_centre(bench: WriterBench) -> None:
     await bench.store(a_batch(a_blood_pressure("200", resident_id=None)))
 
     assert await bench.rows("SELECT resident_id, centre_id FROM alert") == [(None, "east")]
     assert await bench.rows("SELECT count(*) FROM due_mark") == [(0,)]
 
 
-async def test_any_splitting_order_and_repetition_settles_the_same_ids(bench: Bench) -> None:
+async def test_any_splitting_order_and_repetition_settles_the_same_ids(bench: WriterBench) -> None:
     """A thousand readings, shuffled, repeated and cut at random, against the plain set."""
     dice = random.Random(20260302)  # noqa: S311 - repeatable
     pool = [
@@ -287,19 +260,17 @@ async def test_any_splitting_order_and_repetition_settles_the_same_ids(bench: Be
 
 
 async def test_two_workers_with_the_same_batch_store_it_once(
-    bench: Bench, database: Any
+    bench: WriterBench, database: Database
 ) -> None:
-    import asyncio  # noqa: PLC0415
-
-    from ingest.db.connections import connect  # noqa: PLC0415
-
     batches = [
-        a_batch(*(a_glucose(at=AT + timedelta(minutes=m), device_sequence=m) for m in range(n, n + 80)))
+        a_batch(
+            *(a_glucose(at=AT + timedelta(minutes=m), device_sequence=m) for m in range(n, n + 80))
+        )
         for n in range(0, 800, 40)  # Overlapping sequences under different ids.
     ]
     async with await connect(database.dsn, application_name="two", autocommit=True) as second:
         await readings.prepare(second)
-        other = Bench(second)
+        other = WriterBench(second)
         await asyncio.gather(
             *[_store_all(bench, batches), _store_all(other, list(reversed(batches)))]
         )
@@ -309,7 +280,7 @@ async def test_two_workers_with_the_same_batch_store_it_once(
     assert sum(disposition == "stored" for disposition in found.values()) == 840
 
 
-async def _store_all(bench: Bench, batches: list[bytes]) -> None:
+async def _store_all(bench: WriterBench, batches: list[bytes]) -> None:
     for payload in batches:
         await bench.store(payload)
 

@@ -162,7 +162,7 @@ def residents_of(people: Sequence[Person]) -> columns.Residents:
 
 def instant(at: datetime) -> np.datetime64:
     """An aware time as numpy's UTC instant."""
-    return _instants([at])[0]
+    return np.datetime64(at.astimezone(UTC).replace(tzinfo=None), "us")
 
 
 def _day(value: np.datetime64) -> str | None:
@@ -180,6 +180,17 @@ def cases_in(judgement: Judgement) -> dict[tuple[int, str], dict[str, object]]:
             "referral_followup_due": _day(cases.referral_followup_due[row]),
             "next_routine_due": _day(cases.next_routine_due[row]),
         }
+        for row in range(len(cases))
+    }
+
+
+def anchors_in(judgement: Judgement, rows: Sequence[Row]) -> dict[tuple[int, str], bytes]:
+    """(resident, condition) to the id of the reading that last moved the case."""
+    cases = judgement.cases
+    return {
+        (int(cases.resident[row]), Condition(cases.condition[row]).name.lower()): rows[
+            cases.anchor[row]
+        ].id
         for row in range(len(cases))
     }
 

@@ -5,7 +5,7 @@ one condition at a time, its own numbers, its own arithmetic, no arrays. Slow an
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -13,24 +13,7 @@ from math import floor
 from typing import Any
 
 from tests.unit.rules.rules_builders import LOCAL, Person, Row
-
-DAY = timedelta(days=1)
-FOURTEEN = timedelta(days=14)
-REFERRAL = {"referral_recommended", "emergency_referral", "screening_referral"}
-
-
-@dataclass(frozen=True)
-class Numbers:
-    strict: bool  # wuzhou: B1, B3, G1 and fasting G4 are strictly above.
-    elderly: bool  # A tier of 150/90 from 65 years in B1.
-    screen_bp_age: int
-    screen_glucose_age: int
-    screen_severity: str
-    screen_due: timedelta | None
-
-
-WUZHOU = Numbers(True, False, 18, 18, "warn", FOURTEEN)  # noqa: FBT003 - a table
-NATIONAL = Numbers(False, True, 35, 0, "info", None)  # noqa: FBT003 - a table
+from tests.unit.rules.rules_oracle_case import DAY, REFERRAL, Alert, Case, Numbers, local_day
 
 
 def mmhg(value: Decimal, unit: str | None) -> Fraction:
@@ -56,10 +39,6 @@ def diastolic(row: Row) -> Fraction:
     return mmhg(row.diastolic, row.unit)
 
 
-def local_day(at: datetime) -> date:
-    return at.astimezone(LOCAL).date()
-
-
 def age(person: Person, on: date) -> int | None:
     born = person.birth_date
     if born is None:
@@ -67,138 +46,34 @@ def age(person: Person, on: date) -> int | None:
     return on.year - born.year - ((on.month, on.day) < (born.month, born.day))
 
 
+def is_pregnant(person: Person, on: date) -> bool:
+    since, until = person.pregnant_since, person.pregnant_until
+    return since is not None and since <= on and (until is None or on <= until)
+
+
 def emergency_of(row: Row, person: Person) -> str | None:
     if not row.countable:
         return None
-    if row.kind == "blood_pressure":
-        on = local_day(row.at)
-        pregnant = person.pregnant_since is not None and person.pregnant_since <= on
-        if person.pregnant_until is not None and on > person.pregnant_until:
-            pregnant = False
-        if systolic(row) >= 180 or diastolic(row) >= 110:
-            return "BP_EMERGENCY"
-        if pregnant and (systolic(row) >= 140 or diastolic(row) >= 90):
-            return "BP_PREG_HIGH"
-        return None
-    if row.glucose is None:
-        return {1: "GLU_EMERGENCY_HIGH", -1: "GLU_EMERGENCY_LOW"}.get(row.range_status)
-    value = mmol_l(row.glucose, row.unit)
-    if value >= Fraction("16.7"):
-        return "GLU_EMERGENCY_HIGH"
-    return "GLU_EMERGENCY_LOW" if value <= Fraction("3.9") else None
+    if row.kind == "glucose":
+        if row.glucose is None:
+            return {1: "GLU_EMERGENCY_HIGH", -1: "GLU_EMERGENCY_LOW"}.get(row.range_status)
+        value = mmol_l(row.glucose, row.unit)
+        if value >= Fraction("16.7"):
+            return "GLU_EMERGENCY_HIGH"
+        return "GLU_EMERGENCY_LOW" if value <= Fraction("3.9") else None
+    high, low = systolic(row), diastolic(row)
+    if high >= 180 or low >= 110:
+        return "BP_EMERGENCY"
+    alarming = is_pregnant(person, local_day(row.at)) and (high >= 140 or low >= 90)
+    return "BP_PREG_HIGH" if alarming else None
 
 
 @dataclass
 class Finding:
+    """A sitting, or one glucose value, with its verdict."""
+
     rows: list[Row]
     verdict: str
-
-
-@dataclass
-class Alert:
-    code: str
-    severity: str
-    anchor: Row
-    due: date | None
-    status: str = "active"
-    overdue_days: int = 0
-
-
-@dataclass
-class Case:
-    """One resident's one condition while its events pass by."""
-
-    condition: str
-    numbers: Numbers
-    state: str = "none"
-    count: int = 0
-    due: date | None = None
-    routine: date | None = None
-    anchor: Row | None = None
-    alerts: list[Alert] = field(default_factory=list)
-    high_days: list[date] = field(default_factory=list)
-    last_emergency: dict[str, datetime] = field(default_factory=dict)
-
-    def resolve(self, *codes: str) -> None:
-        for alert in self.alerts:
-            if alert.code in codes:
-                alert.status = "resolved"
-
-    def answer(self, on: date) -> None:
-        """Somebody came: if too late, there was an overdue alert, and now it is resolved."""
-        if self.due is not None and on > self.due:
-            self.overdue(on, "resolved")
-
-    def overdue(self, on: date, status: str) -> None:
-        assert self.due is not None
-        assert self.anchor is not None
-        kind = "REFERRAL_FOLLOWUP_OVERDUE" if self.state in REFERRAL else "FOLLOWUP_OVERDUE"
-        days = (on - self.due).days
-        self.alerts.append(Alert(kind, "high", self.anchor, self.due, status, days))
-
-    def move(self, state: str, anchor: Row, due: date | None) -> None:
-        self.state, self.anchor, self.due, self.routine = state, anchor, due, None
-
-    def on_emergency(self, row: Row, code: str) -> None:
-        before = self.last_emergency.get(code)
-        if before is not None and row.at - before <= timedelta(hours=4):
-            return
-        self.last_emergency[code] = row.at
-        on = local_day(row.at)
-        self.answer(on)
-        first = [alert for alert in self.alerts if alert.code.endswith("UNSATISFIED_1")]
-        for alert in first:
-            alert.status = "resolved"
-        self.resolve(code)
-        self.move("emergency_referral", row, on + FOURTEEN)
-        self.alerts.append(Alert(code, "critical", row, self.due))
-
-    def on_assessment(self, verdict: str, anchor: Row, decided: date, *, emergency: bool) -> None:
-        on = local_day(anchor.at)
-        short = "BP" if self.condition == "hypertension" else "GLU"
-        if verdict in {"satisfied", "unsatisfied"}:
-            self.resolve("SCREEN_BP_HIGH", "SCREEN_GLU_HIGH", "SCREEN_HTN_SUSPECTED")
-            self.high_days = []
-            if self.state in {"screening", "screening_referral"}:
-                self.answer(on)
-                self.state, self.due = "none", None
-            if self.state in REFERRAL:
-                self.count = 0 if verdict == "satisfied" else self.count + emergency
-                return
-            self.answer(on)
-            self.resolve(f"{short}_UNSATISFIED_1")
-            if verdict == "satisfied":
-                self.count = 0
-                self.move("controlled", anchor, None)
-                self.routine = on + 90 * DAY
-                return
-            self.count += 1
-            again = self.count >= 2
-            self.move(
-                "referral_recommended" if again else "second_followup_open", anchor, on + FOURTEEN
-            )
-            code = f"{short}_UNSATISFIED_{2 if again else 1}"
-            self.alerts.append(Alert(code, "high" if again else "warn", anchor, self.due))
-        elif verdict == "normal":
-            if self.high_days and decided > self.high_days[-1]:
-                self.resolve("SCREEN_BP_HIGH", "SCREEN_GLU_HIGH")
-                self.high_days = []
-                if self.state not in REFERRAL:
-                    self.answer(on)
-                    self.state, self.due, self.anchor = "none", None, None
-        elif self.state not in REFERRAL and (not self.high_days or decided > self.high_days[-1]):
-            self.answer(on)
-            self.high_days.append(decided)
-            days = self.high_days
-            if short == "BP" and len(days) >= 3 and days[-1] - days[-3] <= 90 * DAY:
-                self.move("screening_referral", anchor, on + FOURTEEN)
-                self.alerts.append(Alert("SCREEN_HTN_SUSPECTED", "warn", anchor, self.due))
-                return
-            wait = self.numbers.screen_due
-            self.move("screening", anchor, on + wait if wait else None)
-            if len(days) == 1:
-                severity = self.numbers.screen_severity
-                self.alerts.append(Alert(f"SCREEN_{short}_HIGH", severity, anchor, self.due))
 
 
 def sittings(rows: list[Row]) -> list[list[Row]]:

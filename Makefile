@@ -1,0 +1,72 @@
+# Everything a developer, CI and a newcomer run. `make` lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := requirements.lock
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+.PHONY: demo
+demo: setup ## the whole way on real readings; then the API stays up (DEMO_SECONDS=60: by itself)
+	@$(BIN)/suifang demo
+
+.PHONY: test
+test: setup ## the whole test suite on the real services
+	@$(BIN)/python -m pytest
+
+.PHONY: check
+check: setup ## format, lint, types, import contracts, tidiness
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/architecture
+
+.PHONY: setup
+setup: $(VENV)/.locked ## virtual environment and embedded stack, nothing running
+	@$(BIN)/suifang stack fetch
+
+# Interrupted anywhere, the marker is missing and the next run goes on; pip verifies every hash.
+$(VENV)/.locked: $(LOCK) pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) not found: apt install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: Python 3.11 or later is needed; set PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "make: apt install python3-venv"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing locked dependencies"
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all: -r $(LOCK)
+	@$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: fmt
+fmt: ## format and fix what can be fixed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+.PHONY: schema
+schema: ## write the published JSON Schema of the wire contract
+	$(BIN)/python -m gateway.wire.publish
+
+.PHONY: lock
+lock: ## resolve the lock file again, newest versions that fit
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --upgrade --quiet -o $(LOCK)
+
+.PHONY: up
+up: setup ## start the embedded stack
+	@$(BIN)/suifang stack up
+
+.PHONY: down
+down: ## stop the embedded stack
+	@test ! -x $(BIN)/suifang || $(BIN)/suifang stack down
+
+.PHONY: clean
+clean: ## remove everything these commands made
+	@test ! -x $(BIN)/suifang || test ! -d .suifang/test || SUIFANG_HOME=.suifang/test $(BIN)/suifang stack down --erase
+	@test ! -x $(BIN)/suifang || $(BIN)/suifang stack down --erase
+	rm -rf $(VENV) .suifang .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,52 @@
+"""A writer on a fresh database, fed with payloads as the broker would."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from gateway.wire.receipts import Receipt, parse_receipts
+from ingest.db.connections import Connection
+from ingest.decoder import decode
+from ingest.deliveries import Delivery, Settled
+from ingest.emergencies import EmergencyRaiser
+from ingest.pipeline import refuse
+from ingest.writer import Writer
+from rules.profiles import load_profile
+from tests.builders import AT
+
+TOPIC = "suifang/v1/east/gw-1/readings"
+GATEWAYS = {"gw-1": "east"}
+
+
+class WriterBench:
+    """Decodes and stores; asks the database."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._writer = Writer(EmergencyRaiser(load_profile("wuzhou")), refuse)
+
+    async def store(self, *payloads: bytes, topic: str = TOPIC, at: datetime = AT) -> Settled:
+        """Decode and store payloads in one transaction."""
+        deliveries = [Delivery(topic, payload, 1, 1, redelivered=False) for payload in payloads]
+        decoded = [decode(delivery, GATEWAYS, received_at=at) for delivery in deliveries]
+        return await self._writer.store(self.connection, decoded, at=at)
+
+    async def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """Run a query."""
+        return await (await self.connection.execute(statement)).fetchall()
+
+    async def dispositions(self) -> dict[UUID, str]:
+        """The one disposition of every id; fails when an id has two."""
+        found = await self.rows(
+            "SELECT id, 'stored' FROM reading UNION ALL SELECT id, 'duplicate' FROM duplicate"
+            " UNION ALL SELECT reading_id, reason FROM quarantine WHERE settles"
+        )
+        assert len({id_ for id_, _ in found}) == len(found), found
+        return dict(found)
+
+
+def receipts_of(settled: Settled) -> list[Receipt]:
+    """The receipts that would be sent."""
+    return [
+        receipt for _, payload in settled.messages for receipt in parse_receipts(payload).receipts
+    ]
