@@ -24,7 +24,7 @@ AT = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)  # 09:00 in Shanghai.
 
 
 def a_blood_pressure(
-    systolic: str = "128", diastolic: str = "78", *, at: datetime = AT, **fields: Any
+    systolic: str = "128", diastolic: str = "78", *, at: datetime = AT, **fields: object
 ) -> dict[str, Any]:
     """One satisfied office reading of resident r-1; numbers as literals."""
     return {
@@ -42,7 +42,7 @@ def a_blood_pressure(
     }
 
 
-def a_glucose(glucose: str = "5.6", *, at: datetime = AT, **fields: Any) -> dict[str, Any]:
+def a_glucose(glucose: str = "5.6", *, at: datetime = AT, **fields: object) -> dict[str, Any]:
     """One fasting value of resident r-1; the number as a literal."""
     return {
         "id": str(fields.pop("id", new_id(at))),

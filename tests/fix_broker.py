@@ -3,6 +3,7 @@
 import secrets
 from dataclasses import dataclass, field
 
+import aiomqtt
 import pytest
 
 from deploy.embedded.stack import Stack
@@ -23,6 +24,21 @@ class TestBroker:
         self.passwords[name] = secrets.token_urlsafe(16)
         self.stack.set_broker_users({name: self.passwords[name]})
         return self.passwords[name]
+
+    async def forget_ingest_sessions(self, workers: int = 2) -> None:
+        """End the sessions that earlier tests' workers left, with the messages in them."""
+        for number in range(workers):
+            async with aiomqtt.Client(
+                self.host,
+                self.port,
+                identifier=f"ingest-{number}",
+                username="ingest",
+                password=self.password_of("ingest"),
+                protocol=aiomqtt.ProtocolVersion.V5,
+                clean_start=True,
+                timeout=5,
+            ):
+                pass
 
     def password_of(self, user: str) -> str:
         """The password of a fixed user (``ingest``, ``probe``)."""

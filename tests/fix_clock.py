@@ -16,6 +16,7 @@ class TestClock:
     now: datetime = AT
 
     def __call__(self) -> datetime:
+        """The time."""
         return self.now
 
     def pass_by(self, **span: float) -> None:

@@ -8,7 +8,6 @@ once, kept 0600, and never on a command line, in an environment or in a log.
 import json
 import os
 import re
-import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +36,7 @@ from deploy.embedded.folders import (
     settle_layout,
     write_private,
 )
+from deploy.embedded.passwords import recall_or_make_password, recall_password
 from deploy.embedded.ports import LOOPBACK, PortMemory
 from deploy.embedded.postgres import Postgres
 from deploy.embedded.processes import send_signal
@@ -216,7 +216,7 @@ class Stack:
         if user not in broker.FIXED_USERS:
             msg = f"Only {', '.join(broker.FIXED_USERS)} have remembered passwords, not {user!r}"
             raise StackError(msg)
-        return _remembered_secret(self._layout(), f"broker.{user}")
+        return recall_password(self._layout(), f"broker.{user}")
 
     def set_broker_users(self, passwords: Mapping[str, str]) -> None:
         """Add gateways, or change their passwords; the others stay, nobody is disconnected.
@@ -250,7 +250,7 @@ class Stack:
         return layout
 
     def _dsn(self, layout: Layout, role: str, database: str) -> str:
-        password = _remembered_secret(layout, f"postgres.{role}")
+        password = recall_password(layout, f"postgres.{role}")
         port = _port(layout, postgres.NAME)
         return f"postgresql://{role}:{password}@{LOOPBACK}:{port}/{database}"
 
@@ -270,8 +270,8 @@ class Stack:
 
     def _start_postgres(self, layout: Layout, report: Report) -> None:
         server = Postgres(layout)
-        superuser = _secret(layout, f"postgres.{postgres.SUPERUSER}")
-        owner = _secret(layout, f"postgres.{postgres.OWNER}")
+        superuser = recall_or_make_password(layout, f"postgres.{postgres.SUPERUSER}")
+        owner = recall_or_make_password(layout, f"postgres.{postgres.OWNER}")
 
         def ready(port: int) -> bool:
             return server.wait_ready(
@@ -300,7 +300,9 @@ class Stack:
             return
         programs = find_broker(layout, report)
         server.make()
-        wanted = {user: _secret(layout, f"broker.{user}") for user in broker.FIXED_USERS}
+        wanted = {
+            user: recall_or_make_password(layout, f"broker.{user}") for user in broker.FIXED_USERS
+        }
         if not server.users() >= wanted.keys():
             server.set_users(wanted, programs)
         report(f"starting Mosquitto {programs.version}")
@@ -332,23 +334,6 @@ def _keep_trying(
         time.sleep(pause_s)
     server = Postgres(layout) if service == postgres.NAME else Broker(layout)
     raise ServiceError(service, "ends right after its start", server.newest_log(), server.why())
-
-
-def _secret(layout: Layout, name: str) -> str:
-    """A remembered password, made now if need be. Call with the lock held."""
-    known = read_object(layout.secrets_file)
-    if name not in known:
-        known[name] = secrets.token_urlsafe(24)  # Fit for an address as it is.
-        write_private(layout.secrets_file, json.dumps(known))
-    return str(known[name])
-
-
-def _remembered_secret(layout: Layout, name: str) -> str:
-    known = read_object(layout.secrets_file).get(name)
-    if known is None:
-        what = "The stack was never started to its end"
-        raise NotReadyError(what)
-    return str(known)
 
 
 def _port(layout: Layout, service: str) -> int:

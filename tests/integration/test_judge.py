@@ -1,4 +1,4 @@
-"""Cases follow from all readings and the clock, whatever order things came in, and by time alone."""
+"""Cases follow from all readings and the clock: in whatever order they come, and by time alone."""
 
 import asyncio
 import itertools

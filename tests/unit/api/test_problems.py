@@ -30,7 +30,7 @@ def an_app() -> FastAPI:
 
     @app.get("/boom")
     async def fail() -> None:
-        secret = "host=10.0.0.1 password=secret"  # noqa: S105 - must not come out again
+        secret = "host=10.0.0.1 password=secret"
         raise RuntimeError(secret)
 
     @app.post("/body")

@@ -79,7 +79,7 @@ def test_the_password_may_come_from_a_file(tmp_path: Path) -> None:
 
     settings = settings_from(ENOUGH | {"GATEWAY_BROKER_PASSWORD_FILE": str(path)})
 
-    assert settings.broker_password == "from a file"  # noqa: S105 - not one
+    assert settings.broker_password == "from a file"
 
 
 def test_two_passwords_or_an_absent_file_are_refused(tmp_path: Path) -> None:

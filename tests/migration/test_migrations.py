@@ -1,0 +1,78 @@
+"""The readable schema is the sum of the migrations; up, down and up again is the same."""
+
+import re
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from deploy.embedded.stack import Stack
+from ingest.db import migrate
+from tests.fix_db import Database
+
+ROOT = Path(__file__).parents[2]
+_CATALOGUE = {
+    "columns": """
+        SELECT table_name, column_name, ordinal_position, data_type, is_nullable, column_default,
+               is_identity
+        FROM information_schema.columns WHERE table_schema = 'public'""",
+    "constraints": """
+        SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+        FROM pg_constraint WHERE connamespace = 'public'::regnamespace""",
+    "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    "hypertables": """
+        SELECT hypertable_name, d.column_name, d.time_interval
+        FROM timescaledb_information.hypertables JOIN timescaledb_information.dimensions d
+        USING (hypertable_name)""",
+}
+
+
+def _catalogue(dsn: str) -> dict[str, list[tuple[object, ...]]]:
+    with psycopg.connect(dsn) as connection:
+        return {
+            name: sorted(
+                row
+                for row in connection.execute(statement.encode()).fetchall()
+                if "alembic_version" not in str(row)
+            )
+            for name, statement in _CATALOGUE.items()
+        }
+
+
+def test_the_readable_schema_is_the_sum_of_the_migrations(stack: Stack, database: Database) -> None:
+    dsn = stack.create_database(f"{database.name}_s")
+    try:
+        with psycopg.connect(dsn) as connection:
+            connection.execute((ROOT / "ingest/db/schema.sql").read_bytes())
+        assert _catalogue(dsn) == _catalogue(database.dsn)
+    finally:
+        stack.drop_database(f"{database.name}_s")
+
+
+def test_up_down_and_up_again_is_the_same(database: Database) -> None:
+    before = _catalogue(database.dsn)
+    assert before["hypertables"]
+
+    migrate.downgrade(database.dsn, "base")
+    assert not _catalogue(database.dsn)["columns"]
+    assert migrate.current(database.dsn) is None
+    migrate.upgrade(database.dsn)
+
+    assert _catalogue(database.dsn) == before
+    assert migrate.current(database.dsn) == migrate.head()
+
+
+def test_upgrading_twice_changes_nothing(database: Database) -> None:
+    before = _catalogue(database.dsn)
+
+    migrate.upgrade(database.dsn)
+
+    assert _catalogue(database.dsn) == before
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "ingest/db/migrations/versions").glob("*[!n].sql")))
+def test_a_migration_can_be_undone_and_is_named_in_the_changelog(path: Path) -> None:
+    number = re.match(r"\d{4}", path.name)
+    assert number
+    assert path.with_name(path.name.split(".")[0] + ".down.sql").exists()
+    assert number[0] in (ROOT / "CHANGELOG.md").read_text("utf-8")
