@@ -14,6 +14,9 @@ import typer.main
 from pydantic import ValidationError
 from typer.core import TyperGroup
 
+UsageError: Final[type[typer.BadParameter]] = typer.BadParameter.__mro__[1]  # Not exported.
+_WRONG_USAGE: Final = 2
+_INTERRUPTED: Final = 130
 OURS: Final = ("gateway", "ingest", "rules", "api", "simulators", "deploy")
 # name: (module, attribute, first line of help)
 COMMANDS: Final = {
@@ -91,9 +94,18 @@ def root(
 
 
 def main() -> None:
-    """Entry point of ``suifang``."""
+    """Entry point of ``suifang``: a wrong command line or setting is one line and exit 2."""
     try:
-        app(prog_name="suifang")
+        code = app(prog_name="suifang", standalone_mode=False)
+    except UsageError as error:
+        if error.format_message().startswith("Usage:"):  # Called with nothing at all: help.
+            sys.stderr.write(error.format_message() + "\n")
+            sys.exit(_WRONG_USAGE)
+        where = error.ctx.command_path if error.ctx is not None else "suifang"
+        sys.stderr.write(f"{where}: {error.format_message()} (see {where} --help)\n")
+        sys.exit(_WRONG_USAGE)
+    except typer.Abort:
+        sys.exit(_INTERRUPTED)
     except ValidationError as error:
         if not error.title.endswith("Settings"):
             raise
@@ -101,4 +113,5 @@ def main() -> None:
         for problem in error.errors(include_url=False):
             name = "__".join([str(part).upper() for part in problem["loc"]])
             sys.stderr.write(f"suifang: setting {prefix}_{name}: {problem['msg']}\n")
-        sys.exit(2)
+        sys.exit(_WRONG_USAGE)
+    sys.exit(code)

@@ -201,7 +201,12 @@ class Demo:
 
     async def _send(self) -> None:
         """Replay, then the live fleet, until the time from the first message is over."""
-        plan = plan_replay(self.clock(), builtin_recording(), self.sites)
+        plan = plan_replay(
+            self.clock(),
+            builtin_recording(),
+            self.sites,
+            rate_per_s=self.settings.replay_rate_per_s,
+        )
         loop = asyncio.get_running_loop()
         began = loop.time()
         self.progress.step = "replaying real readings"
