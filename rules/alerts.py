@@ -1,0 +1,141 @@
+"""The table of alerts: what raised each one, then what it looks like to those who get it.
+
+Grounds come from events, from overdue days that an event answered, from overdue days still
+open today, and from advisories. Nothing is decided here that the fold has not decided.
+
+Source: clinical decision table 2.5; escalation: 2.4.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Final
+
+import numpy as np
+
+from rules.advisories import Advisories
+from rules.codes import AlertCode, AlertStatus, Severity
+from rules.columns import DateArray, Int8Array, Int64Array, Readings
+from rules.fold import Events, Lanes, Raised, overdue_code
+from rules.judgement import Alerts
+from rules.local_time import local_midnight
+from rules.profile import Profile
+from rules.runs import RowArray
+
+_ONE_DAY: Final = np.timedelta64(1, "D")
+_OVERDUE_CODES: Final = (AlertCode.FOLLOWUP_OVERDUE, AlertCode.REFERRAL_FOLLOWUP_OVERDUE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grounds:
+    """Why there is an alert, shape (g,) each. Anchors are rows of the sorted readings."""
+
+    resident: Int64Array
+    condition: Int8Array
+    code: Int8Array
+    status: Int8Array
+    anchor: RowArray
+    due: DateArray
+    until: DateArray  # Day to which overdue days are counted: of the answer, or today.
+
+
+def collect_grounds(
+    events: Events, lanes: Lanes, raised: Raised, advisories: Advisories, today: DateArray
+) -> Grounds:
+    """All grounds in one table, in no particular order.
+
+    Args:
+        events: What was folded.
+        lanes: Where every case ended.
+        raised: What each event raised and answered.
+        advisories: Beside the cases.
+        today: Shape (1,), the local day of the clock.
+    """
+    own, answered = np.flatnonzero(raised.code), np.flatnonzero(raised.overdue_code)
+    still = np.flatnonzero(lanes.due < today)
+    no_day = np.full(len(advisories.code), np.datetime64("NaT"), dtype="datetime64[D]")
+    of_event, of_answer = events.lane[own], events.lane[answered]
+    parts = [
+        Grounds(
+            resident=lanes.resident[of_event],
+            condition=lanes.condition[of_event],
+            code=raised.code[own],
+            status=raised.status[own],
+            anchor=events.anchor[own],
+            due=raised.due[own],
+            until=raised.due[own],
+        ),
+        Grounds(
+            resident=lanes.resident[of_answer],
+            condition=lanes.condition[of_answer],
+            code=raised.overdue_code[answered],
+            status=np.full(len(answered), AlertStatus.RESOLVED, dtype=np.int8),
+            anchor=raised.overdue_anchor[answered],
+            due=raised.overdue_due[answered],
+            until=events.day[answered],
+        ),
+        Grounds(
+            resident=lanes.resident[still],
+            condition=lanes.condition[still],
+            code=overdue_code(lanes.state[still]),
+            status=np.full(len(still), AlertStatus.ACTIVE, dtype=np.int8),
+            anchor=lanes.anchor[still],
+            due=lanes.due[still],
+            until=np.repeat(today, len(still)),
+        ),
+        Grounds(
+            resident=advisories.resident,
+            condition=advisories.condition,
+            code=advisories.code,
+            status=advisories.status,
+            anchor=advisories.anchor,
+            due=no_day,
+            until=no_day,
+        ),
+    ]
+    columns = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(Grounds)
+    }
+    return Grounds(**columns)
+
+
+def list_alerts(grounds: Grounds, ordered: Readings, order: RowArray, profile: Profile) -> Alerts:
+    """Alerts by (resident, condition, time of anchor, code), with severity, lateness, escalation.
+
+    An alert is late when its reading became known more than 24 hours after the alert became
+    true: the reading's own time, or for an overdue one the midnight after the due day.
+
+    Args:
+        grounds: From ``collect_grounds``.
+        ordered: Readings in the order of ``order_in_time``.
+        order: That order: from sorted rows to the caller's.
+        profile: Severities, escalation days, lateness.
+    """
+    rows = np.lexsort((grounds.code, grounds.anchor, grounds.condition, grounds.resident))
+    code, due, anchor = grounds.code[rows], grounds.due[rows], grounds.anchor[rows]
+    severity = _severity(code, profile)
+    is_overdue = np.isin(code, _OVERDUE_CODES)
+    missed_at = local_midnight(np.add(due, _ONE_DAY), profile.utc_offset)
+    became_true = np.where(is_overdue, missed_at, ordered.effective_at[anchor])
+    late = np.greater(ordered.received_at[anchor] - became_true, profile.timing.late_after)
+    overdue_days = np.where(is_overdue, (grounds.until[rows] - due).astype(np.int64), 0)
+    steps = np.array(profile.followup.escalation_days, dtype=np.int64)
+    return Alerts(
+        resident=grounds.resident[rows],
+        condition=grounds.condition[rows],
+        code=code,
+        severity=severity,
+        status=grounds.status[rows],
+        anchor=order[anchor].astype(np.int64),
+        due=due,
+        page=(severity >= Severity.HIGH) & ~late,
+        late=late,
+        overdue_days=overdue_days,
+        escalation=np.searchsorted(steps, overdue_days, side="right").astype(np.int64),
+    )
+
+
+def _severity(code: Int8Array, profile: Profile) -> Int8Array:
+    table = np.zeros(max(AlertCode) + 1, dtype=np.int8)
+    for each in AlertCode:
+        table[each] = profile.severity(each)
+    return table[code]
