@@ -98,8 +98,8 @@ def main() -> None:
     try:
         code = app(prog_name="suifang", standalone_mode=False)
     except UsageError as error:
-        if error.format_message().startswith("Usage:"):  # Called with nothing at all: help.
-            sys.stderr.write(error.format_message() + "\n")
+        if not error.format_message() or error.format_message().startswith("Usage:"):
+            sys.stderr.write(error.format_message() + "\n")  # Called with nothing: that was help.
             sys.exit(_WRONG_USAGE)
         where = error.ctx.command_path if error.ctx is not None else "suifang"
         sys.stderr.write(f"{where}: {error.format_message()} (see {where} --help)\n")

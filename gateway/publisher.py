@@ -123,6 +123,9 @@ class Publisher:
         for sent in self._outstanding.values():
             if sent.packet == packet:
                 sent.packet = None
+                if reason == _NO_SUBSCRIBERS or reason >= _FAILURE:  # Nobody has it: no patience.
+                    soon_s = self._monotonic_s() + self._settings.unheard_s * sent.sendings
+                    sent.due_s = min(sent.due_s, soon_s)
                 self._wake.set()
                 self._hint(unheard=reason == _NO_SUBSCRIBERS)
 

@@ -54,6 +54,7 @@ class GatewaySettings:
     receipts_waiting_max: int = 16
     linger_ms: int = 20
     batches_unreceipted_max: int = 4
+    unheard_s: int = 2  # Times how often sent: the broker said that nobody has it.
     resend_s_min: int = 60
     resend_s_max: int = 900
     backlog_age_s: int = 60

@@ -20,13 +20,26 @@ _EMERGENCY_CONDITION = {
 }
 
 
-def observed_of(readings: Readings, row: int) -> str:
-    """What one reading said, as shown with its alert."""
+def _observed_by_one(anchor: HistoryRow) -> str:
+    """What one reading said."""
+    readings = to_readings([anchor], {anchor.resident_id: 0})
     return observed_text(
-        systolic_mmhg_e13=int(readings.systolic_mmhg_e13[row]),
-        diastolic_mmhg_e13=int(readings.diastolic_mmhg_e13[row]),
+        systolic_mmhg_e13=int(readings.systolic_mmhg_e13[0]),
+        diastolic_mmhg_e13=int(readings.diastolic_mmhg_e13[0]),
+        glucose_mmol_l_e4=int(readings.glucose_mmol_l_e4[0]),
+        range_status=int(readings.range_status[0]),
+    )
+
+
+def _observed_by_alert(alerts: Alerts, number: int, readings: Readings) -> str:
+    """What the session, or the value, that decided an alert said."""
+    row = alerts.decided[number]
+    return observed_text(
+        systolic_mmhg_e13=int(alerts.systolic_sum[number]),
+        diastolic_mmhg_e13=int(alerts.diastolic_sum[number]),
         glucose_mmol_l_e4=int(readings.glucose_mmol_l_e4[row]),
         range_status=int(readings.range_status[row]),
+        count=int(alerts.count[number]),
     )
 
 
@@ -58,7 +71,7 @@ def emergency_row(
         late=late,
         overdue_days=0,
         escalation=0,
-        observed=observed_of(to_readings([anchor], {anchor.resident_id: 0}), 0),
+        observed=_observed_by_one(anchor),
         threshold=limit.threshold,
         source=limit.source,
         profile=profile.id,
@@ -112,7 +125,7 @@ def judged_rows(
                 late=bool(alerts.late[number]),
                 overdue_days=int(alerts.overdue_days[number]),
                 escalation=int(alerts.escalation[number]),
-                observed=observed_of(readings, int(alerts.anchor[number])),
+                observed=_observed_by_alert(alerts, number, readings),
                 threshold=limit.threshold,
                 source=limit.source,
                 profile=profile.id,

@@ -27,7 +27,7 @@ from rules.profiles import load_profile
 app = typer.Typer(help="Store what gateways send.", invoke_without_command=True)
 judge_app = typer.Typer(help="Judge due residents.", invoke_without_command=True)
 migrate_app = typer.Typer(help="Bring the database's schema up to date.")
-load_app = typer.Typer(help="Load people and places.")
+load_app = typer.Typer()
 
 Dsn = Annotated[
     str, typer.Option("--database", envvar="SUIFANG_DB_DSN", help="PostgreSQL conninfo.")
@@ -124,7 +124,7 @@ def _say(revision: str | None, *, as_json: bool) -> None:
         sys.stdout.write(f"database at {revision or 'nothing yet'}, newest is {newest}\n")
 
 
-@load_app.callback(invoke_without_command=True)
+@load_app.command()
 def load(
     dsn: Dsn,
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Population as JSON.")],

@@ -194,10 +194,12 @@ def refusal(
     reading_id: UUID | None,
     received_at: datetime,
 ) -> QuarantineRow:
-    """The quarantine row of one item; its hash makes a redelivery meet it again."""
+    """The quarantine row of one item; its hash makes it meet itself when it comes again."""
     reason, field, detail = error.reason, error.field, error.detail
+    # Not the channel: what was sent live may be sent again as backlog.
+    sender = f"{topic.centre}/{topic.gateway}" if topic else topic_text
     return QuarantineRow(
-        item_hash=hashlib.sha256(topic_text.encode() + b"\0" + raw).digest(),
+        item_hash=hashlib.sha256(sender.encode() + b"\0" + raw).digest(),
         reading_id=reading_id,
         content_hash=content_hash(raw),
         settles=reading_id is not None,

@@ -75,7 +75,7 @@ class EmergencyRaiser:
         fresh = []
         for row, code in sorted(found, key=lambda item: (item[0].effective_at, item[0].id)):
             times = seen.setdefault((row.resident_id, code.name), [])
-            if row.resident_id and any(abs(row.effective_at - at) < self._repeat for at in times):
+            if row.resident_id and any(abs(row.effective_at - at) <= self._repeat for at in times):
                 continue
             times.append(row.effective_at)
             fresh.append((row, code))

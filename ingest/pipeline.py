@@ -1,11 +1,12 @@
 """The flow of the ingest process, and the one place that starts its tasks.
 
-    broker ──▶ source ──deliveries──▶ batcher+decoder ──decoded──▶ writer ──COMMIT──▶ source
-               (mqtt5)   (window)     (thread)          (1 batch)  (1 connection)     receipts,
-                                                                                      then PUBACK
+    broker ──▶ source ──deliveries──▶ collect ──batch──▶ decoder ──▶ writer ──COMMIT──▶ source
+               (mqtt5)   (window)     (size, age)        (thread)    (1 connection)     receipts,
+                                                                                        then PUBACK
 
-Bounds (I8): ``deliveries`` holds at most the MQTT receive window, ``decoded`` one batch while
-another is being written; a slow database fills both, then the broker keeps the rest. If the
+A batch is collected when the writer is free, so what arrives during a commit shares the next
+one: the busier the database, the larger the batch. Bounds (I8): ``deliveries`` holds at most
+the MQTT receive window; a slow database fills it, then the broker keeps the rest. If the
 database is gone the same batch is tried again until it is back, unacknowledged all the while.
 Any other error ends the process: its supervisor starts it again and the broker redelivers.
 """
@@ -95,7 +96,6 @@ class Pipeline:
         self._deliveries: asyncio.Queue[Delivery] = asyncio.Queue(
             maxsize=settings.broker.receive_window
         )
-        self._batches: asyncio.Queue[list[Delivery]] = asyncio.Queue(maxsize=1)
         self.source = Source(settings.broker, settings.broker_password, self._deliveries)
         self._register = GatewayRegister()
         self._writer = Writer(EmergencyRaiser(profile), refuse)
@@ -104,14 +104,7 @@ class Pipeline:
         """Run until cancelled; what is in flight then is redelivered to the next worker."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.source.run(), name="source")
-            tasks.create_task(self._run_batcher(), name="batcher")
             tasks.create_task(self._run_writer(), name="writer")
-
-    async def _run_batcher(self) -> None:
-        """Close batches by size or age. Waits when the writer is behind."""
-        while True:
-            batch = await collect(self._deliveries, self._settings.batch, self.source.taken)
-            await self._batches.put(batch)
 
     async def _run_writer(self) -> None:
         """Store batches one after another over as many connections as it takes.
@@ -125,7 +118,7 @@ class Pipeline:
             try:
                 async with await self._connect() as connection:
                     while True:
-                        batch = batch or await self._batches.get()
+                        batch = batch or await self._collect()
                         await self._store(connection, batch)
                         batch, failures = None, 0
             except DatabaseUnavailableError as error:
@@ -134,6 +127,9 @@ class Pipeline:
                 wait *= random.uniform(0.5, 1)  # noqa: S311 - jitter
                 _LOG.warning("database_unavailable", problem=str(error), retry_in_s=round(wait, 2))
                 await asyncio.sleep(wait)
+
+    async def _collect(self) -> list[Delivery]:
+        return await collect(self._deliveries, self._settings.batch, self.source.taken)
 
     async def _connect(self) -> Connection:
         dsn = self._settings.db_dsn.get_secret_value()

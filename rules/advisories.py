@@ -40,6 +40,7 @@ class Advisories:
     code: Int8Array
     status: Int8Array
     anchor: RowArray
+    decided: RowArray  # First reading of the session or value that decided.
 
 
 def advise(
@@ -88,6 +89,7 @@ def _raise(groups: Assessments) -> Advisories:
         code=code[raises].astype(np.int8),
         status=status[raises].astype(np.int8),
         anchor=groups.anchor[raises],
+        decided=groups.decided[raises],
     )
 
 

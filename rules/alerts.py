@@ -6,6 +6,7 @@ open today, and from advisories. Nothing is decided here that the fold has not d
 Source: clinical decision table 2.5; escalation: 2.4.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -19,8 +20,15 @@ from rules.judgement import Alerts
 from rules.local_time import local_midnight
 from rules.profile import Profile
 from rules.runs import RowArray
+from rules.sessions import Sessions
 
 _ONE_DAY: Final = np.timedelta64(1, "D")
+_OF_ONE_READING: Final = (
+    AlertCode.BP_EMERGENCY,
+    AlertCode.BP_PREG_HIGH,
+    AlertCode.GLU_EMERGENCY_HIGH,
+    AlertCode.GLU_EMERGENCY_LOW,
+)
 _OVERDUE_CODES: Final = (AlertCode.FOLLOWUP_OVERDUE, AlertCode.REFERRAL_FOLLOWUP_OVERDUE)
 
 
@@ -33,6 +41,7 @@ class Grounds:
     code: Int8Array
     status: Int8Array
     anchor: RowArray
+    decided: RowArray  # First reading of the session or value that crossed the limit.
     due: DateArray
     until: DateArray  # Day to which overdue days are counted: of the answer, or today.
 
@@ -60,6 +69,7 @@ def collect_grounds(
             code=raised.code[own],
             status=raised.status[own],
             anchor=events.anchor[own],
+            decided=events.decided[own],
             due=raised.due[own],
             until=raised.due[own],
         ),
@@ -69,6 +79,7 @@ def collect_grounds(
             code=raised.overdue_code[answered],
             status=np.full(len(answered), AlertStatus.RESOLVED, dtype=np.int8),
             anchor=raised.overdue_anchor[answered],
+            decided=raised.overdue_anchor[answered],
             due=raised.overdue_due[answered],
             until=events.day[answered],
         ),
@@ -78,6 +89,7 @@ def collect_grounds(
             code=overdue_code(lanes.state[still]),
             status=np.full(len(still), AlertStatus.ACTIVE, dtype=np.int8),
             anchor=lanes.anchor[still],
+            decided=lanes.anchor[still],
             due=lanes.due[still],
             until=np.repeat(today, len(still)),
         ),
@@ -87,6 +99,7 @@ def collect_grounds(
             code=advisories.code,
             status=advisories.status,
             anchor=advisories.anchor,
+            decided=advisories.decided,
             due=no_day,
             until=no_day,
         ),
@@ -98,7 +111,32 @@ def collect_grounds(
     return Grounds(**columns)
 
 
-def list_alerts(grounds: Grounds, ordered: Readings, order: RowArray, profile: Profile) -> Alerts:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What each sorted row shows if it decides an alert, shape (n,): sums and their counts."""
+
+    systolic_sum: Int64Array  # 1e-13 mmHg over ``count`` readings; MISSING unless a pressure.
+    diastolic_sum: Int64Array
+    count: Int64Array
+
+
+def observe(ordered: Readings, sessions: Iterable[Sessions]) -> Observed:
+    """A session's sums stand at its first reading, every other row speaks for itself."""
+    found = Observed(
+        systolic_sum=ordered.systolic_mmhg_e13.copy(),
+        diastolic_sum=ordered.diastolic_mmhg_e13.copy(),
+        count=np.ones(len(ordered), dtype=np.int64),
+    )
+    for each in sessions:
+        found.systolic_sum[each.first] = each.systolic_sum
+        found.diastolic_sum[each.first] = each.diastolic_sum
+        found.count[each.first] = each.count
+    return found
+
+
+def list_alerts(
+    grounds: Grounds, ordered: Readings, order: RowArray, profile: Profile, observed: Observed
+) -> Alerts:
     """Alerts by (resident, condition, time of anchor, code), with severity, lateness, escalation.
 
     An alert is late when its reading became known more than 24 hours after the alert became
@@ -109,6 +147,7 @@ def list_alerts(grounds: Grounds, ordered: Readings, order: RowArray, profile: P
         ordered: Readings in the order of ``order_in_time``.
         order: That order: from sorted rows to the caller's.
         profile: Severities, escalation days, lateness.
+        observed: From ``observe``. An emergency is of one reading, whatever its session's mean.
     """
     rows = np.lexsort((grounds.code, grounds.anchor, grounds.condition, grounds.resident))
     code, due, anchor = grounds.code[rows], grounds.due[rows], grounds.anchor[rows]
@@ -118,6 +157,8 @@ def list_alerts(grounds: Grounds, ordered: Readings, order: RowArray, profile: P
     became_true = np.where(is_overdue, missed_at, ordered.effective_at[anchor])
     late = np.greater(ordered.received_at[anchor] - became_true, profile.timing.late_after)
     overdue_days = np.where(is_overdue, (grounds.until[rows] - due).astype(np.int64), 0)
+    decided = grounds.decided[rows]
+    alone = np.isin(code, _OF_ONE_READING)
     steps = np.array(profile.followup.escalation_days, dtype=np.int64)
     return Alerts(
         resident=grounds.resident[rows],
@@ -126,6 +167,14 @@ def list_alerts(grounds: Grounds, ordered: Readings, order: RowArray, profile: P
         severity=severity,
         status=grounds.status[rows],
         anchor=order[anchor].astype(np.int64),
+        decided=order[decided].astype(np.int64),
+        systolic_sum=np.where(
+            alone, ordered.systolic_mmhg_e13[decided], observed.systolic_sum[decided]
+        ),
+        diastolic_sum=np.where(
+            alone, ordered.diastolic_mmhg_e13[decided], observed.diastolic_sum[decided]
+        ),
+        count=np.where(alone, 1, observed.count[decided]),
         due=due,
         page=(severity >= Severity.HIGH) & ~late,
         late=late,

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from rules.advisories import advise
-from rules.alerts import collect_grounds, list_alerts
+from rules.alerts import collect_grounds, list_alerts, observe
 from rules.assessments import group_findings, join, judge_fasting, judge_sessions
 from rules.codes import CaseState
 from rules.columns import (
@@ -104,7 +104,9 @@ def judge(
     grounds = collect_grounds(events, lanes, raised, advisories, today)
     return Judgement(
         cases=_cases(lanes, today, order),
-        alerts=list_alerts(grounds, ordered, order, profile),
+        alerts=list_alerts(
+            grounds, ordered, order, profile, observe(ordered, (closed_office, closed_home))
+        ),
         next_tick=_next_tick(len(residents), lanes, (office, home), as_of, profile),
     )
 

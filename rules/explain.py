@@ -30,8 +30,11 @@ def observed_text(
     diastolic_mmhg_e13: int = MISSING,
     glucose_mmol_l_e4: int = MISSING,
     range_status: int = 0,
+    count: int = 1,
 ) -> str:
-    """One normalised reading as text: ``146/92 mmHg``, ``7.4 mmol/L``, ``HI``, ``LO``.
+    """What was measured, as text: ``146/92 mmHg``, ``7.4 mmol/L``, ``HI``, ``LO``.
+
+    Pressures are sums over ``count`` readings of one session; their mean is shown, and said.
 
     >>> observed_text(systolic_mmhg_e13=146 * 10**13, diastolic_mmhg_e13=92 * 10**13)
     '146/92 mmHg'
@@ -39,7 +42,9 @@ def observed_text(
     '7.0 mmol/L'
     """
     if systolic_mmhg_e13 != MISSING:
-        return f"{_mmhg(systolic_mmhg_e13)}/{_mmhg(diastolic_mmhg_e13)} mmHg"
+        mean = f", mean of {count}" if count > 1 else ""
+        sides = (systolic_mmhg_e13 // count, diastolic_mmhg_e13 // count)
+        return f"{_mmhg(sides[0])}/{_mmhg(sides[1])} mmHg{mean}"
     if glucose_mmol_l_e4 != MISSING:
         return f"{_mmol_l(glucose_mmol_l_e4)} mmol/L"
     return {RANGE_HIGH: "HI", RANGE_LOW: "LO"}.get(range_status, "no value")

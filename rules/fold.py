@@ -58,6 +58,7 @@ class Events:
     kind: Int8Array
     code: Int8Array  # Of an emergency, else 0.
     anchor: RowArray
+    decided: RowArray  # First reading of the session or value that decided.
     at: InstantArray  # Of the anchor.
     day: DateArray  # Of the anchor: gives due dates.
     decided_day: DateArray
@@ -121,6 +122,7 @@ def order_events(
         kind=together(assessed.verdict, np.full(len(urgent), EventKind.EMERGENCY, dtype=np.int8)),
         code=together(np.full(len(assessed.anchor), NO_ALERT, dtype=np.int8), code),
         anchor=anchor,
+        decided=together(assessed.decided, urgent),
         at=ordered.effective_at[anchor],
         day=day[anchor],
         decided_day=day[together(assessed.decided, urgent)],

@@ -32,6 +32,10 @@ class Alerts:
     severity: Int8Array  # ``Severity``.
     status: Int8Array  # ``AlertStatus``: active or resolved.
     anchor: Int64Array  # Row in ``Readings``; with resident, condition and code it is the identity.
+    decided: Int64Array  # Row in ``Readings``: first of the session, or the value, that decided.
+    systolic_sum: Int64Array  # What it showed: 1e-13 mmHg over ``count`` readings, else MISSING.
+    diastolic_sum: Int64Array
+    count: Int64Array
     due: DateArray  # Last day, inclusive; NaT.
     page: BoolArray
     late: BoolArray  # Known more than 24 hours after it became true: feed only.

@@ -125,7 +125,7 @@ def compare(
         list[Path] | None, typer.Option("--spool", help="Spool of a gateway; repeat.")
     ] = None,
     database: Annotated[
-        str, typer.Option("--database", envvar="SUIFANG_DATABASE", help="Connection string.")
+        str, typer.Option("--database", envvar="SUIFANG_DB_DSN", help="Connection string.")
     ],
     as_json: AsJson = False,
 ) -> None:

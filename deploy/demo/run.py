@@ -118,6 +118,8 @@ class Demo:
         self.progress.step = "loading residents"
         await self._load_people()
         self.progress.step = "starting services"
+        passwords = {site.gateway_id: secrets.token_urlsafe(16) for site in self.sites}
+        await asyncio.to_thread(self.stack.set_broker_users, passwords)  # Restarts the broker.
         await _forget_session(self.stack)
         broker = {"HOST": self.stack.broker_host, "PORT": str(self.stack.broker_port)}
         await supervisor.start(
@@ -144,8 +146,6 @@ class Demo:
             speaks=True,
         )
         self._api = self.progress.api = str(said["address"])
-        passwords = {site.gateway_id: secrets.token_urlsafe(16) for site in self.sites}
-        self.stack.set_broker_users(passwords)
         for site in self.sites:
             said = await supervisor.start(
                 site.gateway_id,

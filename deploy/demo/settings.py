@@ -13,7 +13,7 @@ class DemoSettings:
         seconds: Stop sending so long after the first message, drain, report and exit; None:
             replay everything, run the live fleet for ``fleet_seconds``, then stay up.
         gateways: Real gateway processes, one a centre.
-        replay_rate_per_s: Real readings a second: about fourteen times a city's morning peak.
+        replay_rate_per_s: Real readings a second: ten times a city's morning peak.
             As fast as the gateways take them would only measure the length of the queue.
         terminals: Terminals of the live fleet.
         fleet_rate_per_s: Live readings a second.
@@ -27,7 +27,7 @@ class DemoSettings:
     home: Path
     seconds: float | None = None
     gateways: int = 3
-    replay_rate_per_s: float = 1_000.0
+    replay_rate_per_s: float = 700.0
     terminals: int = 60
     fleet_rate_per_s: float = 50.0
     fleet_seconds: float = 30.0

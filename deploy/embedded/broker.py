@@ -23,7 +23,6 @@ from deploy.embedded.processes import (
     is_alive,
     read_record,
     run_as,
-    send_signal,
     spawn,
     stop,
     tail,
@@ -108,15 +107,19 @@ class Broker:
             time.sleep(0.02)
         raise ServiceError(NAME, "does not answer", self.log, tail(self.log) or tail(self._console))
 
-    def set_users(
-        self, passwords: Mapping[str, str], binaries: BrokerBinaries, port: int | None = None
-    ) -> None:
-        """Add users or change their passwords, all in one go; the others stay.
+    def set_users(self, passwords: Mapping[str, str], binaries: BrokerBinaries) -> bool:
+        """Write users or new passwords, all in one go; the others stay.
+
+        The broker reads them at its start. It must never be told by SIGHUP: that makes 2.0.21
+        disconnect sessions whose client is away a second time and keep a pointer to freed
+        memory, after which it expires healthy clients at random (seen here).
 
         Args:
             passwords: By user name.
             binaries: Whose password program is used.
-            port: Of the running broker: return only when it knows the new users.
+
+        Returns:
+            Whether anything was written.
 
         Raises:
             StackError: A name or a password cannot be written to the password file.
@@ -130,40 +133,21 @@ class Broker:
                 msg = f"Not a usable broker user or password: {user!r}. Use letters, digits, . _ -"
                 raise StackError(msg)
         if not passwords:
-            return
+            return False
         known = self._read_users() | self._hash(passwords, binaries)
         text = "".join(f"{user}:{hashed}\n" for user, hashed in sorted(known.items()))
         write_private(self._passwords, text, self._layout.account)
-        self.reload()
-        user, password = next(iter(passwords.items()))
-        deadline = time.monotonic() + _RELOAD_S_MAX
-        while port is not None and self.identity is not None:
-            if _knock(port, user, password) == _ACCEPTED:
-                return
-            if time.monotonic() > deadline:
-                raise ServiceError(NAME, "does not read its new users", self.log, tail(self.log))
-            time.sleep(0.01)
+        return True
 
     def users(self) -> frozenset[str]:
         """Who has a password."""
         return frozenset(self._read_users())
-
-    def reload(self) -> None:
-        """Let the broker read users and rules again, and reopen its log. Keeps all connections."""
-        self._shorten_log()
-        if (found := self.identity) is not None:
-            send_signal(found, signal.SIGHUP)
 
     def stop(self) -> None:
         """Stop the broker; it writes its store. Nothing happens when it does not run."""
         found = self.identity
         if found is not None and not stop(found, _STOP):
             raise ServiceError(NAME, "does not stop", self.log, tail(self.log))
-
-    def bound_log(self) -> None:
-        """Have the log begin anew when it has grown too long; the one before it is kept."""
-        if self.log.exists() and self.log.stat().st_size > _LOG_BYTES_MAX:
-            self.reload()
 
     def newest_log(self) -> Path:
         """The log written to last."""

@@ -219,7 +219,10 @@ class Stack:
         return recall_password(self._layout(), f"broker.{user}")
 
     def set_broker_users(self, passwords: Mapping[str, str]) -> None:
-        """Add gateways, or change their passwords; the others stay, nobody is disconnected.
+        """Add gateways, or change their passwords, and restart the broker so that it knows them.
+
+        Everybody is disconnected for some tens of milliseconds and comes back by itself; no
+        session and no message is lost.
 
         Args:
             passwords: By user name, which for a gateway is its gateway id.
@@ -229,8 +232,10 @@ class Stack:
             raise StackError(msg)
         with self._locked(silent):
             layout = self._layout()
-            port = PortMemory(layout.ports_file).recall(broker.NAME)
-            Broker(layout).set_users(passwords, find_broker(layout), port)
+            server = Broker(layout)
+            if server.set_users(passwords, find_broker(layout)) and server.identity is not None:
+                server.stop()
+                self._start_broker(layout, silent)
 
     # --- inside --------------------------------------------------------------------------------
 
@@ -296,7 +301,6 @@ class Stack:
     def _start_broker(self, layout: Layout, report: Report) -> None:
         server = Broker(layout)
         if server.identity is not None and server.wait_ready(_port(layout, broker.NAME)):
-            server.bound_log()
             return
         programs = find_broker(layout, report)
         server.make()

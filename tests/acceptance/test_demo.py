@@ -53,7 +53,7 @@ def test_killing_ingest_in_the_middle_of_the_demo_loses_nothing(home: Path) -> N
         text=True,
         env=dict(os.environ),
     )
-    killed = []
+    killed: list[int] = []
     deadline = time.monotonic() + 60
     while len(killed) < 2 and time.monotonic() < deadline and demo.poll() is None:
         pid = _pid_of("ingest", demo.pid)

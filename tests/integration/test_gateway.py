@@ -6,6 +6,7 @@ that answers with receipts, late if the test wants it so.
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import signal
 import subprocess
@@ -210,11 +211,10 @@ async def until_said(ingest: Answerer, statuses: list[bool]) -> None:
 
 
 async def test_a_gateway_with_a_wrong_password_still_takes_readings(
-    settings: GatewaySettings, broker: TestBroker, ingest: Answerer
+    settings: GatewaySettings,
 ) -> None:
-    good = settings.broker_password
-    broker.add_user(settings.id)
-    async with Gateway(settings, utc_now) as gateway:
+    wrong = dataclasses.replace(settings, broker_password="not this one")
+    async with Gateway(wrong, utc_now) as gateway:
         taken = await say(gateway.address, 0, 10)
         assert gateway.waiting_rows == 10
-    assert (len(taken), good, ingest.payloads) == (10, settings.broker_password, [])
+    assert len(taken) == 10

@@ -156,8 +156,8 @@ async def test_no_receipt_and_no_acknowledgement_before_commit(
 async def test_a_poisoned_message_is_acknowledged_and_holds_nobody_up(
     processes: Processes, broker: TestBroker, database: Database
 ) -> None:
+    password = broker.add_user("gw-1")  # Restarts the broker, so before the worker.
     assert _is_ready(processes.start_ingest())
-    password = broker.add_user("gw-1")
     good = a_glucose()
     async with aiomqtt.Client(
         broker.host,
@@ -207,6 +207,7 @@ async def test_a_wrong_password_is_one_line_and_exit_2(
 async def test_stopping_is_clean_and_the_broker_keeps_what_comes_meanwhile(
     processes: Processes, database: Database, tmp_path: Path
 ) -> None:
+    processes.broker.add_user("gw-1")
     worker = processes.start_ingest()
     assert _is_ready(worker)
     worker.terminate()
@@ -214,6 +215,26 @@ async def test_stopping_is_clean_and_the_broker_keeps_what_comes_meanwhile(
     address = processes.start_gateway("gw-1", "east")
     ids = await asyncio.to_thread(_speak, address, _lines(50))
     await asyncio.sleep(0.5)
+
+    processes.start_ingest()
+
+    eventually(lambda: read_counters(tmp_path / "gw-1.spool").waiting == 0)
+    assert sorted(_settled(database)) == sorted(ids)
+
+
+async def test_a_broker_that_forgets_the_shared_subscription_delays_only_seconds(
+    processes: Processes, database: Database, broker: TestBroker, tmp_path: Path
+) -> None:
+    """Mosquitto 2.0.21 does, over a restart, until the worker is back: its PUBACK says so."""
+    worker = processes.start_ingest()
+    assert _is_ready(worker)
+    worker.terminate()
+    assert worker.wait(timeout=10) == 0
+    address = processes.start_gateway("gw-1", "east")
+    broker.stack.stop("broker")
+    broker.stack.start("broker")
+    ids = await asyncio.to_thread(_speak, address, _lines(50))
+    await asyncio.sleep(1.5)
 
     processes.start_ingest()
 

@@ -71,6 +71,12 @@ def client(
     )
 
 
+def kept_client(stack: Stack) -> aiomqtt.Client:
+    """A client whose session waits for it at the broker."""
+    kept = session(1_000)
+    return client(stack, "ingest", identifier="keeps", clean_start=False, properties=kept)
+
+
 async def hear(listener: aiomqtt.Client) -> tuple[str, bytes]:
     """The next message of a listener."""
     async with asyncio.timeout(ANSWER_S_MAX):
@@ -334,18 +340,24 @@ async def test_a_packet_too_large_is_refused(stack: Stack) -> None:
         assert len((await hear(ingest))[1]) == 250_000
 
 
-async def test_new_users_come_in_at_once_and_nobody_is_disconnected(stack: Stack) -> None:
+async def test_new_users_come_in_at_once_and_sessions_survive(stack: Stack) -> None:
+    """By a restart: told by SIGHUP, Mosquitto 2.0.21 later expires healthy clients at random."""
     many = {f"many-{number}": f"secret {number}" for number in range(300)}
-    async with client(stack, "ingest") as ingest, client(stack, "gateway-a") as gateway:
+    async with kept_client(stack) as ingest:
         await ingest.subscribe("suifang/v1/+/+/readings", qos=1)
-        began = time.monotonic()
-        await asyncio.to_thread(stack.set_broker_users, many)
+    async with client(stack, "gateway-a") as gateway:
+        await gateway.publish(READINGS_A, b"before", qos=1)
 
-        assert time.monotonic() - began < 2
-        async with client(stack, "many-299", password=many["many-299"]):
-            pass
-        await gateway.publish(READINGS_A, b"still here", qos=1)
-        assert (await hear(ingest))[1] == b"still here"
+    began = time.monotonic()
+    await asyncio.to_thread(stack.set_broker_users, many)
+    assert time.monotonic() - began < 5
+
+    async with client(stack, "many-299", password=many["many-299"]):
+        pass
+    async with client(stack, "gateway-a") as gateway:
+        await gateway.publish(READINGS_A, b"after", qos=1)
+    async with kept_client(stack) as ingest:
+        assert [(await hear(ingest))[1] for _ in range(2)] == [b"before", b"after"]
 
 
 @pytest.mark.parametrize("user", ["ingest", "probe", "a:b", "a b", "", "+"])

@@ -131,6 +131,19 @@ async def test_valid_and_invalid_bytes_of_one_id_settle_it_once_in_any_order(
     assert len(await bench.rows("SELECT 1 FROM reading UNION ALL SELECT 1 FROM quarantine")) == 3
 
 
+async def test_what_was_quarantined_live_and_comes_again_as_backlog_stays_one_item(
+    bench: WriterBench,
+) -> None:
+    payload = a_batch({**a_glucose(), "unit": "furlong"})
+
+    first = await bench.store(payload)
+    again = await bench.store(payload, topic="suifang/v1/east/gw-1/backlog")
+
+    assert list((await bench.dispositions()).values()) == ["unknown_unit"]
+    assert receipts_of(first) == receipts_of(again)
+    assert await bench.rows("SELECT quarantined, redelivered FROM gateway_day") == [(1, 1)]
+
+
 async def test_one_bad_reading_takes_no_neighbour_along(bench: WriterBench) -> None:
     good = [a_glucose(at=AT + timedelta(minutes=minute)) for minute in range(5)]
     bad = {**a_glucose(), "note": "a NUL \u0000 that jsonb cannot hold"}

@@ -318,6 +318,27 @@ async def test_nobody_listening_is_said_once(
     assert caplog.text.count("nobody reads the batches") == 1
 
 
+async def test_what_nobody_has_goes_again_soon_and_ever_later(tmp_path: Path) -> None:
+    async with at_work(tmp_path) as bench:
+        bench.broker.acks = False
+        await bench.put(1)
+        await until(lambda: len(bench.payloads) == 1)
+        bench.publisher.on_broker_ack(1, 16)  # For example a broker restarted before ingest.
+        await bench.wait(1.9)
+        assert len(bench.payloads) == 1
+        await bench.wait(0.2)
+        assert len(bench.payloads) == 2
+        bench.publisher.on_broker_ack(2, 16)
+        await bench.wait(3.9)
+        assert len(bench.payloads) == 2
+        await bench.wait(0.2)
+        bench.broker.receipt(bench.payloads[2])
+        await until(lambda: bench.spool.spool.waiting_rows == 0)
+
+    assert len(set(bench.payloads)) == 1
+    assert len(bench.payloads) == 3
+
+
 async def test_a_dead_mqtt_client_ends_the_process(tmp_path: Path) -> None:
     settings = some_settings(tmp_path)
     async with open_spool(settings) as spool:

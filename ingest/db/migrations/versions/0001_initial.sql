@@ -106,7 +106,7 @@ CREATE TABLE duplicate (
 );
 
 CREATE TABLE quarantine (
-    item_hash     bytea PRIMARY KEY,          -- Of topic and raw bytes: redelivery makes no second row.
+    item_hash     bytea PRIMARY KEY,          -- Of centre, gateway and raw bytes: coming again makes no second row.
     number        bigint GENERATED ALWAYS AS IDENTITY UNIQUE,  -- For people and paging.
     reading_id    uuid,                       -- NULL: could not be read.
     content_hash  bigint NOT NULL,
