@@ -6,18 +6,17 @@ Every queue, page, connection, wait and retry of the API and the dispatcher has 
 from ipaddress import ip_address
 from typing import Annotated, Self
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
     PositiveInt,
-    SecretStr,
     model_validator,
 )
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ingest.db.connections import Dsn
 
 
 def _require_loopback(host: str) -> str:
@@ -34,17 +33,7 @@ def _require_loopback(host: str) -> str:
     return host
 
 
-def _require_dsn(dsn: SecretStr) -> SecretStr:
-    try:
-        conninfo_to_dict(dsn.get_secret_value())
-    except psycopg.ProgrammingError:  # Its text would repeat the password.
-        msg = "no PostgreSQL connection string; write postgresql://user:password@host:port/name"
-        raise ValueError(msg) from None
-    return dsn
-
-
 Loopback = Annotated[str, AfterValidator(_require_loopback)]
-Dsn = Annotated[SecretStr, AfterValidator(_require_dsn)]
 
 
 class FeedSettings(BaseModel):

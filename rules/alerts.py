@@ -7,7 +7,7 @@ Source: clinical decision table 2.5; escalation: 2.4.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -19,7 +19,7 @@ from rules.fold import Events, Lanes, Raised, overdue_code
 from rules.judgement import Alerts
 from rules.local_time import local_midnight
 from rules.profile import Profile
-from rules.runs import RowArray
+from rules.runs import RowArray, stack_tables
 from rules.sessions import Sessions
 
 _ONE_DAY: Final = np.timedelta64(1, "D")
@@ -104,11 +104,7 @@ def collect_grounds(
             until=no_day,
         ),
     ]
-    columns = {
-        field.name: np.concatenate([getattr(part, field.name) for part in parts])
-        for field in fields(Grounds)
-    }
-    return Grounds(**columns)
+    return stack_tables(parts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

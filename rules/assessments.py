@@ -31,7 +31,14 @@ from rules.columns import (
 from rules.comparison import crosses_bands, crosses_glucose, crosses_pressure
 from rules.local_time import UNKNOWN_AGE, age_on
 from rules.profile import Profile
-from rules.runs import RowArray, begins_where, last_rows, number_runs, split_long_runs
+from rules.runs import (
+    RowArray,
+    begins_where,
+    last_rows,
+    number_runs,
+    split_long_runs,
+    stack_tables,
+)
 from rules.sessions import Sessions
 
 
@@ -154,11 +161,7 @@ def _is_screened(age: Int64Array, age_min: int) -> BoolArray:
 
 def join(parts: list[Findings]) -> Findings:
     """Findings of ascending conditions as one table."""
-    columns = {
-        field.name: np.concatenate([getattr(part, field.name) for part in parts])
-        for field in fields(Findings)
-    }
-    return Findings(**columns)
+    return stack_tables(parts)
 
 
 def group_findings(findings: Findings, ordered: Readings, span: np.timedelta64) -> Assessments:

@@ -5,17 +5,32 @@ begins. Where the cut depends on the row that began the run, the k-th rows of al
 are looked at together, never one run after another.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from rules.columns import BoolArray, InstantArray
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Table = TypeVar("Table", bound="DataclassInstance")
 RowArray: TypeAlias = npt.NDArray[np.intp]
 """Row numbers."""
+
+
+def stack_tables(tables: Sequence[Table]) -> Table:
+    """Tables of one class, whose fields are columns, as one; at least one table."""
+    first = type(tables[0])
+    columns = {
+        field.name: np.concatenate([getattr(table, field.name) for table in tables])
+        for field in fields(first)
+    }
+    return first(**columns)
 
 
 def begins_where(*columns: npt.NDArray[Any]) -> BoolArray:

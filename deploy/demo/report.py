@@ -12,9 +12,13 @@ from rich.table import Table
 _COUNTS: Final = """
 SELECT (SELECT count(*) FROM reading), (SELECT count(*) FROM duplicate),
        (SELECT count(*) FROM quarantine), (SELECT coalesce(sum(redelivered), 0) FROM gateway_day)"""
-_ALERTS: Final = "SELECT code, severity, count(*) FROM alert GROUP BY 1, 2 ORDER BY 1, 2"
+_ALERTS: Final = """
+SELECT code, severity, count(*) FILTER (WHERE status <> 'cancelled'),
+       count(*) FILTER (WHERE status = 'cancelled')
+FROM alert GROUP BY 1, 2 ORDER BY 1, 2"""
 _STATUSES: Final = "SELECT status, count(*) FROM alert GROUP BY 1 ORDER BY 1"
-_CASES: Final = "SELECT state, count(*) FROM resident_case GROUP BY 1 ORDER BY 1"
+_CASES: Final = """
+SELECT state, count(*) FROM resident_case WHERE state <> 'none' GROUP BY 1 ORDER BY 1"""
 _REASONS: Final = "SELECT reason, count(*) FROM quarantine GROUP BY 1 ORDER BY 2 DESC, 1"
 _HYPERTABLE: Final = """
 SELECT exists(SELECT FROM timescaledb_information.hypertables WHERE hypertable_name = 'reading'),
@@ -35,8 +39,8 @@ def read_database(dsn: str) -> dict[str, Any]:
             "redelivered": int(redelivered),
             "quarantine_reasons": dict(connection.execute(_REASONS).fetchall()),
             "alerts": [
-                {"code": code, "severity": severity, "count": number}
-                for code, severity, number in alerts
+                {"code": code, "severity": severity, "count": number, "cancelled": cancelled}
+                for code, severity, number, cancelled in alerts
             ],
             "alerts_by_status": dict(connection.execute(_STATUSES).fetchall()),
             "cases": dict(connection.execute(_CASES).fetchall()),
@@ -72,7 +76,7 @@ def print_report(report: Mapping[str, Any], console: Console) -> None:
     for title, rows in (
         ("quarantined, by reason", report["quarantine_reasons"].items()),
         (
-            "alerts raised",
+            "alerts, without those that later data took the ground from",
             ((f"{row['code']} ({row['severity']})", row["count"]) for row in report["alerts"]),
         ),
         ("cases by state", report["cases"].items()),

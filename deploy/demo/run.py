@@ -7,6 +7,7 @@ processes, the broker, ingest, TimescaleDB, the judge, and out of the API. It mu
 
 import asyncio
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -72,6 +73,7 @@ class Demo:
     started_at: datetime = field(init=False)
     restarts: dict[str, int] = field(default_factory=dict)
     _api: str = ""
+    _began_s: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.started_at = self.clock()
@@ -301,10 +303,16 @@ class Demo:
             },
             "conserved": found.conserved and found.agrees,
             "reconcile": found.as_dict(),
+            "first_stored_after_s": self._first_stored_after_s(),
             "restarts": self.restarts,
             "session_wait_s": self.settings.session_wait_s,
             "logs": str(self.folder),
         }
+
+    def _first_stored_after_s(self) -> float | None:
+        """From the start of the demo (the stack is up) to the first receipt."""
+        at = self.observer.seen.first_stored_at if self.observer is not None else None
+        return None if at is None else round(at - self._began_s, 1)
 
     def _spool(self, site: Site) -> Path:
         return self.folder / f"{site.gateway_id}.spool"

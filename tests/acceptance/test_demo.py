@@ -75,7 +75,8 @@ def test_killing_ingest_in_the_middle_of_the_demo_loses_nothing(home: Path) -> N
     assert report["hypertable"] is True
     assert report["timescaledb"]
     assert sum(report["cases"].values()) > 0
-    assert {"code", "severity", "count"} == set(report["alerts"][0])
+    assert {"code", "severity", "count", "cancelled"} == set(report["alerts"][0])
+    assert 0 < report["first_stored_after_s"] < 60
     for figures in report["latency"].values():
         assert 0 < figures["p50_ms"] <= figures["p99_ms"]
 
