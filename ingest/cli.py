@@ -84,17 +84,23 @@ def _run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await task
 
+    refused: list[BaseException] = []
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main())
-    except* BrokerRefusedError as group:
-        refused = group.exceptions[0]
-        while isinstance(refused, BaseExceptionGroup):
-            refused = refused.exceptions[0]
-        _fail(str(refused), code=2)
+    except* BrokerRefusedError as group:  # What is raised in here would be wrapped in a group.
+        refused.append(group)
+    if refused:
+        _fail(str(_innermost(refused[0])), code=2)
     for context in faults:
         error = context.get("exception")
         raise RuntimeError(context["message"]) from error
+
+
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 @migrate_app.command("up")

@@ -58,53 +58,72 @@ def collect_grounds(
         advisories: Beside the cases.
         today: Shape (1,), the local day of the clock.
     """
-    own, answered = np.flatnonzero(raised.code), np.flatnonzero(raised.overdue_code)
-    still = np.flatnonzero(lanes.due < today)
+    return stack_tables(
+        [
+            _of_events(events, lanes, raised),
+            _of_answered(events, lanes, raised),
+            _of_overdue(lanes, today),
+            _of_advisories(advisories),
+        ]
+    )
+
+
+def _of_events(events: Events, lanes: Lanes, raised: Raised) -> Grounds:
+    rows = np.flatnonzero(raised.code)
+    lane = events.lane[rows]
+    return Grounds(
+        resident=lanes.resident[lane],
+        condition=lanes.condition[lane],
+        code=raised.code[rows],
+        status=raised.status[rows],
+        anchor=events.anchor[rows],
+        decided=events.decided[rows],
+        due=raised.due[rows],
+        until=raised.due[rows],
+    )
+
+
+def _of_answered(events: Events, lanes: Lanes, raised: Raised) -> Grounds:
+    rows = np.flatnonzero(raised.overdue_code)
+    lane = events.lane[rows]
+    return Grounds(
+        resident=lanes.resident[lane],
+        condition=lanes.condition[lane],
+        code=raised.overdue_code[rows],
+        status=np.full(len(rows), AlertStatus.RESOLVED, dtype=np.int8),
+        anchor=raised.overdue_anchor[rows],
+        decided=raised.overdue_anchor[rows],
+        due=raised.overdue_due[rows],
+        until=events.day[rows],
+    )
+
+
+def _of_overdue(lanes: Lanes, today: DateArray) -> Grounds:
+    rows = np.flatnonzero(lanes.due < today)
+    return Grounds(
+        resident=lanes.resident[rows],
+        condition=lanes.condition[rows],
+        code=overdue_code(lanes.state[rows]),
+        status=np.full(len(rows), AlertStatus.ACTIVE, dtype=np.int8),
+        anchor=lanes.anchor[rows],
+        decided=lanes.anchor[rows],
+        due=lanes.due[rows],
+        until=np.repeat(today, len(rows)),
+    )
+
+
+def _of_advisories(advisories: Advisories) -> Grounds:
     no_day = np.full(len(advisories.code), np.datetime64("NaT"), dtype="datetime64[D]")
-    of_event, of_answer = events.lane[own], events.lane[answered]
-    parts = [
-        Grounds(
-            resident=lanes.resident[of_event],
-            condition=lanes.condition[of_event],
-            code=raised.code[own],
-            status=raised.status[own],
-            anchor=events.anchor[own],
-            decided=events.decided[own],
-            due=raised.due[own],
-            until=raised.due[own],
-        ),
-        Grounds(
-            resident=lanes.resident[of_answer],
-            condition=lanes.condition[of_answer],
-            code=raised.overdue_code[answered],
-            status=np.full(len(answered), AlertStatus.RESOLVED, dtype=np.int8),
-            anchor=raised.overdue_anchor[answered],
-            decided=raised.overdue_anchor[answered],
-            due=raised.overdue_due[answered],
-            until=events.day[answered],
-        ),
-        Grounds(
-            resident=lanes.resident[still],
-            condition=lanes.condition[still],
-            code=overdue_code(lanes.state[still]),
-            status=np.full(len(still), AlertStatus.ACTIVE, dtype=np.int8),
-            anchor=lanes.anchor[still],
-            decided=lanes.anchor[still],
-            due=lanes.due[still],
-            until=np.repeat(today, len(still)),
-        ),
-        Grounds(
-            resident=advisories.resident,
-            condition=advisories.condition,
-            code=advisories.code,
-            status=advisories.status,
-            anchor=advisories.anchor,
-            decided=advisories.decided,
-            due=no_day,
-            until=no_day,
-        ),
-    ]
-    return stack_tables(parts)
+    return Grounds(
+        resident=advisories.resident,
+        condition=advisories.condition,
+        code=advisories.code,
+        status=advisories.status,
+        anchor=advisories.anchor,
+        decided=advisories.decided,
+        due=no_day,
+        until=no_day,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,12 +71,6 @@ def client(
     )
 
 
-def kept_client(stack: Stack) -> aiomqtt.Client:
-    """A client whose session waits for it at the broker."""
-    kept = session(1_000)
-    return client(stack, "ingest", identifier="keeps", clean_start=False, properties=kept)
-
-
 async def hear(listener: aiomqtt.Client) -> tuple[str, bytes]:
     """The next message of a listener."""
     async with asyncio.timeout(ANSWER_S_MAX):
@@ -343,7 +337,8 @@ async def test_a_packet_too_large_is_refused(stack: Stack) -> None:
 async def test_new_users_come_in_at_once_and_sessions_survive(stack: Stack) -> None:
     """By a restart: told by SIGHUP, Mosquitto 2.0.21 later expires healthy clients at random."""
     many = {f"many-{number}": f"secret {number}" for number in range(300)}
-    async with kept_client(stack) as ingest:
+    kept: dict[str, Any] = {"clean_start": False, "properties": session(1_000)}
+    async with client(stack, "ingest", identifier="keeps", **kept) as ingest:
         await ingest.subscribe("suifang/v1/+/+/readings", qos=1)
     async with client(stack, "gateway-a") as gateway:
         await gateway.publish(READINGS_A, b"before", qos=1)
@@ -356,7 +351,7 @@ async def test_new_users_come_in_at_once_and_sessions_survive(stack: Stack) -> N
         pass
     async with client(stack, "gateway-a") as gateway:
         await gateway.publish(READINGS_A, b"after", qos=1)
-    async with kept_client(stack) as ingest:
+    async with client(stack, "ingest", identifier="keeps", **kept) as ingest:
         assert [(await hear(ingest))[1] for _ in range(2)] == [b"before", b"after"]
 
 
