@@ -58,8 +58,8 @@ class Link(Protocol):
     def alive(self) -> bool:
         """Whether it can ever connect again."""
 
-    def publish(self, channel: Channel, payload: bytes) -> int:
-        """Hand over one message; return its packet number."""
+    def publish(self, channel: Channel, payload: bytes) -> int | None:
+        """Hand over one message; return its packet number, None when it was not taken."""
 
     def acknowledge(self, delivery: Delivery) -> None:
         """The receipt was acted on."""
@@ -111,7 +111,13 @@ class Publisher:
         self._wake.set()
 
     def on_receipt(self, delivery: Delivery) -> None:
-        """Queue a receipt; one too many is left to the broker, which sends it again."""
+        """Queue a receipt; one too many is left to the broker, which sends it again.
+
+        Those of an older connection cannot be acknowledged and come again on this one: they
+        must not take the places.
+        """
+        while self._deliveries and self._deliveries[0].connection < delivery.connection:
+            self._deliveries.popleft()
         if len(self._deliveries) < self._settings.receipts_waiting_max:
             self._deliveries.append(delivery)
             self._wake.set()
@@ -151,8 +157,7 @@ class Publisher:
         while True:
             self._wake.clear()
             while self._deliveries:
-                await self._settle(self._deliveries[0], link)
-                self._deliveries.popleft()
+                await self._settle(self._deliveries.popleft(), link)
             if link.connected:
                 await self._resend(link)
                 await self._send_new(link)
@@ -212,6 +217,8 @@ class Publisher:
         sent.sendings += 1
         sent.sent_s = self._monotonic_s()
         sent.due_s = sent.sent_s + self._patience_s(sent.sendings)
+        if sent.packet is None:
+            sent.due_s = sent.sent_s + self._settings.unheard_s
 
     def _patience_s(self, sendings: int) -> float:
         settings = self._settings

@@ -91,9 +91,13 @@ class Session:
         """Whether paho's thread still runs."""
         return self._thread is not None and self._thread.is_alive()
 
-    def publish(self, channel: Channel, payload: bytes) -> int:
-        """Hand one message to the broker at QoS 1; return its packet number for the PUBACK."""
-        return self._client.publish(self._topic(channel), payload, qos=1).mid
+    def publish(self, channel: Channel, payload: bytes) -> int | None:
+        """Hand one message to the broker at QoS 1; return its packet number for the PUBACK.
+
+        None: paho's queue is full and it has not taken the message; try again later.
+        """
+        said = self._client.publish(self._topic(channel), payload, qos=1)
+        return None if said.rc == mqtt.MQTT_ERR_QUEUE_SIZE else said.mid
 
     def acknowledge(self, delivery: Delivery) -> None:
         """Tell the broker that a receipt was acted on; one of an older connection comes again."""

@@ -1,7 +1,7 @@
 """From a code of the rules to the row of an alert: always with value, limit and source. Pure."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from rules.explain import limit_of, observed_text
 from rules.judgement import Alerts
 from rules.profile import Profile
 
+_OVERDUE = (AlertCode.FOLLOWUP_OVERDUE, AlertCode.REFERRAL_FOLLOWUP_OVERDUE)
 _EMERGENCY_CONDITION = {
     "blood_pressure": Condition.HYPERTENSION,
     "glucose": Condition.DIABETES,
@@ -108,6 +109,8 @@ def judged_rows(
         code = AlertCode(int(alerts.code[number]))
         resident_id = residents[alerts.resident[number]]
         limit = limits[alerts.code[number]]
+        due = day_or_none(alerts.due[number])
+        known_late = at - _became_true(anchor, code, due) > as_timedelta(profile.timing.late_after)
         rows.append(
             AlertRow(
                 id=alert_id(resident_id, condition, code.name, anchor.id),
@@ -120,9 +123,9 @@ def judged_rows(
                 anchor_reading_id=anchor.id,
                 effective_at=anchor.effective_at,
                 raised_at=at,
-                due=day_or_none(alerts.due[number]),
-                page=bool(alerts.page[number]),
-                late=bool(alerts.late[number]),
+                due=due,
+                page=bool(alerts.page[number]) and not known_late,
+                late=bool(alerts.late[number]) or known_late,
                 overdue_days=int(alerts.overdue_days[number]),
                 escalation=int(alerts.escalation[number]),
                 observed=_observed_by_alert(alerts, number, readings),
@@ -135,6 +138,13 @@ def judged_rows(
             )
         )
     return rows
+
+
+def _became_true(anchor: HistoryRow, code: AlertCode, due: date | None) -> datetime:
+    """When somebody could first have been told: the measurement, or the end of the due day."""
+    if code in _OVERDUE and due is not None:
+        return datetime.combine(due + timedelta(days=1), time.min, tzinfo=LOCAL)
+    return anchor.effective_at
 
 
 def day_or_none(day: np.datetime64) -> date | None:

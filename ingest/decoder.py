@@ -6,28 +6,24 @@ knows no database and no clock; the same bytes always give the same items.
 """
 
 import hashlib
+import json
+import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 import msgspec
-import numpy as np
-from psycopg.types.json import Jsonb
 
 from gateway.wire import limits
 from gateway.wire.batches import SCHEMA_VERSION
 from gateway.wire.errors import Reason, WireError
-from gateway.wire.ids import PARTITION_MIN, partition_time_of
-from gateway.wire.readings import BloodPressure, Glucose, Reading, parse_reading
+from gateway.wire.readings import Reading, parse_reading
 from gateway.wire.topics import Topic, parse_topic
 from ingest.db.quarantine import QuarantineRow
-from ingest.db.readings import ReadingRow
 from ingest.deliveries import Accepted, Decoded, Delivery
-from rules.effective_time import correct_times
+from ingest.rows import build_rows, content_hash
 
-_CLOCK_TOLERANCE: Final = timedelta(minutes=5)  # Source: clinical decision table 2.2 step 5.
 _DETAIL_CHARACTERS_MAX: Final = 300
 
 
@@ -51,7 +47,6 @@ _envelope = msgspec.json.Decoder(_Envelope)
 _version = msgspec.json.Decoder(_Version)
 _id = msgspec.json.Decoder(_Id)
 _any = msgspec.json.Decoder()
-_exact_json: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 def decode(delivery: Delivery, gateways: Mapping[str, str], *, received_at: datetime) -> Decoded:
@@ -73,7 +68,7 @@ def decode(delivery: Delivery, gateways: Mapping[str, str], *, received_at: date
     except WireError as error:
         for raw in work.raw_readings(envelope):
             work.refuse(raw, error, reading_id=_lenient_id(raw))
-        return work.done()
+        return work.done_unsettled()
     parsed: list[tuple[Reading, bytes]] = []
     for raw in work.raw_readings(envelope):
         try:
@@ -101,13 +96,17 @@ class _Message:
         try:
             version = _version.decode(payload).schema
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise WireError(_json_or_shape(payload), str(error)) from error
+            envelope = _split_as_built(payload)  # One odd reading must not hold the others up.
+            if envelope is None:
+                raise WireError(_json_or_shape(payload), str(error)) from error
+            self._batch_id = envelope.batch
+            return envelope
         if version != SCHEMA_VERSION:
             detail = f"schema is {version}, this program speaks {SCHEMA_VERSION}: update ingest"
             raise WireError(Reason.UNKNOWN_SCHEMA, detail, field="schema")
         try:
             envelope = _envelope.decode(payload)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise WireError(Reason.INVALID_ENVELOPE, str(error)) from error
         if not 1 <= len(envelope.readings) <= limits.READINGS_PER_BATCH_MAX:
             detail = f"{len(envelope.readings)} readings, 1 to {limits.READINGS_PER_BATCH_MAX}"
@@ -136,29 +135,17 @@ class _Message:
             raise WireError(Reason.WRONG_TOPIC, detail, field="topic")
 
     def accept(self, parsed: Sequence[tuple[Reading, bytes]]) -> None:
-        """Turn valid readings into rows; effective times are worked out together."""
-        topic = self._topic
-        if not parsed or topic is None:
-            return
-        readings = [reading for reading, _ in parsed]
-        arrived = [_arrived_at(reading, self._received_at) for reading in readings]
-        effective, suspect = correct_times(
-            measured_at=_instants([reading.measured_at for reading in readings]),
-            device_now=_instants([reading.device_now for reading in readings]),
-            captured_at=_instants([reading.captured_at for reading in readings]),
-            arrived_at=_instants(arrived),
-        )
-        for at, (reading, raw) in enumerate(parsed):
-            row = _row(
-                reading,
-                raw,
-                topic,
+        """Turn valid readings into rows."""
+        if parsed and self._topic is not None:
+            rows = build_rows(
+                [reading for reading, _ in parsed],
+                [raw for _, raw in parsed],
+                self._topic,
                 received_at=self._received_at,
-                arrived_at=arrived[at],
-                effective_at=_datetime(effective[at]),
-                time_suspect=bool(suspect[at]) or "time_fault" in reading.status,
             )
-            self._accepted.append(Accepted(row, raw))
+            self._accepted += [
+                Accepted(row, raw) for row, (_, raw) in zip(rows, parsed, strict=True)
+            ]
 
     def refuse(self, raw: bytes, error: WireError, *, reading_id: UUID | None) -> None:
         """File one item under its reason, with its bytes cut at the limit."""
@@ -173,6 +160,15 @@ class _Message:
                 received_at=self._received_at,
             )
         )
+
+    def done_unsettled(self) -> Decoded:
+        """Filed, but not settled and without a receipt: the sender keeps it.
+
+        Once the gateway is enrolled where it says it is, the same bytes are stored.
+        """
+        self._batch_id = None
+        self._refused = [row._replace(settles=False) for row in self._refused]
+        return self.done()
 
     def done(self) -> Decoded:
         return Decoded(
@@ -196,8 +192,7 @@ def refusal(
 ) -> QuarantineRow:
     """The quarantine row of one item; its hash makes it meet itself when it comes again."""
     reason, field, detail = error.reason, error.field, error.detail
-    # Not the channel: what was sent live may be sent again as backlog.
-    sender = f"{topic.centre}/{topic.gateway}" if topic else topic_text
+    sender = topic.gateway if topic else topic_text  # Live once and backlog later: one item.
     return QuarantineRow(
         item_hash=hashlib.sha256(sender.encode() + b"\0" + raw).digest(),
         reading_id=reading_id,
@@ -216,62 +211,6 @@ def refusal(
     )
 
 
-def content_hash(raw: bytes) -> int:
-    """64 bits of the reading's frozen bytes, signed: tells a redelivery from a conflict."""
-    return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), signed=True)
-
-
-def _row(
-    reading: Reading,
-    raw: bytes,
-    topic: Topic,
-    *,
-    received_at: datetime,
-    arrived_at: datetime,
-    effective_at: datetime,
-    time_suspect: bool,
-) -> ReadingRow:
-    pressure = reading if isinstance(reading, BloodPressure) else None
-    sugar = reading if isinstance(reading, Glucose) else None
-    values = _values_text(reading)
-    extra = reading.model_extra
-    return ReadingRow(
-        id=reading.id,
-        partition_at=partition_time_of(reading.id),
-        content_hash=content_hash(raw),
-        kind=reading.kind,
-        resident_id=reading.resident_id,
-        centre_id=topic.centre,
-        gateway_id=topic.gateway,
-        device_id=reading.device_id,
-        device_sequence=reading.device_sequence,
-        boot_id=reading.boot_id,
-        measured_at=reading.measured_at,
-        stored_record=reading.stored_record,
-        captured_at=reading.captured_at,
-        clock_synchronised=reading.clock_synchronised,
-        device_now=reading.device_now,
-        received_at=received_at,
-        arrived_at=arrived_at,
-        effective_at=effective_at,
-        time_suspect=time_suspect,
-        setting=reading.setting,
-        status=list(reading.status),
-        systolic=pressure.systolic if pressure else None,
-        diastolic=pressure.diastolic if pressure else None,
-        pulse=pressure.pulse if pressure else None,
-        arm=pressure.arm if pressure else None,
-        posture=pressure.posture if pressure else None,
-        glucose=sugar.glucose if sugar else None,
-        meal_context=sugar.meal_context if sugar else None,
-        sample=sugar.sample if sugar else None,
-        unit=reading.unit,
-        extra=Jsonb(extra, dumps=_exact_json.encode) if extra else None,
-        rule_key=_rule_key(reading, values),
-        values_hash=content_hash(values.encode()),
-    )
-
-
 def _parse(raw: bytes) -> Reading:
     if len(raw) > limits.READING_BYTES_MAX:
         detail = f"{len(raw)} bytes, at most {limits.READING_BYTES_MAX}"
@@ -279,60 +218,44 @@ def _parse(raw: bytes) -> Reading:
     return parse_reading(raw)
 
 
-def _values_text(reading: Reading) -> str:
-    """What was measured, as text that is equal when the values are (7.0 and 7.00 are)."""
-    if isinstance(reading, BloodPressure):
-        values: Sequence[Decimal | None] = (reading.systolic, reading.diastolic, reading.pulse)
-        context = f"{reading.unit}:{reading.arm or ''}"
-    else:
-        values = (reading.glucose, None, None)
-        context = f"{reading.unit or ''}:{','.join(sorted(reading.status))}"
-    numbers = ":".join("" if value is None else f"{value.normalize():f}" for value in values)
-    return f"{reading.kind}:{numbers}:{context}"
+_HEAD: Final = re.compile(
+    rb'\{"schema":1,"batch":"([0-9a-f-]{36})","sent_at":"[^"\\]{1,40}","readings":\['
+)
+_ID: Final = re.compile(rb'^\{"id":"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"')
+_SCANNER: Final = json.JSONDecoder()
 
 
-def _rule_key(reading: Reading, values: str) -> str | None:
-    """What makes two ids one measurement; None: only the id does.
+def _split_as_built(payload: bytes) -> _Envelope | None:
+    """Split a batch exactly as ``gateway.wire.batches`` writes it, one reading at a time.
 
-    Source: clinical decision table 2.6, architecture 8.9.
+    For payloads that the strict decoder refuses as a whole because of one reading.
     """
-    if reading.device_sequence is not None:
-        return f"sequence:{reading.boot_id or ''}:{reading.device_sequence}"
-    if reading.measured_at is not None:
-        return f"time:{reading.measured_at.isoformat()}:{values}"
-    return None
-
-
-def _arrived_at(reading: Reading, received_at: datetime) -> datetime:
-    """The gateway's clock where it can be believed, else ours: an outage changes no judgement.
-
-    A "synchronised" clock ahead of ours, or before this system existed, is not believed.
-    Source: architecture 8.7.
-    """
-    latest = received_at + _CLOCK_TOLERANCE
-    if reading.clock_synchronised and PARTITION_MIN <= reading.captured_at <= latest:
-        return min(reading.captured_at, received_at)
-    return received_at
-
-
-def _instants(
-    times: Sequence[datetime | None],
-) -> "np.ndarray[tuple[int], np.dtype[np.datetime64]]":
-    """Aware UTC datetimes to datetime64[us]; None becomes NaT."""
-    naive = [None if at is None else at.replace(tzinfo=None) for at in times]
-    return np.array(naive, dtype="datetime64[us]")
-
-
-def _datetime(instant: np.datetime64) -> datetime:
-    return instant.astype("datetime64[us]").item().replace(tzinfo=UTC)  # type: ignore[no-any-return]
+    head = _HEAD.match(payload)
+    if head is None:
+        return None
+    raws: list[msgspec.Raw] = []
+    try:
+        batch, text = UUID(head[1].decode()), payload[head.end() :].decode()
+        position = 0
+        while True:
+            _, end = _SCANNER.raw_decode(text, position)
+            raws.append(msgspec.Raw(text[position:end].encode()))
+            if text[end:] == "]}":
+                return _Envelope(batch=batch, readings=raws, schema=SCHEMA_VERSION)
+            if text[end] != "," or len(raws) == limits.READINGS_PER_BATCH_MAX:
+                return None
+            position = end + 1
+    except (ValueError, IndexError, RecursionError):
+        return None
 
 
 def _lenient_id(raw: bytes) -> UUID | None:
     """The id of a reading that is otherwise wrong, so that conservation can be counted by id."""
     try:
         return _id.decode(raw).id
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        found = _ID.search(raw)  # The gateway writes it first, whatever the terminal wrote after.
+        return UUID(found[1].decode()) if found else None
 
 
 def _json_or_shape(payload: bytes) -> Reason:

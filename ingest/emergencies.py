@@ -7,7 +7,7 @@ emergency goes to the centre (architecture 8.5).
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -63,7 +63,11 @@ class EmergencyRaiser:
     async def _without_repeats(
         self, connection: Connection, found: list[tuple[HistoryRow, AlertCode]]
     ) -> list[tuple[HistoryRow, AlertCode]]:
-        """Leave out a code that this resident has had within the repeat time, either side."""
+        """Leave out a code that this resident has had within the repeat time before.
+
+        Only *before*: of readings that come in the wrong order each one pages, and the judge
+        takes back what was too much.
+        """
         active = await alerts.fetch_active_times(
             connection,
             sorted({row.resident_id for row, _ in found}),
@@ -75,7 +79,8 @@ class EmergencyRaiser:
         fresh = []
         for row, code in sorted(found, key=lambda item: (item[0].effective_at, item[0].id)):
             times = seen.setdefault((row.resident_id, code.name), [])
-            if row.resident_id and any(abs(row.effective_at - at) <= self._repeat for at in times):
+            since = [row.effective_at - at for at in times]
+            if row.resident_id and any(timedelta(0) <= span <= self._repeat for span in since):
                 continue
             times.append(row.effective_at)
             fresh.append((row, code))

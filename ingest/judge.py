@@ -18,7 +18,7 @@ import structlog
 
 from gateway.wire.times import Clock
 from ingest.alert_rows import day_or_none, judged_rows
-from ingest.columns import as_timedelta, to_readings, to_residents
+from ingest.columns import as_timedelta, flag_pregnant, to_readings, to_residents
 from ingest.db import alerts, cases, due_work, outbox, readings, residents
 from ingest.db.alerts import AlertRow
 from ingest.db.cases import CaseRow
@@ -126,6 +126,7 @@ class Judge:
             self._profile,
             as_of=np.datetime64(now.replace(tzinfo=None), "us"),
             session_wait=np.timedelta64(self._wait, "us"),
+            pregnant=flag_pregnant(history, people),  # As ingest saw it: every period counts.
         )
         return Verdict(
             cases=self._case_rows(judgement, ids, history, now),

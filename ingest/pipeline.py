@@ -154,4 +154,6 @@ class Pipeline:
 
 
 def _is_stranger(decoded: Decoded, centres: Mapping[str, str]) -> bool:
-    return decoded.topic is not None and decoded.topic.gateway not in centres
+    """Not enrolled, or not at this centre, as far as we know."""
+    topic = decoded.topic
+    return topic is not None and centres.get(topic.gateway) != topic.centre

@@ -55,7 +55,9 @@ class _Session(asyncio.Protocol):
         self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._free_ids: asyncio.Queue[int] = asyncio.Queue(maxsize=_SUBSCRIBE_ID)
         self._heard = False
+        self._deaf = False
         self.taken_over = False
+        self.overrun = False
         self.problem = "the connection was closed by the broker"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -162,10 +164,12 @@ class _Session(asyncio.Protocol):
             self._transport.write(data)
 
     def pause_reading(self) -> None:
+        self._deaf = True  # Then silence says nothing of the broker.
         if self._transport is not None:
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
+        self._deaf, self._heard = False, True
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
@@ -200,7 +204,7 @@ class _Session(asyncio.Protocol):
             self._heard = False
             self.write(_PING)
             await asyncio.sleep(self._settings.keep_alive_s / 2)
-            if not self._heard:
+            if not self._heard and not self._deaf:
                 self.drop("the broker has been silent for half the keep-alive interval")
 
     async def leave(self) -> None:
@@ -249,6 +253,7 @@ class Source:
 
     async def _run_once(self) -> None:
         self._connections += 1
+        self._forget_stale()
         session = _Session(self._settings, self._password, self, self._connections)
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._settings.timeout_s):
@@ -268,11 +273,20 @@ class Source:
                 )
                 raise BrokerRefusedError(msg)
             _LOG.warning("broker_lost", problem=session.problem)
+            if session.overrun:
+                msg = "the broker sent more than the receive window"
+                raise ConnectionError(msg)  # Back off; else it overruns us again at once.
         finally:
             self.connected.clear()
             alive.cancel()
             if not session.closed.is_set():
                 await session.leave()
+
+    def _forget_stale(self) -> None:
+        """Empty the queue: nothing in it can be acknowledged any more, all of it comes again."""
+        while not self._deliveries.empty():
+            self._deliveries.get_nowait()
+        self._bytes_waiting = 0
 
     def take(self, delivery: Delivery) -> None:
         """Called by the session for each message. The window bounds the queue; so do bytes."""
@@ -280,6 +294,7 @@ class Source:
             self._deliveries.put_nowait(delivery)
         except asyncio.QueueFull:  # A broker that ignores our receive maximum.
             if self._session is not None:
+                self._session.overrun = True
                 self._session.drop("the broker sent more than the receive window")
             return
         self._bytes_waiting += len(delivery.payload)
@@ -290,7 +305,9 @@ class Source:
 
     def taken(self, deliveries: Iterable[Delivery]) -> None:
         """The pipeline has taken these from the queue; reading may go on."""
-        self._bytes_waiting -= sum(len(delivery.payload) for delivery in deliveries)
+        number = self._connections
+        taken = sum(len(d.payload) for d in deliveries if d.connection == number)
+        self._bytes_waiting = max(self._bytes_waiting - taken, 0)
         if self._paused and self._bytes_waiting <= self._settings.bytes_waiting_max // 2:
             self._paused = False
             if self._session is not None:

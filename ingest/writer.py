@@ -80,8 +80,8 @@ class Writer:
         try:
             with translated():
                 async with connection.transaction():
-                    inserted = await transaction.settle()
-                    await self._raise_emergencies(connection, inserted, at)
+                    urgent = await transaction.settle()
+                    await self._raise_emergencies(connection, urgent, at)
         except UnstorableError as error:
             for half in self._halves(parts, error, at):
                 await self._store_or_halve(connection, half, tallies, at)
@@ -127,9 +127,14 @@ class _Transaction:
         self._totals: dict[str, Totals] = defaultdict(Totals)
         self._quarantined: list[tuple[int, Decoded, QuarantineRow]] = []
         self._fresh: dict[UUID, tuple[int, Decoded, Accepted]] = {}
+        self._conflicting: list[ReadingRow] = []
 
     async def settle(self) -> list[ReadingRow]:
-        """Give every item its disposition; return the rows that were really inserted."""
+        """Give every item its disposition; return the rows to look at for emergencies.
+
+        These are the rows really inserted, and the sequence conflicts filed just now: a device
+        that began to count anew must not hide somebody in danger in the quarantine.
+        """
         known = await readings.fetch_known(self._connection, self._all_ids())
         for index, decoded in self._parts:
             for accepted in decoded.accepted:
@@ -143,7 +148,7 @@ class _Transaction:
         await gateway_days.add(
             self._connection, self._at.date(), dict(sorted(self._totals.items()))
         )
-        return inserted
+        return inserted + self._conflicting
 
     def count_into(self, tallies: list[_Tally]) -> None:
         """Add what was committed to the receipts of the deliveries."""
@@ -213,6 +218,7 @@ class _Transaction:
                 error = WireError(Reason.SEQUENCE_CONFLICT, detail, field="device_sequence")
                 refused = self._refuse(decoded, accepted, error, self._at)
                 self._quarantined.append((index, decoded, refused))
+                self._conflicting.append(accepted.row)
             else:
                 raced.append((index, decoded, accepted))
         if raced:  # Another worker stored them between our look and our insert.

@@ -23,6 +23,7 @@ from rules.columns import (
     BoolArray,
     DateArray,
     InstantArray,
+    Int8Array,
     Readings,
     Residents,
     order_in_time,
@@ -56,6 +57,7 @@ def judge(
     *,
     as_of: np.datetime64,
     session_wait: np.timedelta64 | None = None,
+    pregnant: BoolArray | None = None,
 ) -> Judgement:
     """Judge all residents on all their readings, as known and as the clock stands at ``as_of``.
 
@@ -68,6 +70,8 @@ def judge(
         profile: The numbers.
         as_of: The clock, UTC.
         session_wait: Instead of the profile's, for demonstrations.
+        pregnant: Shape (n,), aligned with ``readings``: pregnant or lactating on that day, where
+            a resident has more periods than the one of ``residents``. None: from ``residents``.
 
     Raises:
         UnknownCodeError: A reading names a row that ``residents`` does not have.
@@ -78,15 +82,10 @@ def judge(
     order = order_in_time(readings)
     ordered = readings.take(order)
     day = local_date(ordered.effective_at, profile.utc_offset)
-    pregnant = is_pregnant(residents, ordered.resident, day)
-    emergency = flag_emergencies(ordered, pregnant, profile)
+    known = is_pregnant(residents, ordered.resident, day) if pregnant is None else pregnant[order]
+    emergency = flag_emergencies(ordered, known, profile)
 
-    office, home = (
-        build_sessions(
-            ordered, _pressures(ordered, setting), emergency, timing=profile.timing, wait=wait
-        )
-        for setting in (SETTING_OFFICE, SETTING_HOME)
-    )
+    office, home = _build_all_sessions(ordered, emergency, profile, wait)
     closed_office, closed_home = (each.take(each.closes_at <= as_of) for each in (office, home))
     findings = join(
         [
@@ -109,6 +108,18 @@ def judge(
         ),
         next_tick=_next_tick(len(residents), lanes, (office, home), as_of, profile),
     )
+
+
+def _build_all_sessions(
+    ordered: Readings, emergency: Int8Array, profile: Profile, wait: np.timedelta64
+) -> tuple[Sessions, Sessions]:
+    office, home = (
+        build_sessions(
+            ordered, _pressures(ordered, setting), emergency, timing=profile.timing, wait=wait
+        )
+        for setting in (SETTING_OFFICE, SETTING_HOME)
+    )
+    return office, home
 
 
 def _require_rows(readings: Readings, residents: Residents) -> None:

@@ -196,6 +196,10 @@ class Glucose(_Reading):
 
     @model_validator(mode="after")
     def _a_person_could_have_it(self) -> Self:
+        if {"result_too_high", "result_too_low"}.issubset(self.status):
+            raise PydanticCustomError(
+                Reason.DEVICE_STATUS, "the meter says both too high and too low"
+            )
         if self.glucose is None:
             if not {"result_too_high", "result_too_low"}.intersection(self.status):
                 raise PydanticCustomError(
@@ -250,12 +254,21 @@ def parse_json(raw: bytes) -> Any:  # noqa: ANN401 - JSON is any shape until it 
     """Decode JSON with every number kept exact (``int`` or ``Decimal``).
 
     Raises:
-        WireError: ``malformed_json``, also for NaN, Infinity and too deep nesting.
+        WireError: ``malformed_json``, also for NaN, Infinity, too deep nesting, and an escape
+            that is half a character: no database and no other decoder would take it.
     """
     try:
-        return json.loads(raw, parse_float=Decimal, parse_constant=_refuse_constant)
+        value = json.loads(raw, parse_float=Decimal, parse_constant=_refuse_constant)
+        if b"\\u" in raw:
+            require_whole_characters(value)
     except (ValueError, ArithmeticError, RecursionError) as error:  # 1E99999999999999999999
         raise WireError(Reason.MALFORMED_JSON, str(error)[:200]) from error
+    return value
+
+
+def require_whole_characters(value: object) -> None:
+    """Refuse half a surrogate pair anywhere in decoded JSON. Raises ``ValueError``."""
+    json.dumps(value, ensure_ascii=False, default=str).encode()
 
 
 def parse_reading(raw: bytes) -> Reading:

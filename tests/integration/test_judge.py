@@ -47,6 +47,13 @@ class JudgeBench(WriterBench):
             judged += done
         return judged
 
+    async def mark(self) -> None:
+        """Say that something about the resident has changed."""
+        await self.connection.execute(
+            "INSERT INTO due_mark (resident_id, kind, marked_at) VALUES ('r-1', 'person', %s)",
+            (AT,),
+        )
+
     async def cases(self) -> list[tuple[Any, ...]]:
         """(condition, state, second follow-up due, referral follow-up due)."""
         return await self.rows(
@@ -181,9 +188,7 @@ async def test_any_order_of_arrival_ends_in_the_same_cases_and_alerts(
 
 async def _in_one_go(bench: JudgeBench) -> list[tuple[Any, ...]]:
     await bench.connection.execute("TRUNCATE alert, resident_case, due_timer")
-    await bench.connection.execute(
-        "INSERT INTO due_mark (resident_id, kind, marked_at) VALUES ('r-1', 'person', %s)", (AT,)
-    )
+    await bench.mark()
     await bench.work()
     return await bench.alerts()
 
@@ -195,9 +200,7 @@ async def test_judging_twice_changes_and_tells_nothing(bench: JudgeBench) -> Non
     await bench.work()
     told = await bench.rows("SELECT count(*) FROM outbox")
 
-    await bench.connection.execute(
-        "INSERT INTO due_mark (resident_id, kind, marked_at) VALUES ('r-1', 'person', %s)", (AT,)
-    )
+    await bench.mark()
     assert await bench.work() == 1
 
     assert await bench.rows("SELECT count(*) FROM outbox") == told
@@ -265,6 +268,41 @@ async def test_an_emergency_of_ingest_and_of_the_judge_is_one_alert(bench: Judge
     raised = await bench.rows("SELECT code, status, raised_by, due::text FROM alert")
     assert raised == [("BP_EMERGENCY", "active", "ingest", "2026-03-16")]
     assert await bench.cases() == [("hypertension", "emergency_referral", None, "2026-03-16")]
+
+
+async def test_a_later_period_takes_no_alert_of_an_earlier_pregnancy_back(
+    bench: JudgeBench,
+) -> None:
+    pregnant = DatedCondition(condition="pregnant", since=date(2026, 1, 1), until=date(2026, 3, 10))
+    await enrol(bench.connection, pregnant)
+    await bench.send(a_blood_pressure("150", "95"))
+    bench.clock.pass_by(minutes=10)
+    await bench.work()
+    lactating = DatedCondition(condition="lactating", since=date(2026, 3, 11))
+    await enrol(bench.connection, pregnant, lactating)
+    await bench.mark()
+    await bench.work()
+
+    assert await bench.rows("SELECT code, status FROM alert WHERE severity = 'critical'") == [
+        ("BP_PREG_HIGH", "active")
+    ]
+
+
+async def test_a_diagnosis_that_is_recorded_later_pages_nobody_for_old_readings(
+    bench: JudgeBench,
+) -> None:
+    await enrol(bench.connection)
+    for day in (0, 5):
+        bench.clock.now = AT + timedelta(days=day)
+        await bench.send(a_blood_pressure("152", "94", at=bench.clock.now))
+    bench.clock.now = AT + timedelta(days=150)
+    await enrol(bench.connection, HYPERTENSION)
+    await bench.mark()
+    await bench.work()
+
+    raised = await bench.rows("SELECT code, page, late FROM alert WHERE status = 'active'")
+    assert {code for code, _, _ in raised} == {"BP_UNSATISFIED_2", "REFERRAL_FOLLOWUP_OVERDUE"}
+    assert {(page, late) for _, page, late in raised} == {(False, True)}
 
 
 async def test_pregnancy_makes_140_an_emergency(bench: JudgeBench) -> None:

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.wire.ids import new_id
+from gateway.wire.times import format_instant
 from ingest.db import readings
 from ingest.db.connections import Connection, connect
 from tests.builders import AT, a_batch, a_blood_pressure, a_glucose, enrol, to_bytes
@@ -157,6 +158,72 @@ async def test_one_bad_reading_takes_no_neighbour_along(bench: WriterBench) -> N
     assert [(r.stored, len(r.quarantined)) for r in receipts_of(settled)] == [(5, 1), (1, 0)]
 
 
+async def test_half_a_character_holds_no_neighbour_up(bench: WriterBench) -> None:
+    """Some decoders refuse a whole batch for it; a person in danger may be in the same one."""
+    good, bad = a_blood_pressure("210", "120"), a_glucose(note="?")
+    payload = a_batch(good, bad).replace(b'"?"', b'"\\ud83d"')
+
+    settled = await bench.store(payload)
+
+    assert await bench.dispositions() == {
+        UUID(good["id"]): "stored",
+        UUID(bad["id"]): "malformed_json",
+    }
+    assert [(r.stored, len(r.quarantined)) for r in receipts_of(settled)] == [(1, 1)]
+    assert await bench.rows("SELECT code FROM alert") == [("BP_EMERGENCY",)]
+
+
+async def test_a_clock_stuck_at_1970_makes_no_two_readings_one(bench: WriterBench) -> None:
+    days = [AT + timedelta(days=day) for day in (0, 1, 5)]
+
+    for at in days:
+        stuck = a_glucose("17.2", at=at, measured_at="1970-01-01T00:00:00Z")
+        await bench.store(a_batch(stuck), at=at)
+
+    assert list((await bench.dispositions()).values()) == ["stored"] * 3
+    assert len(await bench.rows("SELECT 1 FROM alert")) == 3
+
+
+async def test_a_gateway_without_time_server_shifts_no_right_device_clock(
+    bench: WriterBench,
+) -> None:
+    behind = AT - timedelta(days=3)
+    reading = a_blood_pressure(
+        "210",
+        "120",
+        at=behind,
+        clock_synchronised=False,
+        measured_at=format_instant(AT),
+        device_now=format_instant(AT),
+    )
+    await bench.store(a_batch(reading))
+
+    assert await bench.rows("SELECT effective_at, time_suspect FROM reading") == [(AT, False)]
+    assert await bench.rows("SELECT page, late FROM alert") == [(True, False)]
+
+
+async def test_a_device_that_counts_anew_hides_no_emergency_in_the_quarantine(
+    bench: WriterBench,
+) -> None:
+    later = AT + timedelta(days=60)
+    await bench.store(a_batch(a_blood_pressure(device_sequence=3)))
+    danger = a_batch(a_blood_pressure("210", "120", at=later, device_sequence=3))
+    await bench.store(danger, at=later)
+    await bench.store(danger, at=later)
+
+    assert sorted((await bench.dispositions()).values()) == ["sequence_conflict", "stored"]
+    assert await bench.rows("SELECT code, page FROM alert") == [("BP_EMERGENCY", True)]
+
+
+async def test_of_emergencies_in_the_wrong_order_each_pages(bench: WriterBench) -> None:
+    for hour in (3, 0, 2):
+        reading = a_blood_pressure("190", at=AT + timedelta(hours=hour))
+        await bench.store(a_batch(reading), at=AT + timedelta(hours=4))
+
+    raised = await bench.rows("SELECT effective_at FROM alert ORDER BY effective_at")
+    assert raised == [(AT,), (AT + timedelta(hours=3),)]
+
+
 @pytest.mark.parametrize(
     ("topic", "reason"),
     [
@@ -165,17 +232,20 @@ async def test_one_bad_reading_takes_no_neighbour_along(bench: WriterBench) -> N
         ("suifang/v1/east/gw-1/readings/x", "wrong_topic"),
     ],
 )
-async def test_a_stranger_is_quarantined_reading_by_reading(
+async def test_a_stranger_is_filed_but_keeps_its_readings_until_it_is_enrolled(
     bench: WriterBench, topic: str, reason: str
 ) -> None:
     first, second = a_glucose(), a_glucose(at=AT + timedelta(hours=1))
+    payload = a_batch(first, second)
 
-    await bench.store(a_batch(first, second), topic=topic)
+    settled = await bench.store(payload, topic=topic)
+    await bench.store(payload, topic=topic)
 
-    assert await bench.dispositions() == {
-        UUID(first["id"]): reason,
-        UUID(second["id"]): reason,
-    }
+    assert settled.messages == ()  # No receipt: the spool goes on holding them.
+    assert await bench.dispositions() == {}
+    assert await bench.rows("SELECT reason, count(*) FROM quarantine GROUP BY 1") == [(reason, 2)]
+    await bench.store(payload)  # Enrolled, and at its own place.
+    assert list((await bench.dispositions()).values()) == ["stored", "stored"]
 
 
 @pytest.mark.parametrize(

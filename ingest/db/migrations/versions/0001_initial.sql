@@ -106,11 +106,11 @@ CREATE TABLE duplicate (
 );
 
 CREATE TABLE quarantine (
-    item_hash     bytea PRIMARY KEY,          -- Of centre, gateway and raw bytes: coming again makes no second row.
+    item_hash     bytea PRIMARY KEY,          -- Of gateway and raw bytes: coming again makes no second row.
     number        bigint GENERATED ALWAYS AS IDENTITY UNIQUE,  -- For people and paging.
     reading_id    uuid,                       -- NULL: could not be read.
     content_hash  bigint NOT NULL,
-    settles       boolean NOT NULL,           -- False: the id has another disposition (id_conflict).
+    settles       boolean NOT NULL,           -- False: no disposition (conflict, no id, sender not enrolled).
     topic         text NOT NULL,
     centre_id     text,
     gateway_id    text,

@@ -43,6 +43,18 @@ def test_unknown_fields_are_kept() -> None:
         pytest.param(b"{", Reason.MALFORMED_JSON, "", id="not-json"),
         pytest.param(b"\xff\xfe", Reason.MALFORMED_JSON, "", id="not-utf-8"),
         pytest.param(b"[" * 100_000, Reason.MALFORMED_JSON, "", id="nested-too-deep"),
+        pytest.param(
+            _glucose('"glucose":7.0,"unit":"mmol/L","note":"\\ud83d"'),
+            Reason.MALFORMED_JSON,
+            "",
+            id="half-a-character",
+        ),
+        pytest.param(
+            _glucose('"status":["result_too_high","result_too_low"]'),
+            Reason.DEVICE_STATUS,
+            "",
+            id="both-too-high-and-too-low",
+        ),
         pytest.param(b"[]", Reason.INVALID_FIELD, "", id="not-an-object"),
         pytest.param(
             _glucose('"glucose":NaN,"unit":"mmol/L"'), Reason.MALFORMED_JSON, "", id="nan"
