@@ -9,8 +9,10 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
+import psycopg
 import typer
 import uvloop
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.wire.times import utc_now
@@ -22,6 +24,8 @@ from ingest.judge import Judge
 from ingest.pipeline import Pipeline
 from ingest.settings import IngestSettings, JudgeSettings
 from ingest.source import BrokerRefusedError
+from rules.errors import ProfileError
+from rules.profile import Profile
 from rules.profiles import load_profile
 
 app = typer.Typer(help="Store what gateways send.", invoke_without_command=True)
@@ -29,8 +33,24 @@ judge_app = typer.Typer(help="Judge due residents.", invoke_without_command=True
 migrate_app = typer.Typer(help="Bring the database's schema up to date.")
 load_app = typer.Typer()
 
+
+def _require_conninfo(text: str) -> str:
+    try:
+        conninfo_to_dict(text)
+    except psycopg.ProgrammingError:  # Its text would repeat the password.
+        msg = "no PostgreSQL connection string; write postgresql://user:password@host:port/name"
+        raise typer.BadParameter(msg) from None
+    return text
+
+
 Dsn = Annotated[
-    str, typer.Option("--database", envvar="SUIFANG_DB_DSN", help="PostgreSQL conninfo.")
+    str,
+    typer.Option(
+        "--database",
+        envvar="SUIFANG_DB_DSN",
+        help="PostgreSQL conninfo.",
+        callback=_require_conninfo,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
@@ -40,7 +60,7 @@ def run_ingest() -> None:
     """Run one ingest worker. Settings: INGEST_DB_DSN, INGEST_BROKER_PASSWORD, ..."""
     settings = IngestSettings()  # From the environment.
     logs.configure(settings.broker.client_id)
-    profile = load_profile(settings.profile)
+    profile = _profile(settings.profile)
     pipeline = Pipeline(settings, profile, utc_now)
     _run_until_stopped(_announced(pipeline, settings.broker.client_id))
 
@@ -63,7 +83,14 @@ def run_judge() -> None:
     """Run one judge. Settings: JUDGE_DB_DSN, JUDGE_PROFILE, JUDGE_SESSION_WAIT_S, ..."""
     settings = JudgeSettings()  # From the environment.
     logs.configure("judge")
-    _run_until_stopped(Judge(settings, load_profile(settings.profile), utc_now).run())
+    _run_until_stopped(Judge(settings, _profile(settings.profile), utc_now).run())
+
+
+def _profile(name: str) -> Profile:
+    try:
+        return load_profile(name)
+    except ProfileError as error:
+        _fail(str(error), code=2)
 
 
 def _run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
@@ -142,7 +169,8 @@ def load(
         population = TypeAdapter(residents.Population).validate_json(file.read_bytes())
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        _fail(f"{file}: {'.'.join(map(str, first['loc']))}: {first['msg']}", code=2)
+        where = ".".join(map(str, first["loc"]))
+        _fail(f"{file}: {where + ': ' if where else ''}{first['msg']}", code=2)
     try:
         asyncio.run(_load(dsn, population))
     except DatabaseError as error:
@@ -164,5 +192,5 @@ async def _load(dsn: str, population: residents.Population) -> None:
 
 
 def _fail(problem: str, *, code: int = 1) -> NoReturn:
-    sys.stderr.write(f"suifang: {problem}\n")
+    sys.stderr.write(f"suifang: {' '.join(problem.split())}\n")
     raise typer.Exit(code)

@@ -9,24 +9,27 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from rich.console import Console
 
 from deploy.demo.display import Display
 from deploy.demo.errors import DemoError
-from deploy.demo.report import print_report, write_report
+from deploy.demo.report import blank_report, print_report, write_report
 from deploy.demo.run import Demo
 from deploy.demo.settings import DemoSettings
 from deploy.embedded.errors import StackError
+from deploy.embedded.folders import make_home
 from deploy.embedded.stack import Stack
+from gateway.errors import GatewayError
 from gateway.wire.times import utc_now
 from ingest.db.errors import DatabaseError
 from simulators.errors import SimulatorError
 
 app = typer.Typer(help="Run the whole way on real readings, and prove that none was lost.")
 _console = Console(stderr=True)
+_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells expect.
 
 
 @app.callback(invoke_without_command=True)
@@ -46,22 +49,21 @@ def demo(
     if seconds is not None and not 0 < seconds < float("inf"):
         _fail("--seconds (DEMO_SECONDS) must be above 0", code=2)
     stack = Stack.of_checkout()
-    was_up = stack.status().running
+    settings = DemoSettings(home=stack.home, seconds=seconds, api_port=port)
     try:
-        stack.up(lambda step: _console.print(f"stack: {step}", style="dim", highlight=False))
+        make_home(stack.home)
+        with _only_one(stack.home):
+            report = _run_on(stack, settings)
     except StackError as error:
         _fail(str(error))
-    try:
-        with _only_one(stack.home):
-            settings = DemoSettings(home=stack.home, seconds=seconds, api_port=port)
-            report = _run(Demo(settings, stack, utc_now))
-    finally:
-        if not was_up:
-            stack.down()
     if as_json:
         sys.stdout.write(json.dumps(report, ensure_ascii=False) + "\n")
+    if report["problem"] is not None:
+        _fail(report["problem"])
     if not report["conserved"]:
-        _fail(f"not conserved: {report.get('problem', 'see reconcile in demo.json')}")
+        _fail("not conserved: see reconcile in demo.json")
+    if report["interrupted"]:
+        raise typer.Exit(_INTERRUPTED)
 
 
 @contextlib.contextmanager
@@ -74,13 +76,35 @@ def _only_one(home: Path) -> Iterator[None]:
         yield
 
 
-def _run(run: Demo) -> dict[str, Any]:
+def _run_on(stack: Stack, settings: DemoSettings) -> dict[str, Any]:
+    """Run with the stack up, and down again afterwards unless it was up before."""
+    path = settings.home / "demo.json"
+    write_report(path, blank_report("the demo did not come to its end"))
+    was_up = stack.status().running
+    try:
+        stack.up(lambda step: _console.print(f"stack: {step}", style="dim", highlight=False))
+        return _run(Demo(settings, stack, utc_now), path)
+    except StackError as error:
+        write_report(path, blank_report(str(error)))
+        raise
+    finally:
+        if not was_up:
+            stack.down()
+
+
+def _run(run: Demo, path: Path) -> dict[str, Any]:
     """Run it and write ``demo.json`` whatever happens."""
-    path = run.settings.home / "demo.json"
     problem: str | None = None
     try:
         asyncio.run(_run_with_display(run, path))
-    except (DemoError, StackError, DatabaseError, SimulatorError, TimeoutError) as error:
+    except (
+        DemoError,
+        StackError,
+        DatabaseError,
+        GatewayError,
+        SimulatorError,
+        TimeoutError,
+    ) as error:
         problem = str(error) or type(error).__name__
     report = _report(run, problem)
     write_report(path, report)
@@ -97,8 +121,9 @@ async def _run_with_display(run: Demo, path: Path) -> None:
     shown = asyncio.create_task(display.show(), name="display")
 
     def interrupt() -> None:
-        if stop.is_set() or not display.done.is_set():
-            task.cancel()
+        if not stop.is_set() and not display.done.is_set():
+            run.interrupted = True
+            task.cancel()  # Once: told again, it is stopping already.
         stop.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -128,12 +153,12 @@ def _report(run: Demo, problem: str | None) -> dict[str, Any]:
     try:
         report = run.report()
     except Exception as error:  # noqa: BLE001 - the report is always written
-        report = {"conserved": False, "problem": f"{type(error).__name__}: {error}"}
+        report = blank_report(f"{type(error).__name__}: {error}")
     if problem is not None:
-        report |= {"conserved": False, "problem": problem}
+        report["problem"] = problem
     return report
 
 
-def _fail(problem: str, *, code: int = 1) -> None:
+def _fail(problem: str, *, code: int = 1) -> NoReturn:
     sys.stderr.write(f"suifang demo: {problem}{os.linesep}")
     raise typer.Exit(code)

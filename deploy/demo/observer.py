@@ -1,7 +1,8 @@
 """Measures from outside, with one clock: what the broker carries and what the feed shows.
 
-Publish to stored: from when a batch is seen at the broker until its receipt is seen there.
-Publish to alert: until the alert of one of its readings is seen on the live feed. Reads only.
+Publish to stored, for each reading: from when its batch is seen at the broker until the receipt
+is seen there. Publish to alert, for each emergency that ingest raised: until it is seen on the
+live feed. Reads only.
 """
 
 import asyncio
@@ -70,7 +71,7 @@ class Observer:
     def __init__(self, host: str, port: int, password: str) -> None:
         self._broker = (host, port, password)
         self.seen = Observations()
-        self._published: OrderedDict[str, float] = OrderedDict()
+        self._published: OrderedDict[str, tuple[float, int]] = OrderedDict()
         self._readings: OrderedDict[str, float] = OrderedDict()
         self._last_event = "0"
         self.watching = asyncio.Event()
@@ -105,19 +106,21 @@ class Observer:
                     self._note_stored(receipt.batch, now)
             else:
                 batch = _batch.decode(payload)
-                self._published.setdefault(batch.batch, now)
+                self._published.setdefault(batch.batch, (now, len(batch.readings)))
                 for reading in batch.readings:
                     self._readings.setdefault(reading.id, now)
-                for memory in (self._published, self._readings):
-                    while len(memory) > _REMEMBERED_MAX:
-                        memory.popitem(last=False)
+                while len(self._published) > _REMEMBERED_MAX:
+                    self._published.popitem(last=False)
+                while len(self._readings) > _REMEMBERED_MAX:
+                    self._readings.popitem(last=False)
 
     def _note_stored(self, batch: str, now: float) -> None:
         published = self._published.pop(batch, None)
         if self.seen.first_stored_at is None:
             self.seen.first_stored_at = now
         if published is not None:
-            self.seen.stored_ms.append((now - published) * 1_000)
+            at, readings = published
+            self.seen.stored_ms += [(now - at) * 1_000] * readings
 
     async def watch_feed(self, address: str) -> None:
         """Note when alerts appear on the live feed; resumes where it was."""

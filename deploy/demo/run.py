@@ -6,6 +6,7 @@ processes, the broker, ingest, TimescaleDB, the judge, and out of the API. It mu
 """
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -24,9 +25,11 @@ from deploy.demo.settings import DemoSettings
 from deploy.demo.supervisor import Supervisor
 from deploy.embedded.stack import Stack
 from gateway.counters import read_counters
+from gateway.identity import load_key
 from gateway.wire.times import Clock
 from ingest.db import migrate, residents
-from ingest.db.connections import connect
+from ingest.db.connections import Connection, connect
+from ingest.db.errors import DatabaseError, translated
 from simulators.fleet import FleetPlan, build_fleet_population, run_fleet
 from simulators.ledger import Ledger
 from simulators.reconcile import reconcile
@@ -38,6 +41,12 @@ from simulators.sites import Site, sites_of
 from simulators.tally import Tally
 from simulators.terminals import Address
 
+_COUNT = """
+SELECT coalesce(sum(stored), 0), coalesce(sum(quarantined), 0),
+       (SELECT count(*) FROM alert WHERE status <> 'cancelled'),
+       (SELECT count(*) FROM resident_case
+         WHERE state NOT IN ('none', 'controlled', 'referral_closed', 'closed'))
+FROM gateway_day"""
 _DATABASE_PREFIX = "demo_"
 _POLL_S = 0.5
 _KEY_BYTES = 32
@@ -72,6 +81,7 @@ class Demo:
     observer: Observer | None = None
     started_at: datetime = field(init=False)
     restarts: dict[str, int] = field(default_factory=dict)
+    interrupted: bool = False
     _api: str = ""
     _began_s: float = field(default_factory=time.monotonic)
 
@@ -114,7 +124,7 @@ class Demo:
         migrate.upgrade(self.database)
         key = self.folder / "pseudonym.key"
         key.touch(mode=0o600)
-        key.write_bytes(secrets.token_bytes(_KEY_BYTES))
+        key.write_text(secrets.token_hex(_KEY_BYTES))  # Text: a line end at the end is cut off.
 
     async def _start_services(self, supervisor: Supervisor) -> None:
         self.progress.step = "loading residents"
@@ -167,7 +177,7 @@ class Demo:
             self.addresses[site.gateway_id] = (host, int(port))
 
     async def _load_people(self) -> None:
-        key = (self.folder / "pseudonym.key").read_bytes()
+        key = load_key(self.folder / "pseudonym.key")
         now = self.clock()
         populations = [
             build_population(now, self.sites, key=key),
@@ -267,23 +277,25 @@ class Demo:
     # --- what is seen --------------------------------------------------------------------------
 
     async def _count(self) -> None:
-        """Keep the numbers of the display fresh."""
-        async with await connect(
-            self.database, application_name="demo-count", autocommit=True
-        ) as connection:
-            while True:
-                cursor = await connection.execute(
-                    "SELECT coalesce(sum(stored), 0), coalesce(sum(quarantined), 0),"
-                    " (SELECT count(*) FROM alert),"
-                    " (SELECT count(*) FROM resident_case WHERE state <> 'none')"
-                    " FROM gateway_day"
-                )
-                row = await cursor.fetchone()
-                if row is not None:
-                    progress = self.progress
-                    progress.stored, progress.quarantined = int(row[0]), int(row[1])
-                    progress.alerts, progress.cases = row[2], row[3]
-                await asyncio.sleep(_POLL_S)
+        """Keep the numbers of the display fresh, over as many connections as it takes."""
+        while True:
+            with contextlib.suppress(DatabaseError):
+                async with await connect(
+                    self.database, application_name="demo-count", autocommit=True
+                ) as connection:
+                    while True:
+                        await self._count_once(connection)
+                        await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(_POLL_S)
+
+    async def _count_once(self, connection: Connection) -> None:
+        with translated():
+            cursor = await connection.execute(_COUNT)
+            row = await cursor.fetchone()
+        if row is not None:
+            progress = self.progress
+            progress.stored, progress.quarantined = int(row[0]), int(row[1])
+            progress.alerts, progress.cases = row[2], row[3]
 
     def report(self) -> dict[str, Any]:
         """Compare ledgers, spools and database, and put all figures together."""
@@ -305,6 +317,8 @@ class Demo:
             "reconcile": found.as_dict(),
             "first_stored_after_s": self._first_stored_after_s(),
             "restarts": self.restarts,
+            "interrupted": self.interrupted,
+            "problem": None,
             "session_wait_s": self.settings.session_wait_s,
             "logs": str(self.folder),
         }

@@ -21,6 +21,7 @@ _STOP_S_MAX: Final = 10.0
 _RESTART_PAUSE_S: Final = 0.3
 _RESTARTS_MAX: Final = 50
 _BAD_SETTING: Final = 2
+_PREFIXES: Final = ("GATEWAY_", "INGEST_", "JUDGE_", "DISPATCHER_", "API_")
 _COMMAND: Final = Path(sys.executable).with_name("suifang")
 
 
@@ -38,6 +39,11 @@ class Service:
     process: asyncio.subprocess.Process | None = None
 
 
+def _neutral_environment() -> dict[str, str]:
+    """Ours without settings meant for an installation of the caller's."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_PREFIXES)}
+
+
 class Supervisor:
     """An async context manager; leaving it ends what it started, gateways first."""
 
@@ -51,7 +57,12 @@ class Supervisor:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.stop()
+        """End everything, however often we are told to hurry."""
+        stopping = asyncio.ensure_future(self.stop())
+        while not stopping.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(stopping)
+        stopping.result()
 
     async def start(
         self, name: str, *arguments: str, environment: Mapping[str, str], speaks: bool
@@ -73,7 +84,7 @@ class Supervisor:
             service.process = await asyncio.create_subprocess_exec(
                 str(_COMMAND),
                 *service.arguments,
-                env={**os.environ, **service.environment},
+                env={**_neutral_environment(), **service.environment},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE if service.speaks else asyncio.subprocess.DEVNULL,
                 stderr=log,

@@ -1,7 +1,7 @@
 """The private Mosquitto: its files, its users, its process.
 
 Invariants: nobody comes in without a password; passwords are stored hashed; a change of users is
-read by a signal, so nobody is disconnected by it. Users are never taken away by a restart.
+read at a restart, never by a signal (see ``set_users``). Users are never taken away by a restart.
 """
 
 import re

@@ -173,6 +173,9 @@ class Postgres:
         with psycopg.connect(dsn.format("postgres"), autocommit=True) as connection:
             known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [OWNER])
             verb = "ALTER" if known.fetchone() else "CREATE"
+            # The next statement holds the password: it must not be logged, slow or failed.
+            connection.execute("SET log_min_duration_statement = -1")
+            connection.execute("SET log_min_error_statement = panic")
             connection.execute(
                 sql.SQL("{} ROLE {} LOGIN CREATEDB CREATEROLE PASSWORD {}").format(
                     sql.SQL(verb), sql.Identifier(OWNER), sql.Literal(owner_password)

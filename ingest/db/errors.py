@@ -43,5 +43,8 @@ def translated() -> Iterator[None]:
         yield
     except _WORLD as error:
         raise DatabaseUnavailableError(str(error).strip() or type(error).__name__) from error
+    except (errors.UndefinedTable, errors.UndefinedColumn) as error:
+        msg = f"the schema is not there or too old: run `suifang migrate up` ({error})"
+        raise DatabaseUnavailableError(msg) from error
     except (psycopg.DataError, psycopg.IntegrityError) as error:
         raise UnstorableError(str(error).strip()) from error

@@ -7,7 +7,9 @@ terminal sends before the contract system does becomes a *stub*: an adult with n
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
+
+from pydantic import ConfigDict
 
 from ingest.db.connections import Connection
 from ingest.db.errors import translated
@@ -71,6 +73,8 @@ class Resident:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Population:
     """Everything the loader takes at once; order inside each part does not matter."""
+
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")  # A misspelt part loads nothing.
 
     centres: Sequence[Centre] = ()
     teams: Sequence[Team] = ()

@@ -110,7 +110,7 @@ def test_a_spawned_process_sees_nothing_of_the_callers_environment(
 
 
 def test_stop_goes_on_to_the_next_signal_when_one_is_ignored(tmp_path: Path) -> None:
-    deaf = ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 0.05; done"]
+    deaf = ["sh", "-c", "trap '' TERM; echo deaf; for i in $(seq 600); do sleep 0.05; done"]
     log = tmp_path / "log"
     identity = spawn("deaf", deaf, record=tmp_path / "record", log=log, account=CALLER)
     deadline = time.monotonic() + 5
