@@ -1,4 +1,4 @@
-"""``suifang stack up|down|status|fetch``: the private stack from a shell.
+"""``suifang stack up|down|status|fetch|dsn``: the private stack from a shell.
 
 The answer goes to standard output (one JSON object with ``--json``), the progress to standard
 error. Exit codes: 0 as asked; 1 not so (or, for ``status``, not everything runs); 2 wrong usage.
@@ -43,6 +43,17 @@ def fetch(as_json: AsJson = False) -> None:
         folder = Stack.of_checkout().fetch(report)
     if as_json:
         sys.stdout.write(json.dumps({"packages": str(folder)}) + "\n")
+
+
+@app.command()
+def dsn(
+    database: Annotated[str, typer.Argument(help="A database of the stack, as in demo.json.")],
+    as_json: AsJson = False,
+) -> None:
+    """Print the connection string of a database, password included: for psql and runbooks."""
+    with _told(as_json=as_json):
+        address = Stack.of_checkout().dsn(database)
+    sys.stdout.write((json.dumps({"dsn": address}) if as_json else address) + "\n")
 
 
 @app.command()

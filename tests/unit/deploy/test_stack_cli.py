@@ -51,6 +51,13 @@ def test_asking_a_stack_that_never_was_says_what_to_do() -> None:
         Stack.of_checkout().dsn("suifang")
 
 
+def test_the_address_of_a_stack_that_never_was_is_one_line_and_code_1() -> None:
+    answer = CliRunner().invoke(app, ["dsn", "demo", "--json"])
+
+    assert answer.exit_code == 1
+    assert json.loads(answer.stdout)["error"] == "NotReadyError"
+
+
 def test_the_home_of_a_checkout_is_found_from_below(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
