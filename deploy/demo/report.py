@@ -89,7 +89,7 @@ def print_report(report: Mapping[str, Any], console: Console) -> None:
     for title, rows in (
         ("quarantined, by reason", report["quarantine_reasons"].items()),
         (
-            "alerts, without those that later data took the ground from",
+            "alerts (the cancelled ones left out)",
             ((f"{row['code']} ({row['severity']})", row["count"]) for row in report["alerts"]),
         ),
         ("cases by state", report["cases"].items()),
