@@ -14,9 +14,10 @@ from pydantic import (
     PositiveInt,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from ingest.db.connections import Dsn
+from ingest.db.environment import ProcessSettings
 
 
 def _require_loopback(host: str) -> str:
@@ -49,7 +50,7 @@ class FeedSettings(BaseModel):
     reconnect_ms: PositiveInt = 2_000  # What browsers are told to wait.
 
 
-class ApiSettings(BaseSettings):
+class ApiSettings(ProcessSettings):
     """Environment: ``API_DB_DSN``, ``API_PORT``, ``API_FEED__LISTENERS_MAX``, ..."""
 
     model_config = SettingsConfigDict(
@@ -71,7 +72,7 @@ class ApiSettings(BaseSettings):
     feed: FeedSettings = FeedSettings()
 
 
-class DispatcherSettings(BaseSettings):
+class DispatcherSettings(ProcessSettings):
     """Environment: ``DISPATCHER_DB_DSN``, ``DISPATCHER_ROWS_MAX``, ...
 
     The address must reach PostgreSQL itself: a pooler that shares sessions would break the

@@ -112,6 +112,7 @@ def main() -> None:
         prefix = error.title.removesuffix("Settings").upper()
         for problem in error.errors(include_url=False):
             name = "__".join([str(part).upper() for part in problem["loc"]])
-            sys.stderr.write(f"suifang: setting {prefix}_{name}: {problem['msg']}\n")
+            what = f"setting {prefix}_{name}: " if name else ""
+            sys.stderr.write(f"suifang: {what}{problem['msg'].removeprefix('Value error, ')}\n")
         sys.exit(_WRONG_USAGE)
     sys.exit(code)

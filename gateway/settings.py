@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.errors import SettingsError
+from gateway.wire.environment import find_misspelt
 from gateway.wire.topics import NAME_PATTERN
 
 PREFIX: Final = "GATEWAY_"
@@ -96,6 +97,11 @@ def settings_from(environment: Mapping[str, str]) -> GatewaySettings:
     Raises:
         SettingsError: One is missing or wrong; the message names it.
     """
+    known = {PREFIX + setting.name.upper() for setting in fields(GatewaySettings)}
+    known.add(PREFIX + "BROKER_PASSWORD_FILE")
+    for name, meant in find_misspelt(environment, PREFIX, known).items():
+        msg = f"{name} is no setting; did you mean {meant}?"
+        raise SettingsError(msg)
     given: dict[str, Any] = {}
     for setting in fields(GatewaySettings):
         text = environment.get(PREFIX + setting.name.upper(), "")

@@ -12,9 +12,10 @@ from pydantic import (
     SecretStr,
     model_validator,
 )
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from ingest.db.connections import Dsn
+from ingest.db.environment import ProcessSettings
 
 
 class BatchSettings(BaseModel):
@@ -46,7 +47,7 @@ class BrokerSettings(BaseModel):
     reconnect_s_max: PositiveFloat = 10
 
 
-class IngestSettings(BaseSettings):
+class IngestSettings(ProcessSettings):
     """Environment: ``INGEST_DB_DSN``, ``INGEST_BROKER_PASSWORD``, ``INGEST_BROKER__PORT``, ..."""
 
     model_config = SettingsConfigDict(
@@ -68,7 +69,7 @@ class IngestSettings(BaseSettings):
         return self
 
 
-class JudgeSettings(BaseSettings):
+class JudgeSettings(ProcessSettings):
     """Environment: ``JUDGE_DB_DSN``, ``JUDGE_PROFILE``, ``JUDGE_SESSION_WAIT_S``, ..."""
 
     model_config = SettingsConfigDict(env_prefix="JUDGE_", frozen=True, extra="forbid")

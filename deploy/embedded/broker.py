@@ -110,9 +110,9 @@ class Broker:
     def set_users(self, passwords: Mapping[str, str], binaries: BrokerBinaries) -> bool:
         """Write users or new passwords, all in one go; the others stay.
 
-        The broker reads them at its start. It must never be told by SIGHUP: that makes 2.0.21
-        disconnect sessions whose client is away a second time and keep a pointer to freed
-        memory, after which it expires healthy clients at random (seen here).
+        The broker reads them at its start. It must never be told by SIGHUP: 2.0.21 then says of
+        sessions whose client is away that they disconnected, and some time later expires
+        healthy clients again and again (ADR 0006).
 
         Args:
             passwords: By user name.

@@ -38,6 +38,7 @@ def test_rules_need_numpy_only() -> None:
 
 
 def test_the_api_does_not_load_ingest_s_stages() -> None:
-    found = _imported("import api.app; sys.exit('ingest.source' in sys.modules)")
+    found = _imported("import api.app")
 
-    assert "mqtt5" not in found
+    assert "fastapi" in found
+    assert found.isdisjoint({"mqtt5", "numpy"})
