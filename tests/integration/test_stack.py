@@ -6,7 +6,6 @@ import signal
 import stat
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -82,11 +81,10 @@ async def hear(listener: aiomqtt.Client) -> tuple[str, bytes]:
 # --- the services as such ------------------------------------------------------------------------
 
 
-def test_up_again_changes_nothing_and_takes_less_than_a_second(stack: Stack) -> None:
-    before, began = stack.status(), time.monotonic()
+def test_up_again_changes_nothing(stack: Stack) -> None:
+    before = stack.status()
 
     assert stack.up() == before
-    assert time.monotonic() - began < 1
 
 
 def test_two_ups_at_once_start_each_service_once(stack: Stack) -> None:
@@ -343,9 +341,7 @@ async def test_new_users_come_in_at_once_and_sessions_survive(stack: Stack) -> N
     async with client(stack, "gateway-a") as gateway:
         await gateway.publish(READINGS_A, b"before", qos=1)
 
-    began = time.monotonic()
     await asyncio.to_thread(stack.set_broker_users, many)
-    assert time.monotonic() - began < 5
 
     async with client(stack, "many-299", password=many["many-299"]):
         pass

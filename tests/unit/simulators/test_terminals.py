@@ -1,7 +1,6 @@
 """A terminal forgets no reading before its answer, and the ledger knows what was truly sent."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -243,7 +242,6 @@ async def test_a_fault_of_the_source_ends_the_run(tmp_path: Path) -> None:
         yield planned_readings(1)[0]
         raise ZeroDivisionError
 
-    started = time.monotonic()
     async with UnreliableGateway().listening() as gateway:
         with Ledger(tmp_path / "ledger") as book, pytest.raises(BaseExceptionGroup):
             await run_terminals(
@@ -252,5 +250,3 @@ async def test_a_fault_of_the_source_ends_the_run(tmp_path: Path) -> None:
                 clock=clock,
                 limits=LIMITS,
             )
-
-    assert time.monotonic() - started < 1
