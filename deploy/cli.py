@@ -1,73 +1,45 @@
 """The ``suifang`` command: finds the process's own command and imports nothing else.
 
-A gateway box that has only the gateway's packages runs ``suifang gateway``; a sub-command
-whose packages are missing says which extra to install. A wrong setting is one line and exit 2.
+A wrong command line or setting is one line and exit 2.
 """
 
-import importlib
 import sys
 from importlib.metadata import version
-from typing import Annotated, Any, Final
+from typing import Annotated, ClassVar, Final
 
 import typer
-import typer.main
 from pydantic import ValidationError
-from typer.core import TyperGroup
+
+from deploy.lazy import Command, LazyGroup
 
 UsageError: Final[type[typer.BadParameter]] = typer.BadParameter.__mro__[1]  # Not exported.
 _WRONG_USAGE: Final = 2
 _INTERRUPTED: Final = 130
-OURS: Final = ("gateway", "ingest", "rules", "api", "simulators", "deploy")
-# name: (module, attribute, first line of help)
-COMMANDS: Final = {
-    "demo": ("deploy.demo.cli", "app", "Run the whole way on real readings."),
-    "stack": ("deploy.embedded.cli", "app", "Private PostgreSQL + TimescaleDB and Mosquitto."),
-    "migrate": ("ingest.cli", "migrate_app", "Bring the database's schema up to date."),
-    "load": ("ingest.cli", "load_app", "Load people and places."),
-    "gateway": ("gateway.cli", "app", "Run the edge process of a centre."),
-    "ingest": ("ingest.cli", "app", "Store what gateways send."),
-    "judge": ("ingest.cli", "judge_app", "Judge due residents."),
-    "dispatcher": ("api.cli", "dispatcher_app", "Number the feed of events."),
-    "api": ("api.cli", "app", "Serve cases, alerts and readings."),
-    "simulate": ("simulators.cli", "app", "Virtual terminals: a fleet, or a replay."),
-    "reconcile": ("simulators.cli", "reconcile_app", "Prove that nothing was lost."),
-}
 
 
-class LazyGroup(TyperGroup):
-    """A group whose commands are imported when they are called."""
+class Suifang(LazyGroup):
+    """Everything ``suifang`` can do, in the order a newcomer needs it."""
 
-    def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002 - the signature of typer
-        """Names in the order a newcomer needs them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:  # type: ignore[override]  # noqa: ANN401, ARG002
-        """Import one command; say what to install when its packages are missing."""
-        if cmd_name not in COMMANDS:
-            return None
-        module, attribute, _ = COMMANDS[cmd_name]
-        try:
-            found = getattr(importlib.import_module(module), attribute)
-        except ModuleNotFoundError as error:
-            if error.name is None or error.name.split(".")[0] in OURS:
-                raise
-            sys.stderr.write(
-                f"suifang: {cmd_name} needs the package {error.name}:"
-                " pip install 'suifang[server,simulators,embedded]'\n"
-            )
-            raise typer.Exit(2) from error
-        command = typer.main.get_command(found)
-        command.name = cmd_name
-        return command
-
-    def format_commands(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]  # noqa: ANN401, ARG002
-        """List commands without importing any of them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+    COMMANDS: ClassVar[dict[str, Command]] = {
+        "demo": Command("deploy.demo.cli", "app", "Run the whole way on real readings."),
+        "stack": Command(
+            "deploy.embedded.cli", "app", "Private PostgreSQL + TimescaleDB and Mosquitto."
+        ),
+        "migrate": Command("ingest.cli", "migrate_app", "Bring the database's schema up to date."),
+        "load": Command("ingest.cli", "load_app", "Load people and places."),
+        "gateway": Command("gateway.cli", "app", "Run the edge process of a centre."),
+        "ingest": Command("ingest.cli", "app", "Store what gateways send."),
+        "judge": Command("ingest.cli", "judge_app", "Judge due residents."),
+        "dispatcher": Command("api.cli", "dispatcher_app", "Number the feed of events."),
+        "api": Command("api.cli", "app", "Serve cases, alerts and readings."),
+        "rules": Command("deploy.rules_cli", "app", "Evaluate, check, back-test, re-judge."),
+        "simulate": Command("simulators.cli", "app", "Virtual terminals: a fleet, or a replay."),
+        "reconcile": Command("simulators.cli", "reconcile_app", "Prove that nothing was lost."),
+    }
 
 
 app = typer.Typer(
-    cls=LazyGroup,
+    cls=Suifang,
     name="suifang",
     no_args_is_help=True,
     add_completion=False,

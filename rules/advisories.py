@@ -1,33 +1,40 @@
 """Advisories: worth telling the team, never moving a case and never counting.
 
-Home pressures and 2 h postprandial glucose of diagnosed residents. One is active per resident
-and code: a further high value does not repeat it, the next value below the limit (24 hours
-apart, as everywhere) resolves it. A value that is an emergency is left to the emergency.
+Home pressures and 2 h postprandial glucose of diagnosed residents, and a difference between
+the arms. One is active per resident and code: a further high value does not repeat it, the
+next assessment below the limit resolves it. A value that is an emergency is left to the
+emergency.
 
-Source: clinical decision table 2.3 B2, G2; repeats: 2.5.
+Source: clinical decision table 2.3 B2, B5, G2; repeats: 2.5.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from rules.assessments import Assessments, Findings, Verdict, group_findings, is_diagnosed, join
-from rules.codes import NO_ALERT, AlertCode, AlertStatus, Condition
+from rules.assessments import (
+    Assessments,
+    Findings,
+    Membership,
+    Verdict,
+    group_findings,
+    is_diagnosed,
+)
+from rules.codes import NO_ALERT, AlertCode, Condition
 from rules.columns import (
     KIND_GLUCOSE,
     MEAL_POSTPRANDIAL_2H,
     MISSING,
     BoolArray,
-    DateArray,
     Int8Array,
     Int64Array,
-    Readings,
-    Residents,
 )
-from rules.comparison import crosses_bands, crosses_glucose
+from rules.comparison import Sums, crosses_bands, reaches_glucose
+from rules.limits import pick, rows_at
 from rules.local_time import age_on
-from rules.profile import Profile
-from rules.runs import RowArray, begins_where, last_rows, number_runs
+from rules.phases import Phases
+from rules.runs import RowArray, begins_where, last_rows, number_runs, stack_tables
+from rules.scene import Scene
 from rules.sessions import Sessions
 
 
@@ -38,90 +45,98 @@ class Advisories:
     resident: Int64Array
     condition: Int8Array
     code: Int8Array
-    status: Int8Array
     anchor: RowArray
     decided: RowArray  # First reading of the session or value that decided.
+    resolved_by: RowArray  # First reading of the assessment, or closure, that resolved it; -1.
 
 
 def advise(
-    home: Sessions,
-    ordered: Readings,
-    *,
-    emergency: Int8Array,
-    day: DateArray,
-    residents: Residents,
-    profile: Profile,
-) -> Advisories:
-    """Advisories from closed home sessions and postprandial values.
+    office: Sessions, home: Sessions, scene: Scene, active: dict[AlertCode, Int64Array]
+) -> tuple[Advisories, list[Membership]]:
+    """Advisories from sessions and postprandial values.
 
     Args:
-        home: Closed home sessions.
-        ordered: Readings in the order of ``order_in_time``.
-        emergency: Shape (n,), from ``flag_emergencies`` on ``ordered``.
-        day: Shape (n,), local day of each reading.
-        residents: Birth dates and diagnoses.
-        profile: Limits B2 and G2.
+        office: Office sessions that count.
+        home: Home sessions that count.
+        scene: The readings, limits B2, B5 and G2.
+        active: By code, residents whose advisory a checkpoint left active.
+
+    Returns:
+        The advisories, and which home sessions and values belong together.
     """
-    findings = join(
-        [
-            _judge_home(home, day, residents, profile),
-            _judge_postprandial(ordered, emergency, day, residents, profile),
-        ]
-    )
-    return _raise(group_findings(findings, ordered, profile.timing.assessment_span))
+    found = {
+        AlertCode.BP_HOME_HIGH: _judge_home(home, scene),
+        AlertCode.GLU_POSTPRANDIAL_HIGH: _judge_postprandial(scene),
+        AlertCode.BP_INTERARM_DIFF: _judge_arms(office, scene),
+    }
+    groups = {code: group_findings(each, scene) for code, each in found.items()}
+    nobody = np.zeros(0, dtype=np.int64)
+    raised = [
+        _raise(each, code, active.get(code, nobody), scene.phases)
+        for code, (each, _) in groups.items()
+    ]
+    own = (AlertCode.BP_HOME_HIGH, AlertCode.GLU_POSTPRANDIAL_HIGH)
+    return stack_tables(raised), [groups[code][1] for code in own]
 
 
-def _raise(groups: Assessments) -> Advisories:
+def _raise(groups: Assessments, code: AlertCode, active: Int64Array, phases: Phases) -> Advisories:
     high = groups.verdict == Verdict.UNSATISFIED
-    begins = begins_where(groups.condition, groups.resident)
-    first, lane = number_runs(begins)
+    phase = phases.number[groups.anchor]
+    first, lane = number_runs(begins_where(groups.resident, phase))
     raises = high.copy()
-    raises[1:] &= begins[1:] | ~high[:-1]
+    raises[1:] &= ~high[:-1] | (lane[1:] != lane[:-1])
+    raises[first] &= ~(np.isin(groups.resident[first], active) & (phase[first] == 0))
     rows = np.arange(len(high))
     next_low = np.minimum.accumulate(np.where(high, len(high), rows)[::-1])[::-1]
     resolved = next_low <= last_rows(first, len(high))[lane]
-    pressure = groups.condition == Condition.HYPERTENSION
-    code = np.where(pressure, AlertCode.BP_HOME_HIGH, AlertCode.GLU_POSTPRANDIAL_HIGH)
-    status = np.where(resolved, AlertStatus.RESOLVED, AlertStatus.ACTIVE)
+    answer = groups.anchor[np.minimum(next_low, max(len(high) - 1, 0))]
+    closure = phases.closure_after(groups.resident[raises], phase[raises])
     return Advisories(
         resident=groups.resident[raises],
         condition=groups.condition[raises],
-        code=code[raises].astype(np.int8),
-        status=status[raises].astype(np.int8),
+        code=np.full(int(raises.sum()), code, dtype=np.int8),
         anchor=groups.anchor[raises],
         decided=groups.decided[raises],
+        resolved_by=np.where(resolved[raises], answer[raises], closure),
     )
 
 
-def _judge_home(home: Sessions, day: DateArray, residents: Residents, profile: Profile) -> Findings:
-    on = day[home.first]
-    age = age_on(residents.birth_date[home.resident], on)
-    high = crosses_bands(home.systolic_sum, home.diastolic_sum, home.count, age, profile.bp_home)
-    findings = Findings(
-        resident=home.resident,
+def _findings(sessions: Sessions, high: BoolArray) -> Findings:
+    return Findings(
+        resident=sessions.resident,
         condition=np.full(len(high), Condition.HYPERTENSION, dtype=np.int8),
-        first=home.first,
-        last=home.last,
+        first=sessions.first,
+        last=sessions.last,
         verdict=_verdict(high),
-        emergency=home.emergency,
+        emergency=sessions.emergency,
     )
-    diagnosed = is_diagnosed(residents.hypertension_since[home.resident], on)
-    return findings.take(diagnosed & ~home.emergency)
 
 
-def _judge_postprandial(
-    ordered: Readings,
-    emergency: Int8Array,
-    day: DateArray,
-    residents: Residents,
-    profile: Profile,
-) -> Findings:
-    mine = ordered.countable & (ordered.kind == KIND_GLUCOSE) & (emergency == NO_ALERT)
+def _judge_home(home: Sessions, scene: Scene) -> Findings:
+    on = scene.day[home.first]
+    age = age_on(scene.residents.birth_date[home.resident], on)
+    sums = Sums(home.systolic_sum, home.diastolic_sum, home.count)
+    high = crosses_bands(sums, age, scene.limits.bp_home, rows_at(scene.row, home.first))
+    diagnosed = is_diagnosed(scene.residents.hypertension_since[home.resident], on)
+    return _findings(home, high).take(diagnosed & ~home.emergency)
+
+
+def _judge_arms(office: Sessions, scene: Scene) -> Findings:
+    limit = pick(scene.limits.bp_interarm, rows_at(scene.row, office.first))
+    high = office.arm_difference >= limit
+    return _findings(office, high).take(office.arm_difference >= 0)
+
+
+def _judge_postprandial(scene: Scene) -> Findings:
+    ordered = scene.ordered
+    mine = scene.phases.judged & (ordered.kind == KIND_GLUCOSE) & (scene.emergency == NO_ALERT)
     mine &= ordered.meal_context == MEAL_POSTPRANDIAL_2H
     mine &= ordered.glucose_mmol_l_e4 != MISSING
-    mine &= is_diagnosed(residents.diabetes_since[ordered.resident], day)
     rows = np.flatnonzero(mine)
-    high = crosses_glucose(ordered.glucose_mmol_l_e4[rows], profile.glucose_postprandial_2h)
+    since = scene.residents.diabetes_since[ordered.resident[rows]]
+    rows = rows[is_diagnosed(since, scene.day[rows])]
+    value = ordered.glucose_mmol_l_e4[rows]
+    high = reaches_glucose(value, scene.limits.glucose_postprandial, rows_at(scene.row, rows))
     return Findings(
         resident=ordered.resident[rows],
         condition=np.full(len(rows), Condition.DIABETES, dtype=np.int8),
@@ -133,4 +148,4 @@ def _judge_postprandial(
 
 
 def _verdict(high: BoolArray) -> Int8Array:
-    return np.where(high, Verdict.UNSATISFIED, Verdict.SATISFIED).astype(np.int8)
+    return np.where(high, np.int8(Verdict.UNSATISFIED), np.int8(Verdict.SATISFIED))

@@ -1,16 +1,16 @@
 """Assessments: what one visit, or one day's visits, say about a condition.
 
-A *finding* is one closed office session or one fasting glucose with its verdict. Findings less
-than 24 hours after the first of their group are one assessment: the latest decides, the first
+A *finding* is one office session or one fasting glucose with its verdict. Findings less than
+24 hours after the first of their group are one assessment: the latest decides, the first
 anchors alert and due date. Home values and other meal contexts never get here as findings of a
 case; ``advisories`` groups them by the same function.
 
-Source: clinical decision table 2.2 step 8 and 2.3 B1, B3, G1, G4.
+Source: clinical decision table 2.2 step 8 and 2.3 B1, B3, B4, G1, G4.
 """
 
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,26 +19,20 @@ from rules.codes import NO_ALERT, AlertCode, Condition
 from rules.columns import (
     KIND_GLUCOSE,
     MEAL_FASTING,
+    MEAL_POSTPRANDIAL_2H,
+    MEAL_RANDOM,
     MISSING,
     RANGE_HIGH,
     BoolArray,
     DateArray,
     Int8Array,
     Int64Array,
-    Readings,
-    Residents,
 )
-from rules.comparison import crosses_bands, crosses_glucose, crosses_pressure
+from rules.comparison import Sums, crosses_bands, crosses_pressure, reaches_glucose
+from rules.limits import pick, rows_at
 from rules.local_time import UNKNOWN_AGE, age_on
-from rules.profile import Profile
-from rules.runs import (
-    RowArray,
-    begins_where,
-    last_rows,
-    number_runs,
-    split_long_runs,
-    stack_tables,
-)
+from rules.runs import RowArray, begins_where, last_rows, number_runs, split_long_runs
+from rules.scene import Scene
 from rules.sessions import Sessions
 
 
@@ -80,29 +74,38 @@ class Assessments:
     emergency: BoolArray  # Any reading of the group is an emergency.
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """Which assessment each finding belongs to, shape (f,) each. Rows of the sorted readings."""
+
+    first: RowArray
+    anchor: RowArray
+
+
 def is_diagnosed(since: DateArray, day: DateArray) -> BoolArray:
     """Diagnosed on that day; NaT (never) is False."""
     diagnosed: BoolArray = since <= day
     return diagnosed
 
 
-def judge_sessions(
-    sessions: Sessions, day: DateArray, residents: Residents, profile: Profile
-) -> Findings:
-    """Verdict of each closed office session: B1 if diagnosed on its day, else B3 from an age on.
+def judge_sessions(sessions: Sessions, scene: Scene) -> tuple[Findings, BoolArray]:
+    """Verdict of each office session: B1 if diagnosed on its day, else B3 from an age on.
 
     Args:
-        sessions: Closed office sessions.
-        day: Shape (n,), local day of every sorted reading; a session's is its first reading's.
-        residents: Birth dates and diagnoses.
-        profile: Limits and the youngest age screened.
+        sessions: Office sessions that count; a session's day is its first reading's.
+        scene: Birth dates, diagnoses and limits.
+
+    Returns:
+        The findings, and by session whether it is high-normal (B4) without a diagnosis.
     """
-    on = day[sessions.first]
+    limits, residents = scene.limits, scene.residents
+    on, mine = scene.day[sessions.first], rows_at(scene.row, sessions.first)
     age = age_on(residents.birth_date[sessions.resident], on)
     diagnosed = is_diagnosed(residents.hypertension_since[sessions.resident], on)
-    sums = sessions.systolic_sum, sessions.diastolic_sum, sessions.count
-    unsatisfied = crosses_bands(*sums, age, profile.bp_office)
-    high = crosses_pressure(*sums, profile.bp_screening_limit)
+    sums = Sums(sessions.systolic_sum, sessions.diastolic_sum, sessions.count)
+    unsatisfied = crosses_bands(sums, age, limits.bp_office, mine)
+    high = crosses_pressure(sums, limits.bp_screening, mine)
+    high_normal = ~diagnosed & ~high & crosses_pressure(sums, limits.bp_high_normal, mine)
     findings = Findings(
         resident=sessions.resident,
         condition=np.full(len(age), Condition.HYPERTENSION, dtype=np.int8),
@@ -111,64 +114,81 @@ def judge_sessions(
         verdict=_verdict(diagnosed, unsatisfied, high),
         emergency=sessions.emergency,
     )
-    return findings.take(diagnosed | _is_screened(age, profile.bp_screening.age_min))
+    screened = _is_screened(age, pick(limits.bp_screened.age_min, mine))
+    return findings.take(diagnosed | screened), high_normal
 
 
-def judge_fasting(
-    ordered: Readings,
-    emergency: Int8Array,
-    day: DateArray,
-    residents: Residents,
-    profile: Profile,
-) -> Findings:
+def judge_fasting(scene: Scene) -> Findings:
     """Verdict of each fasting glucose: G1 if diagnosed on its day, else G4 from an age on.
 
     HI instead of a number is above every limit. A value at or below the low emergency limit is
     an emergency and no finding: it must never close a case as satisfied.
     """
-    fasting = ordered.countable & (ordered.kind == KIND_GLUCOSE)
-    fasting &= (ordered.meal_context == MEAL_FASTING) & (emergency != AlertCode.GLU_EMERGENCY_LOW)
+    ordered, limits = scene.ordered, scene.limits
+    fasting = scene.phases.judged & (ordered.kind == KIND_GLUCOSE)
+    fasting &= ordered.meal_context == MEAL_FASTING
+    fasting &= scene.emergency != AlertCode.GLU_EMERGENCY_LOW
     number = ordered.glucose_mmol_l_e4
     fasting &= (number != MISSING) | (ordered.range_status == RANGE_HIGH)
     rows = np.flatnonzero(fasting)
-    resident, on, value = ordered.resident[rows], day[rows], number[rows]
-    age = age_on(residents.birth_date[resident], on)
-    diagnosed = is_diagnosed(residents.diabetes_since[resident], on)
+    resident, on, value = ordered.resident[rows], scene.day[rows], number[rows]
+    mine = rows_at(scene.row, rows)
+    age = age_on(scene.residents.birth_date[resident], on)
+    diagnosed = is_diagnosed(scene.residents.diabetes_since[resident], on)
     beyond = value == MISSING
-    unsatisfied = beyond | crosses_glucose(value, profile.glucose_fasting)
-    high = beyond | crosses_glucose(value, profile.glucose_screening_limit)
+    unsatisfied = beyond | reaches_glucose(value, limits.glucose_fasting, mine)
+    high = beyond | reaches_glucose(value, limits.glucose_screening, mine)
     findings = Findings(
         resident=resident,
         condition=np.full(len(rows), Condition.DIABETES, dtype=np.int8),
         first=rows,
         last=rows,
         verdict=_verdict(diagnosed, unsatisfied, high),
-        emergency=emergency[rows] != NO_ALERT,
+        emergency=scene.emergency[rows] != NO_ALERT,
     )
-    return findings.take(diagnosed | _is_screened(age, profile.glucose_screening.age_min))
+    return findings.take(diagnosed | _is_screened(age, pick(limits.glucose_screened.age_min, mine)))
+
+
+def find_random_highs(scene: Scene) -> RowArray:
+    """Rows of random or 2 h glucose that ask for confirmation without a diagnosis (G4)."""
+    ordered, limits = scene.ordered, scene.limits
+    mine = scene.phases.judged & (ordered.kind == KIND_GLUCOSE)
+    mine &= (ordered.meal_context == MEAL_RANDOM) | (ordered.meal_context == MEAL_POSTPRANDIAL_2H)
+    rows = np.flatnonzero(mine)
+    value = ordered.glucose_mmol_l_e4[rows]
+    high = reaches_glucose(value, limits.glucose_random, rows_at(scene.row, rows))
+    high |= (value == MISSING) & (ordered.range_status[rows] == RANGE_HIGH)
+    rows = rows[high]
+    resident, on = ordered.resident[rows], scene.day[rows]
+    age = age_on(scene.residents.birth_date[resident], on)
+    youngest = pick(limits.glucose_random_screened.age_min, rows_at(scene.row, rows))
+    asked = ~is_diagnosed(scene.residents.diabetes_since[resident], on)
+    found: RowArray = rows[asked & _is_screened(age, youngest)]
+    return found
 
 
 def _verdict(diagnosed: BoolArray, unsatisfied: BoolArray, high: BoolArray) -> Int8Array:
-    own = np.where(unsatisfied, Verdict.UNSATISFIED, Verdict.SATISFIED)
-    screened = np.where(high, Verdict.HIGH, Verdict.NORMAL)
-    return np.where(diagnosed, own, screened).astype(np.int8)
+    own = np.where(unsatisfied, np.int8(Verdict.UNSATISFIED), np.int8(Verdict.SATISFIED))
+    screened = np.where(high, np.int8(Verdict.HIGH), np.int8(Verdict.NORMAL))
+    return np.where(diagnosed, own, screened)
 
 
-def _is_screened(age: Int64Array, age_min: int) -> BoolArray:
+def _is_screened(age: Int64Array, age_min: Any) -> BoolArray:  # noqa: ANN401 - scalar or column
     screened: BoolArray = (age >= age_min) | (age == UNKNOWN_AGE)
     return screened
 
 
-def join(parts: list[Findings]) -> Findings:
-    """Findings of ascending conditions as one table."""
-    return stack_tables(parts)
+def group_findings(findings: Findings, scene: Scene) -> tuple[Assessments, Membership]:
+    """Group findings less than 24 h after the first of their group; the latest decides.
 
-
-def group_findings(findings: Findings, ordered: Readings, span: np.timedelta64) -> Assessments:
-    """Group findings less than ``span`` after the first of their group; the latest decides."""
-    at = ordered.effective_at[findings.first]
-    begins = begins_where(findings.condition, findings.resident)
-    begins[1:] |= at[1:] - at[:-1] >= span
+    A closure ends a group: what comes after the resident returned begins another.
+    """
+    at = scene.ordered.effective_at[findings.first].view(np.int64)
+    span = pick(scene.limits.assessment_span_us, rows_at(scene.row, findings.first))
+    begins = begins_where(
+        findings.condition, findings.resident, scene.phases.number[findings.first]
+    )
+    begins[1:] |= at[1:] - at[:-1] >= np.broadcast_to(span, len(at))[1:]
     begins = split_long_runs(begins, at, span=span, reaches=False, rows_max=len(at))
     first, group = number_runs(begins)
     last = last_rows(first, len(at))
@@ -177,7 +197,7 @@ def group_findings(findings: Findings, ordered: Readings, span: np.timedelta64) 
     first_agreeing = _reduce_min(np.where(agrees, rows, len(at)), first)
     emergency = np.zeros(len(first), dtype=np.bool_)
     emergency[group[findings.emergency]] = True
-    return Assessments(
+    assessments = Assessments(
         resident=findings.resident[first],
         condition=findings.condition[first],
         anchor=findings.first[first],
@@ -186,6 +206,7 @@ def group_findings(findings: Findings, ordered: Readings, span: np.timedelta64) 
         verdict=findings.verdict[last],
         emergency=emergency,
     )
+    return assessments, Membership(first=findings.first, anchor=assessments.anchor[group])
 
 
 def _reduce_min(column: npt.NDArray[np.intp], first: RowArray) -> RowArray:

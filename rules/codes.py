@@ -1,9 +1,7 @@
 """The words of the rules as small numbers, so that they fit in columns.
 
 Numbers are stable: they may be stored. ``AlertCode.X.name`` and ``CaseState.X.name.lower()``
-are the texts of the database, the API and the worked cases. Some codes belong to events that
-the engine does not read yet (visits, routine follow-up): they stand here because the code
-list is a contract, not because something raises them.
+are the texts of the database, the API and the worked cases.
 """
 
 from enum import IntEnum
@@ -48,6 +46,24 @@ class CaseState(IntEnum):
     SCREENING = 8
     SCREENING_REFERRAL = 9
     CLOSED = 10
+
+
+class RecordKind(IntEnum):
+    """What people record about a resident."""
+
+    VISIT = 1
+    REFERRAL_FOLLOWUP = 2
+    OVERRIDE = 3
+    CLOSURE = 4
+    RETURN = 5
+
+
+class ClosureReason(IntEnum):
+    """Why nobody follows a resident up any more."""
+
+    DEATH = 1
+    MOVED = 2
+    CONTRACT_ENDED = 3
 
 
 class AlertCode(IntEnum):

@@ -1,4 +1,4 @@
-"""Readings and residents as columns: the shape in which data enters the rules.
+"""Readings, records and residents as columns: the shape in which data enters the rules.
 
 All times are UTC ``datetime64[us]``, all dates local calendar days ``datetime64[D]``. Values
 are scaled integers (``units.py``); ``MISSING`` stands where a kind has no such value. Rows may
@@ -11,6 +11,7 @@ from typing import Any, Final, Self, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from rules.codes import CaseState, ClosureReason, Condition, RecordKind
 from rules.errors import ShapeError, UnknownCodeError
 
 Int64Array: TypeAlias = npt.NDArray[np.int64]
@@ -24,6 +25,7 @@ IdArray: TypeAlias = npt.NDArray[np.bytes_]
 """Shape (n,), ``S16``: the raw bytes of a UUID."""
 
 MISSING: Final = -1
+BOTH_CONDITIONS: Final = 0
 
 KIND_BLOOD_PRESSURE: Final = 1
 KIND_GLUCOSE: Final = 2
@@ -66,7 +68,8 @@ _INT64: Final = np.dtype(np.int64)
 _INT8: Final = np.dtype(np.int8)
 
 
-def _require_aligned(columns: Any, types: dict[str, np.dtype[Any]]) -> None:  # noqa: ANN401 - any column class
+def require_aligned(columns: Any, types: dict[str, np.dtype[Any]]) -> None:  # noqa: ANN401 - any column class
+    """Raise ``ShapeError`` unless all columns have their type and one length."""
     length = None
     for name, dtype in types.items():
         column = getattr(columns, name)
@@ -79,7 +82,8 @@ def _require_aligned(columns: Any, types: dict[str, np.dtype[Any]]) -> None:  # 
             raise ShapeError(msg)
 
 
-def _require_within(name: str, column: Int8Array, low: int, high: int) -> None:
+def require_within(name: str, column: Int8Array, low: int, high: int) -> None:
+    """Raise ``UnknownCodeError`` where a code lies outside its enumeration."""
     if len(column) and (column.min() < low or column.max() > high):
         msg = f"{name} holds a code outside {low} to {high}; see rules/columns.py"
         raise UnknownCodeError(msg)
@@ -111,7 +115,7 @@ class Readings:
     received_at: InstantArray  # Ingest's clock; only says whether an alert is late.
 
     def __post_init__(self) -> None:
-        _require_aligned(
+        require_aligned(
             self,
             {
                 "resident": _INT64,
@@ -126,11 +130,11 @@ class Readings:
                 ),
             },
         )
-        _require_within("kind", self.kind, KIND_BLOOD_PRESSURE, KIND_GLUCOSE)
-        _require_within("range_status", self.range_status, RANGE_LOW, RANGE_HIGH)
-        _require_within("setting", self.setting, SETTING_OFFICE, SETTING_AMBULATORY)
-        _require_within("arm", self.arm, ARM_UNKNOWN, ARM_RIGHT)
-        _require_within("meal_context", self.meal_context, MEAL_UNKNOWN, MEAL_BEDTIME)
+        require_within("kind", self.kind, KIND_BLOOD_PRESSURE, KIND_GLUCOSE)
+        require_within("range_status", self.range_status, RANGE_LOW, RANGE_HIGH)
+        require_within("setting", self.setting, SETTING_OFFICE, SETTING_AMBULATORY)
+        require_within("arm", self.arm, ARM_UNKNOWN, ARM_RIGHT)
+        require_within("meal_context", self.meal_context, MEAL_UNKNOWN, MEAL_BEDTIME)
         for name in ("effective_at", "captured_at", "arrived_at", "received_at"):
             if np.isnat(getattr(self, name)).any():
                 msg = f"{name} holds NaT; a reading without that time cannot be judged"
@@ -145,28 +149,163 @@ class Readings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """What people recorded, one per row, shape (e,) each, in any order.
+
+    Visits, referral follow-ups, overrides, closures and returns. A column that a kind does not
+    use holds 0, False or NaT. Raises ``ShapeError`` or ``UnknownCodeError``.
+    """
+
+    resident: Int64Array  # Row number in ``Residents``.
+    ids: IdArray
+    kind: Int8Array  # ``RecordKind``.
+    condition: Int8Array  # ``Condition``, or BOTH_CONDITIONS.
+    at: InstantArray  # When it happened.
+    received_at: InstantArray
+    adverse_reaction: BoolArray  # Of a visit; the next two likewise.
+    complication: BoolArray
+    face_to_face: BoolArray
+    state: Int8Array  # ``CaseState`` of an override.
+    due: DateArray  # Of an override; NaT: none.
+    reason: Int8Array  # ``ClosureReason`` of a closure.
+
+    def __post_init__(self) -> None:
+        require_aligned(
+            self,
+            {
+                "resident": _INT64,
+                "ids": np.dtype("S16"),
+                **dict.fromkeys(("kind", "condition", "state", "reason"), _INT8),
+                **dict.fromkeys(("at", "received_at"), _INSTANT),
+                **dict.fromkeys(
+                    ("adverse_reaction", "complication", "face_to_face"), np.dtype(np.bool_)
+                ),
+                "due": _DATE,
+            },
+        )
+        require_within("kind", self.kind, min(RecordKind), max(RecordKind))
+        require_within("condition", self.condition, BOTH_CONDITIONS, max(Condition))
+        require_within("state", self.state, min(CaseState), max(CaseState))
+        require_within("reason", self.reason, 0, max(ClosureReason))
+        if np.isnat(self.at).any() or np.isnat(self.received_at).any():
+            msg = "at or received_at holds NaT; a record without its time cannot be placed"
+            raise ShapeError(msg)
+
+    def __len__(self) -> int:
+        return len(self.resident)
+
+    def take(self, rows: npt.NDArray[Any]) -> Self:
+        """These rows, in this order."""
+        return type(self)(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+    @classmethod
+    def none(cls) -> Self:
+        """No record at all."""
+        return cls(
+            resident=np.zeros(0, np.int64),
+            ids=np.zeros(0, "S16"),
+            kind=np.zeros(0, np.int8),
+            condition=np.zeros(0, np.int8),
+            at=np.zeros(0, _INSTANT),
+            received_at=np.zeros(0, _INSTANT),
+            adverse_reaction=np.zeros(0, np.bool_),
+            complication=np.zeros(0, np.bool_),
+            face_to_face=np.zeros(0, np.bool_),
+            state=np.zeros(0, np.int8),
+            due=np.zeros(0, _DATE),
+            reason=np.zeros(0, np.int8),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Periods:
+    """Dated states of residents, shape (p,) each, in any order: pregnancies, chosen profiles."""
+
+    resident: Int64Array  # Row number in ``Residents``.
+    since: DateArray
+    until: DateArray  # Inclusive; NaT: open end.
+    value: Int8Array  # What holds; 1 for a plain yes.
+
+    def __post_init__(self) -> None:
+        require_aligned(self, {"resident": _INT64, "since": _DATE, "until": _DATE, "value": _INT8})
+
+    @classmethod
+    def none(cls) -> Self:
+        """No period at all."""
+        return cls(
+            resident=np.zeros(0, np.int64),
+            since=np.zeros(0, _DATE),
+            until=np.zeros(0, _DATE),
+            value=np.zeros(0, np.int8),
+        )
+
+    def value_on(self, resident: Int64Array, day: DateArray) -> Int8Array:
+        """Value in force for each (resident, local day), 0 where none; the latest begun wins.
+
+        Shape (n,). Cost: O(n) for each period of the resident who has the most.
+        """
+        found = np.zeros(len(resident), dtype=np.int8)
+        if not len(self.resident):
+            return found
+        order = np.lexsort((self.value, self.since, self.resident))
+        owner = self.resident[order]
+        mine = np.flatnonzero(np.isin(resident, owner))
+        low = np.searchsorted(owner, resident[mine], side="left")
+        high = np.searchsorted(owner, resident[mine], side="right")
+        for step in range(int((high - low).max(initial=0))):
+            row = order[np.minimum(low + step, high - 1)]
+            since, until = self.since[row], self.until[row]
+            holds = (since <= day[mine]) & ~(until < day[mine])
+            found[mine] = np.where(holds, self.value[row], found[mine])
+        return found
+
+    def of(self, low: int, high: int) -> Self:
+        """The periods of residents ``low`` to ``high`` (exclusive), counted from ``low``."""
+        rows = (self.resident >= low) & (self.resident < high)
+        return type(self)(
+            resident=self.resident[rows] - low,
+            since=self.since[rows],
+            until=self.until[rows],
+            value=self.value[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Residents:
     """What the rules must know of people, shape (m,) each; NaT means not known or not so."""
 
     birth_date: DateArray  # NaT: unknown, counts as adult.
     hypertension_since: DateArray  # NaT: not diagnosed.
     diabetes_since: DateArray  # Type 2.
-    pregnant_since: DateArray  # Pregnant or lactating from this day on.
-    pregnant_until: DateArray  # Inclusive; NaT: open end.
+    enrolled_on: DateArray  # Managed from that day; NaT: nobody owes a routine visit.
+    pregnancies: Periods  # Or lactation.
+    profiles: Periods  # Value: choice of ``ProfileTable``; 0 and no period: the deployment's.
 
     def __post_init__(self) -> None:
-        _require_aligned(self, {field.name: _DATE for field in fields(self)})
+        names = ("birth_date", "hypertension_since", "diabetes_since", "enrolled_on")
+        require_aligned(self, dict.fromkeys(names, _DATE))
 
     def __len__(self) -> int:
         return len(self.birth_date)
+
+    def of(self, low: int, high: int) -> Self:
+        """Residents ``low`` to ``high`` (exclusive)."""
+        return type(self)(
+            birth_date=self.birth_date[low:high],
+            hypertension_since=self.hypertension_since[low:high],
+            diabetes_since=self.diabetes_since[low:high],
+            enrolled_on=self.enrolled_on[low:high],
+            pregnancies=self.pregnancies.of(low, high),
+            profiles=self.profiles.of(low, high),
+        )
 
 
 def order_in_time(readings: Readings) -> npt.NDArray[np.intp]:
     """Rows sorted by (resident, effective_at, captured_at, id): the one order of the rules.
 
-    Cost: O(n log n) on two integer keys; only rows of one instant are sorted by the rest.
+    Cost: O(n) when they already are, as the database gives them; else O(n log n) on one key.
     """
-    order = np.lexsort((readings.effective_at, readings.resident))
+    order = _order_by_instant(readings.resident, readings.effective_at)
     resident, at = readings.resident[order], readings.effective_at[order]
     same = (resident[1:] == resident[:-1]) & (at[1:] == at[:-1])
     if not same.any():
@@ -179,3 +318,19 @@ def order_in_time(readings: Readings) -> npt.NDArray[np.intp]:
     keys = (halves[:, 1], halves[:, 0], readings.captured_at[rows])
     order[tied] = rows[np.lexsort((*keys, readings.effective_at[rows], readings.resident[rows]))]
     return order
+
+
+def _order_by_instant(resident: Int64Array, at: InstantArray) -> npt.NDArray[np.intp]:
+    instant = at.view(np.int64)
+    if not len(instant):
+        return np.zeros(0, dtype=np.intp)
+    ascends = (resident[1:] > resident[:-1]) | (
+        (resident[1:] == resident[:-1]) & (instant[1:] >= instant[:-1])
+    )
+    if ascends.all():
+        return np.arange(len(resident))
+    first, last = int(instant.min()), int(instant.max())
+    stride = last - first + 1
+    if (int(resident.max()) + 1) * stride > np.iinfo(np.int64).max:
+        return np.lexsort((instant, resident))
+    return np.argsort(resident * stride + (instant - first))

@@ -1,62 +1,61 @@
 """The only place where a value meets a limit. Integers on both sides, always.
 
-A mean is never divided out: its sum is compared with count times limit.
+A mean is never divided out: its sum is compared with count times limit. The comparator is
+already part of the limit (``limits.py``).
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from rules.columns import BoolArray, Int64Array
-from rules.profile import Comparator, GlucoseLimit, PressureBands, PressureLimit
+from rules.limits import GlucoseColumns, PressureColumns, RowOrRows, pick
 
 
-def _crosses(
-    total: Int64Array, count: Int64Array | int, limit: Int64Array | int, comparator: Comparator
-) -> BoolArray:
-    bound = np.asarray(count, dtype=np.int64) * limit
-    crossed: BoolArray
-    match comparator:
-        case Comparator.ABOVE:
-            crossed = total > bound
-        case Comparator.AT_OR_ABOVE:
-            crossed = total >= bound
-        case Comparator.AT_OR_BELOW:
-            crossed = total <= bound
-    return crossed
+class Sums(NamedTuple):
+    """What a mean is made of, shape (n,) each."""
+
+    systolic: Int64Array  # Over ``count`` readings, 1e-13 mmHg.
+    diastolic: Int64Array
+    count: Int64Array | int  # At least 1.
 
 
-def crosses_pressure(
-    systolic_sum: Int64Array,
-    diastolic_sum: Int64Array,
-    count: Int64Array | int,
-    limit: PressureLimit,
-) -> BoolArray:
-    """Whether mean systolic *or* mean diastolic crosses its side of the limit.
+def crosses_pressure(sums: Sums, limit: PressureColumns, row: RowOrRows) -> BoolArray:
+    """Whether mean systolic *or* mean diastolic crosses its side of the limit; shape (n,).
 
     Args:
-        systolic_sum: Shape (n,), sum over ``count`` readings, 1e-13 mmHg.
-        diastolic_sum: Shape (n,), same rows.
-        count: Readings in each sum, at least 1.
-        limit: Both sides and the comparator.
+        sums: Row-aligned sums and counts.
+        limit: Both sides, by profile row.
+        row: Which profile row judges each value.
     """
-    systolic = _crosses(systolic_sum, count, limit.systolic_mmhg_e13, limit.comparator)
-    return systolic | _crosses(diastolic_sum, count, limit.diastolic_mmhg_e13, limit.comparator)
+    strict = pick(limit.strict, row)
+    crossed: BoolArray = sums.systolic >= sums.count * pick(limit.systolic, row) + strict
+    crossed |= sums.diastolic >= sums.count * pick(limit.diastolic, row) + strict
+    return crossed
 
 
 def crosses_bands(
-    systolic_sum: Int64Array,
-    diastolic_sum: Int64Array,
-    count: Int64Array,
-    age_years: Int64Array,
-    bands: PressureBands,
+    sums: Sums, age_years: Int64Array, bands: tuple[PressureColumns, ...], row: RowOrRows
 ) -> BoolArray:
     """As ``crosses_pressure``, under the limit of each row's age; unknown age: the base limit."""
-    crossed = crosses_pressure(systolic_sum, diastolic_sum, count, bands.base)
-    for tier in bands.tiers:
-        in_tier = crosses_pressure(systolic_sum, diastolic_sum, count, tier)
-        crossed = np.where(age_years >= tier.age_min, in_tier, crossed)
+    crossed = crosses_pressure(sums, bands[0], row)
+    for tier in bands[1:]:
+        in_tier = crosses_pressure(sums, tier, row)
+        crossed = np.where(age_years >= pick(tier.age_min, row), in_tier, crossed)
     return crossed
 
 
-def crosses_glucose(glucose_mmol_l_e4: Int64Array, limit: GlucoseLimit) -> BoolArray:
-    """Whether each value crosses the limit. MISSING is a number here: mask it outside."""
-    return _crosses(glucose_mmol_l_e4, 1, limit.glucose_mmol_l_e4, limit.comparator)
+def reaches_glucose(
+    glucose_mmol_l_e4: Int64Array, limit: GlucoseColumns, row: RowOrRows
+) -> BoolArray:
+    """Whether each value crosses an upper limit. MISSING never does."""
+    crossed: BoolArray = glucose_mmol_l_e4 >= pick(limit.limit, row)
+    return crossed
+
+
+def falls_to_glucose(
+    glucose_mmol_l_e4: Int64Array, limit: GlucoseColumns, row: RowOrRows
+) -> BoolArray:
+    """Whether each value is at or below a lower limit. MISSING is a number here: mask it."""
+    crossed: BoolArray = glucose_mmol_l_e4 <= pick(limit.limit, row)
+    return crossed

@@ -8,7 +8,6 @@ import numpy as np
 
 from rules.codes import NO_ALERT, AlertCode
 from rules.columns import (
-    KIND_BLOOD_PRESSURE,
     KIND_GLUCOSE,
     MISSING,
     RANGE_HIGH,
@@ -17,12 +16,14 @@ from rules.columns import (
     Int8Array,
     Readings,
 )
-from rules.comparison import crosses_glucose, crosses_pressure
+from rules.comparison import Sums, crosses_pressure, falls_to_glucose, reaches_glucose
 from rules.errors import ShapeError
-from rules.profile import Profile
+from rules.limits import ProfileTable, RowOrRows, rows_at
 
 
-def flag_emergencies(readings: Readings, pregnant: BoolArray, profile: Profile) -> Int8Array:
+def flag_emergencies(
+    readings: Readings, pregnant: BoolArray, limits: ProfileTable, row: RowOrRows = 0
+) -> Int8Array:
     """Emergency of each reading: an ``AlertCode``, or 0.
 
     A severe pressure of a pregnant or lactating resident is BP_EMERGENCY, the graver of the
@@ -32,7 +33,8 @@ def flag_emergencies(readings: Readings, pregnant: BoolArray, profile: Profile) 
     Args:
         readings: n rows, any setting, any meal context.
         pregnant: Shape (n,), the row's resident is pregnant or lactating on that day.
-        profile: Limits E1 to E4.
+        limits: Limits E1 to E4.
+        row: The deployment's profile row of each reading's local day.
 
     Raises:
         ShapeError: ``pregnant`` is not aligned with ``readings``.
@@ -43,20 +45,34 @@ def flag_emergencies(readings: Readings, pregnant: BoolArray, profile: Profile) 
         msg = f"pregnant is {pregnant.dtype} {pregnant.shape} beside {len(readings)} readings"
         raise ShapeError(msg)
     flags = np.full(len(readings), NO_ALERT, dtype=np.int8)
-    systolic, diastolic = readings.systolic_mmhg_e13, readings.diastolic_mmhg_e13
-    pressure = readings.countable & (readings.kind == KIND_BLOOD_PRESSURE)
-    pregnancy = crosses_pressure(systolic, diastolic, 1, profile.bp_pregnancy)
-    flags[pressure & pregnant & pregnancy] = AlertCode.BP_PREG_HIGH
-    severe = crosses_pressure(systolic, diastolic, 1, profile.bp_emergency)
-    flags[pressure & severe] = AlertCode.BP_EMERGENCY
-
-    glucose = readings.countable & (readings.kind == KIND_GLUCOSE)
-    number = readings.glucose_mmol_l_e4
-    beyond = number == MISSING
-    high = crosses_glucose(number, profile.glucose_emergency_high)
-    high = np.where(beyond, readings.range_status == RANGE_HIGH, high)
-    low = crosses_glucose(number, profile.glucose_emergency_low)
-    low = np.where(beyond, readings.range_status == RANGE_LOW, low)
-    flags[glucose & high] = AlertCode.GLU_EMERGENCY_HIGH
-    flags[glucose & low] = AlertCode.GLU_EMERGENCY_LOW
+    _flag_pressure(flags, readings, pregnant, limits, row)
+    _flag_glucose(flags, readings, limits, row)
+    flags[~readings.countable] = NO_ALERT
     return flags
+
+
+def _flag_pressure(
+    flags: Int8Array, readings: Readings, pregnant: BoolArray, limits: ProfileTable, row: RowOrRows
+) -> None:
+    """E1, E2. MISSING sides of a glucose reading lie below every limit."""
+    alone = Sums(readings.systolic_mmhg_e13, readings.diastolic_mmhg_e13, 1)
+    if pregnant.any():
+        high = crosses_pressure(alone, limits.bp_pregnancy, row)
+        flags[pregnant & high] = AlertCode.BP_PREG_HIGH
+    flags[crosses_pressure(alone, limits.bp_emergency, row)] = AlertCode.BP_EMERGENCY
+
+
+def _flag_glucose(
+    flags: Int8Array, readings: Readings, limits: ProfileTable, row: RowOrRows
+) -> None:
+    """E3, E4 on glucose readings only: a MISSING number would look low."""
+    rows = np.flatnonzero(readings.kind == KIND_GLUCOSE)
+    if not len(rows):
+        return
+    number, beyond = readings.glucose_mmol_l_e4[rows], readings.range_status[rows]
+    mine = rows_at(row, rows)
+    unsaid = number == MISSING
+    high = reaches_glucose(number, limits.glucose_emergency_high, mine)
+    low = ~unsaid & falls_to_glucose(number, limits.glucose_emergency_low, mine)
+    flags[rows[high | (unsaid & (beyond == RANGE_HIGH))]] = AlertCode.GLU_EMERGENCY_HIGH
+    flags[rows[low | (unsaid & (beyond == RANGE_LOW))]] = AlertCode.GLU_EMERGENCY_LOW

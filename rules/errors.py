@@ -16,17 +16,20 @@ class RulesError(ValueError):
 
 
 class ProfileError(RulesError):
-    """A profile cannot be used. Names the file and the key.
+    """A profile cannot be used. Names the file, the line and the key.
 
     Attributes:
         file: File name of the profile, such as ``wuzhou.toml``.
         key: Dotted key, or empty for the whole file.
+        line: From 1, or None where no line is to blame.
     """
 
-    def __init__(self, file: str, key: str, problem: str) -> None:
+    def __init__(self, file: str, key: str, problem: str, *, line: int | None = None) -> None:
         self.file = file
         self.key = key
-        super().__init__(f"{file}: {key + ': ' if key else ''}{problem}")
+        self.line = line
+        place = file if line is None else f"{file}:{line}"
+        super().__init__(f"{place}: {key + ': ' if key else ''}{problem}")
 
 
 class ShapeError(RulesError):

@@ -46,6 +46,15 @@ class PressureBands:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PressureDifference:
+    """Crossed by the difference of the mean systolic values of two arms."""
+
+    systolic_mmhg_e13: int
+    comparator: Comparator
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GlucoseLimit:
     """One glucose limit."""
 
@@ -81,7 +90,10 @@ class FollowUp:
     second_days: int
     referral_days: int
     routine_days: int
-    unsatisfied_for_referral: int
+    routine_overdue_days: int  # Overdue when more days have passed since the last visit.
+    unsatisfied_for_referral: int  # In a row.
+    adverse_reactions_for_referral: int  # Visits in a row.
+    face_to_face_per_year: int  # At least; local calendar year.
     escalation_days: tuple[int, ...]  # Step k+1 from this many overdue days on; ascending.
     source: str
 
@@ -93,6 +105,7 @@ class Timing:
     session_gap: np.timedelta64  # At most, between two readings of one session.
     session_span: np.timedelta64  # At most, from its first to its last reading.
     session_wait: np.timedelta64  # After the last arrival, before it is judged.
+    third_reading_mmhg_e13: int  # Two readings that differ by more ask for a third.
     assessment_span: np.timedelta64  # Less than, from the group's first.
     emergency_repeat: np.timedelta64
     late_after: np.timedelta64
@@ -116,12 +129,16 @@ class Profile:
     bp_home: PressureBands
     bp_screening_limit: PressureLimit
     bp_screening: Screening
+    bp_high_normal: PressureLimit  # A date on the resident, never an alert.
+    bp_interarm: PressureDifference
     glucose_emergency_high: GlucoseLimit
     glucose_emergency_low: GlucoseLimit
     glucose_fasting: GlucoseLimit
     glucose_postprandial_2h: GlucoseLimit
     glucose_screening_limit: GlucoseLimit
     glucose_screening: Screening
+    glucose_screening_random_limit: GlucoseLimit | None  # Random or 2 h; None: no such rule.
+    glucose_screening_random: Screening | None
     followup: FollowUp
     timing: Timing
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from rules.columns import BoolArray, InstantArray
+from rules.columns import BoolArray, Int64Array
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -62,9 +62,9 @@ def steps_by_rank(rank: RowArray) -> Iterator[RowArray]:
 
 def split_long_runs(
     begins: BoolArray,
-    at: InstantArray,
+    at: Int64Array,
     *,
-    span: np.timedelta64,
+    span: Int64Array | int,
     reaches: bool,
     rows_max: int,
 ) -> BoolArray:
@@ -72,8 +72,8 @@ def split_long_runs(
 
     Args:
         begins: Shape (n,), the runs so far; ``at`` ascends inside each.
-        at: Shape (n,), ``datetime64[us]``.
-        span: How far a row may lie from the first of its run.
+        at: Shape (n,), microseconds.
+        span: Scalar or shape (n,): how far a row may lie from the first of its run.
         reaches: True: a row exactly ``span`` away still belongs to the run.
         rows_max: A run never gets longer than this many rows.
 
@@ -83,7 +83,8 @@ def split_long_runs(
 
     def too_far(rows: RowArray, start: RowArray) -> BoolArray:
         away = at[rows] - at[start]
-        far: BoolArray = (away > span) if reaches else (away >= span)
+        most = span[rows] if isinstance(span, np.ndarray) else span
+        far: BoolArray = (away > most) if reaches else (away >= most)
         return far | (rows - start >= rows_max)
 
     first, run = number_runs(begins)

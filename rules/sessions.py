@@ -1,7 +1,9 @@
 """Blood pressure sessions: readings of one setting taken in one sitting, and their mean.
 
-Means stay sums with a count. A session is judged only after it closed: some minutes after its
-last reading *arrived*, so that 146/88 followed by 132/84 does not raise an alert in between.
+Means stay sums with a count. A reading counts in its session once its *arrival cluster* has
+closed: some minutes after the last reading that arrived with it. So 146/88 followed by 132/84
+raises nothing in between, and a reading that comes hours late leaves the session as it was
+judged until it has waited its own minutes.
 
 Source: clinical decision table 2.2 step 7; at most 60 minutes: architecture section 8, item 10.
 """
@@ -18,12 +20,12 @@ from rules.columns import (
     ARM_RIGHT,
     BoolArray,
     InstantArray,
-    Int8Array,
     Int64Array,
     Readings,
 )
-from rules.profile import Timing
+from rules.limits import pick, rows_at
 from rules.runs import RowArray, begins_where, last_rows, number_runs, split_long_runs
+from rules.scene import Scene
 
 READINGS_PER_SESSION_MAX: Final = 1_000  # A sum of so many 1e-13 mmHg stays far below 2**63.
 
@@ -38,7 +40,8 @@ class Sessions:
     systolic_sum: Int64Array  # 1e-13 mmHg, over ``count`` readings.
     diastolic_sum: Int64Array
     count: Int64Array  # Of the arm that counts, when both were measured.
-    closes_at: InstantArray
+    taken: Int64Array  # All its readings.
+    arm_difference: Int64Array  # Of mean systolic between the arms, 1e-13 mmHg; -1: one arm.
     emergency: BoolArray  # Any of its readings is an emergency.
 
     def take(self, rows: BoolArray) -> Self:
@@ -46,78 +49,149 @@ class Sessions:
         return type(self)(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
-def build_sessions(
-    ordered: Readings,
-    rows: RowArray,
-    emergency: Int8Array,
-    *,
-    timing: Timing,
-    wait: np.timedelta64,
-) -> Sessions:
-    """Group blood pressures of one setting into sessions.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """Arrival clusters that have not closed yet, shape (w,)."""
+
+    resident: Int64Array
+    closes_at: InstantArray
+
+
+def begin_sessions(scene: Scene, rows: RowArray) -> BoolArray:
+    """Where a session begins, over ``rows``: a longer gap, or too far from the session's first.
 
     Args:
-        ordered: Readings in the order of ``order_in_time``.
-        rows: Ascending rows of ``ordered``: countable pressures of one setting.
-        emergency: Shape (n,), from ``flag_emergencies`` on ``ordered``.
-        timing: Longest gap and longest span, both inclusive.
-        wait: From the last arrival to the close.
+        scene: Longest gap and longest span, both inclusive, are its profiles'.
+        rows: Ascending sorted rows: pressures of one setting that count.
     """
-    resident, at = ordered.resident[rows], ordered.effective_at[rows]
-    begins = begins_where(resident)
-    begins[1:] |= at[1:] - at[:-1] > timing.session_gap
-    begins = split_long_runs(
-        begins, at, span=timing.session_span, reaches=True, rows_max=READINGS_PER_SESSION_MAX
+    at = scene.ordered.effective_at[rows].view(np.int64)
+    mine = rows_at(scene.row, rows)
+    begins = begins_where(scene.ordered.resident[rows])
+    longest = pick(scene.limits.session_gap_us, rows_at(mine, slice(1, None)))
+    begins[1:] |= at[1:] - at[:-1] > longest
+    return split_long_runs(
+        begins,
+        at,
+        span=pick(scene.limits.session_span_us, mine),
+        reaches=True,
+        rows_max=READINGS_PER_SESSION_MAX,
     )
-    first, _ = number_runs(begins)
-    systolic, diastolic, count = _sum_of_deciding_arm(ordered, rows, first)
-    return Sessions(
-        resident=resident[first],
+
+
+def hold_back(
+    scene: Scene, rows: RowArray, begins: BoolArray, as_of: np.datetime64
+) -> tuple[BoolArray, Waiting]:
+    """Which of ``rows`` still wait for their arrival cluster to close, and until when.
+
+    Args:
+        scene: How long a cluster waits is its profiles'.
+        rows: As for ``begin_sessions``.
+        begins: Its result.
+        as_of: The clock.
+    """
+    ordered = scene.ordered
+    wait_us = pick(scene.limits.session_wait_us, rows_at(scene.row, rows))
+    arrived = ordered.arrived_at[rows].view(np.int64)
+    now = as_of.astype("datetime64[us]").view(np.int64)
+    young = arrived + wait_us > now
+    held = np.zeros(len(rows), dtype=np.bool_)
+    if not young.any():
+        return held, Waiting(resident=ordered.resident[:0], closes_at=ordered.arrived_at[:0])
+    _, session = number_runs(begins)
+    here = np.flatnonzero(np.isin(session, session[young]))
+    here = here[np.lexsort((arrived[here], session[here]))]
+    since = arrived[here[1:]] - arrived[here[:-1]]
+    starts = begins_where(session[here])
+    starts[1:] |= since > np.broadcast_to(wait_us, len(rows))[here[1:]]
+    first, cluster = number_runs(starts)
+    closes = np.maximum.reduceat((arrived + wait_us)[here], first)
+    open_ = closes > now
+    held[here[open_[cluster]]] = True
+    return held, Waiting(
+        resident=ordered.resident[rows[here[first[open_]]]],
+        closes_at=closes[open_].view("datetime64[us]"),
+    )
+
+
+def sum_sessions(scene: Scene, rows: RowArray, begins: BoolArray) -> Sessions:
+    """The sessions that ``begins`` cuts ``rows`` into, with the sums that decide.
+
+    Args:
+        scene: The sorted readings.
+        rows: Rows that count, ascending.
+        begins: Where a session begins among them.
+    """
+    ordered = scene.ordered
+    first, session = number_runs(begins)
+    systolic = _reduce(np.add, ordered.systolic_mmhg_e13[rows], first)
+    diastolic = _reduce(np.add, ordered.diastolic_mmhg_e13[rows], first)
+    last = last_rows(first, len(rows))
+    count = last - first + 1
+    found = Sessions(
+        resident=ordered.resident[rows[first]],
         first=rows[first],
-        last=rows[last_rows(first, len(rows))],
+        last=rows[last],
         systolic_sum=systolic,
         diastolic_sum=diastolic,
         count=count,
-        closes_at=np.add(_reduce(np.maximum, ordered.arrived_at[rows], first), wait),
-        emergency=_reduce(np.logical_or, emergency[rows] != NO_ALERT, first),
+        taken=count.copy(),
+        arm_difference=np.full(len(first), -1, dtype=np.int64),
+        emergency=_reduce(np.logical_or, scene.emergency[rows] != NO_ALERT, first),
     )
+    _let_one_arm_decide(found, ordered, rows, session)
+    return found
 
 
 def _reduce(ufunc: np.ufunc, column: npt.NDArray[Any], first: RowArray) -> npt.NDArray[Any]:
     return ufunc.reduceat(column, first) if len(first) else column[:0]
 
 
-def _sum_of_deciding_arm(
-    ordered: Readings, rows: RowArray, first: RowArray
-) -> tuple[Int64Array, Int64Array, Int64Array]:
-    """Sums over all readings, or over the higher arm's where both arms were measured.
+def _let_one_arm_decide(
+    found: Sessions, ordered: Readings, rows: RowArray, session: RowArray
+) -> None:
+    """Where both arms were measured, put the deciding arm's sums in place of all.
 
-    The higher arm has the higher mean systolic; on a tie the higher mean diastolic. Readings
-    of an unknown arm count only while not both arms are known.
+    The deciding arm has the higher mean systolic; on a tie the higher mean diastolic. Readings
+    of an unknown arm then do not count.
     """
-    systolic, diastolic = ordered.systolic_mmhg_e13[rows], ordered.diastolic_mmhg_e13[rows]
     arm = ordered.arm[rows]
-
-    def total(these: BoolArray) -> tuple[Int64Array, Int64Array, Int64Array]:
-        return (
-            _reduce(np.add, np.where(these, systolic, 0), first),
-            _reduce(np.add, np.where(these, diastolic, 0), first),
-            _reduce(np.add, these.astype(np.int64), first),
-        )
-
-    every = total(np.ones(len(rows), dtype=np.bool_))
-    left, right = total(arm == ARM_LEFT), total(arm == ARM_RIGHT)
-    both = (left[2] > 0) & (right[2] > 0)
-    if not both.any():
-        return every
+    many = len(found.first)
+    on = {side: arm == side for side in (ARM_LEFT, ARM_RIGHT)}
+    if not (on[ARM_LEFT].any() and on[ARM_RIGHT].any()):
+        return
+    count = {side: np.bincount(session[on[side]], minlength=many) for side in on}
+    both = np.flatnonzero((count[ARM_LEFT] > 0) & (count[ARM_RIGHT] > 0))
+    number = np.full(many, -1, dtype=np.intp)
+    number[both] = np.arange(len(both))
+    sums: dict[int, tuple[Int64Array, Int64Array, Int64Array]] = {}
+    for side, held in on.items():
+        mine = np.flatnonzero(held & (number[session] >= 0))
+        systolic, diastolic = np.zeros((2, len(both)), dtype=np.int64)
+        np.add.at(systolic, number[session[mine]], ordered.systolic_mmhg_e13[rows[mine]])
+        np.add.at(diastolic, number[session[mine]], ordered.diastolic_mmhg_e13[rows[mine]])
+        sums[side] = systolic, diastolic, count[side][both].astype(np.int64)
+    left, right = sums[ARM_LEFT], sums[ARM_RIGHT]
     right_decides = _mean_is_higher(right[0], right[2], left[0], left[2])
-    tied = both & ~right_decides & ~_mean_is_higher(left[0], left[2], right[0], right[2])
+    tied = ~right_decides & ~_mean_is_higher(left[0], left[2], right[0], right[2])
     right_decides |= tied & _mean_is_higher(right[1], right[2], left[1], left[2])
-    systolic_sum, diastolic_sum, count = (
-        np.where(both, np.where(right_decides, on_right, on_left), on_any)
-        for on_any, on_left, on_right in zip(every, left, right, strict=True)
-    )
-    return systolic_sum, diastolic_sum, count
+    columns = (found.systolic_sum, found.diastolic_sum, found.count)
+    for column, on_left, on_right in zip(columns, left, right, strict=True):
+        column[both] = np.where(right_decides, on_right, on_left)
+    found.arm_difference[both] = _difference_of_means(left, right)
+
+
+def _difference_of_means(left: tuple[Int64Array, ...], right: tuple[Int64Array, ...]) -> Int64Array:
+    """|left - right| of mean systolic in 1e-13 mmHg, cut; exact enough: whole units never differ.
+
+    A difference of exactly the limit comes out as the limit, since both means of its sides are
+    cut from the same exact rational difference.
+    """
+    left_whole, left_rest = np.divmod(left[0], left[2])
+    right_whole, right_rest = np.divmod(right[0], right[2])
+    rest = left_rest * right[2] - right_rest * left[2]
+    higher = (left_whole > right_whole) | ((left_whole == right_whole) & (rest >= 0))
+    whole = np.where(higher, left_whole - right_whole, right_whole - left_whole)
+    return whole - (np.where(higher, rest, -rest) < 0)
 
 
 def _mean_is_higher(
@@ -125,12 +199,25 @@ def _mean_is_higher(
 ) -> BoolArray:
     """total/count > other_total/other_count, exactly: wholes first, then cross-wise remainders.
 
-    Multiplying the sums themselves would leave 64 bits. Rows with a zero count come out False
-    or True at will: mask them.
+    Multiplying the sums themselves would leave 64 bits.
     """
-    count, other_count = np.maximum(count, 1), np.maximum(other_count, 1)
     whole, rest = np.divmod(total, count)
     other_whole, other_rest = np.divmod(other_total, other_count)
     higher: BoolArray = whole > other_whole
     higher |= (whole == other_whole) & (rest * other_count > other_rest * count)
     return higher
+
+
+def ask_third(sessions: Sessions, scene: Scene) -> RowArray:
+    """First rows of sessions with exactly two readings that differ too much on either side.
+
+    Source: China 2024 guideline (clinical decision table 1.4); architecture section 8, item 10.
+    """
+    two = np.flatnonzero(sessions.taken == 2)  # noqa: PLR2004 - two readings ask for a third
+    first, last = sessions.first[two], sessions.last[two]
+    limit = pick(scene.limits.third_reading, rows_at(scene.row, first))
+    ordered = scene.ordered
+    systolic, diastolic = ordered.systolic_mmhg_e13, ordered.diastolic_mmhg_e13
+    apart = np.abs(systolic[first] - systolic[last]) > limit
+    apart |= np.abs(diastolic[first] - diastolic[last]) > limit
+    return first[apart]

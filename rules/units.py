@@ -37,6 +37,25 @@ _MG_DL_E7_PER_MMOL_L: Final = 180_156_000  # 18.0156
 _MG_DL_PER_KG_L: Final = 100_000
 _REPORTED_MAX: Final = 10**9 - 1  # In 1e-4 or 1e-7: far above any plausible value, far below 2**63.
 _GLUCOSE_REPORTED_MAX: Final = 10**13 - 1
+_KPA_STEP: Final = 100  # In 1e-4: two decimals of a kPa are exact in 1e-13 mmHg.
+_MMOL_STEP: Final = 1_000  # In 1e-7: four decimals of a mmol/L.
+
+
+def find_exact_pressure(value_e4: Int64Array, unit: Int8Array) -> BoolArray:
+    """Which values ``to_mmhg_e13`` can convert: not negative, not absurd, exact in 64 bits."""
+    fits = (value_e4 >= 0) & (value_e4 <= _REPORTED_MAX)
+    exact: BoolArray = fits & (unit == UNIT_MMHG)
+    exact |= fits & (unit == UNIT_KPA) & (value_e4 % _KPA_STEP == 0)
+    return exact
+
+
+def find_exact_glucose(value_e7: Int64Array, unit: Int8Array) -> BoolArray:
+    """Which values ``to_mmol_l_e4`` can convert: not negative, not absurd, exact in 64 bits."""
+    fits = (value_e7 >= 0) & (value_e7 <= _GLUCOSE_REPORTED_MAX)
+    exact: BoolArray = fits & ((unit == UNIT_MOL_L) | (unit == UNIT_MG_DL))
+    exact |= fits & (unit == UNIT_MMOL_L) & (value_e7 % _MMOL_STEP == 0)
+    exact |= fits & (unit == UNIT_KG_L) & (value_e7 <= _REPORTED_MAX)
+    return exact
 
 
 def _require_exact(value: Int64Array, given: BoolArray, step: int, unit: str, most: int) -> None:
@@ -64,10 +83,10 @@ def to_mmhg_e13(value_e4: Int64Array, unit: Int8Array) -> Int64Array:
     mmhg, kpa = given & (unit == UNIT_MMHG), given & (unit == UNIT_KPA)
     _require_known(given, mmhg | kpa)
     _require_exact(value_e4, mmhg, 1, "mmHg", _REPORTED_MAX)
-    _require_exact(value_e4, kpa, 100, "kPa", _REPORTED_MAX)
+    _require_exact(value_e4, kpa, _KPA_STEP, "kPa", _REPORTED_MAX)
     result = np.full(value_e4.shape, MISSING, dtype=np.int64)
     result[mmhg] = value_e4[mmhg] * 10**9
-    result[kpa] = value_e4[kpa] // 100 * _MMHG_E11_PER_KPA
+    result[kpa] = value_e4[kpa] // _KPA_STEP * _MMHG_E11_PER_KPA
     return result
 
 
@@ -87,12 +106,12 @@ def to_mmol_l_e4(value_e7: Int64Array, unit: Int8Array) -> Int64Array:
     mmol, mol = given & (unit == UNIT_MMOL_L), given & (unit == UNIT_MOL_L)
     mass, kilogram = given & (unit == UNIT_MG_DL), given & (unit == UNIT_KG_L)
     _require_known(given, mmol | mol | mass | kilogram)
-    _require_exact(value_e7, mmol, 1_000, "mmol/L", _GLUCOSE_REPORTED_MAX)
+    _require_exact(value_e7, mmol, _MMOL_STEP, "mmol/L", _GLUCOSE_REPORTED_MAX)
     _require_exact(value_e7, mol, 1, "mol/L", _GLUCOSE_REPORTED_MAX)
     _require_exact(value_e7, mass, 1, "mg/dL", _GLUCOSE_REPORTED_MAX)
     _require_exact(value_e7, kilogram, 1, "kg/L", _REPORTED_MAX)
     result = np.full(value_e7.shape, MISSING, dtype=np.int64)
-    result[mmol] = value_e7[mmol] // 1_000
+    result[mmol] = value_e7[mmol] // _MMOL_STEP
     result[mol] = value_e7[mol]  # 1e-7 mol/L is 1e-4 mmol/L.
     result[mass] = _round_mass(value_e7[mass])
     result[kilogram] = _round_mass(value_e7[kilogram] * _MG_DL_PER_KG_L)

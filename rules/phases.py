@@ -1,0 +1,79 @@
+"""Between which closures a reading lies, and whether it counts at all.
+
+A closure (death, moved away, contract ended) begins a rest that lasts until the resident
+returns. What is measured meanwhile counts for nothing but emergencies.
+
+Source: clinical decision table 2.4; docs/decisions/0011, item 14.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rules.codes import RecordKind
+from rules.columns import BoolArray, Int64Array, Readings, Records
+from rules.runs import RowArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phases:
+    """Row-aligned with the sorted readings, and the closures themselves."""
+
+    judged: BoolArray  # Countable, and not measured while closed.
+    number: npt.NDArray[np.int16]  # How many closures lie before the reading.
+    closed_resident: Int64Array  # Of each closure that took effect, by (resident, time).
+    closed_moment: RowArray
+
+    def closure_after(self, resident: Int64Array, phase: npt.NDArray[np.int16]) -> RowArray:
+        """Moment of the closure that ended each (resident, phase), -1 where none has."""
+        low = np.searchsorted(self.closed_resident, resident, side="left") + phase
+        high = np.searchsorted(self.closed_resident, resident, side="right")
+        if not len(self.closed_moment):
+            return np.full(len(resident), -1, dtype=np.intp)
+        moment = self.closed_moment[np.minimum(low, len(self.closed_moment) - 1)]
+        return np.where(low < high, moment, -1)
+
+
+def find_phases(ordered: Readings, records: Records) -> Phases:
+    """Which sorted readings count, and in which phase.
+
+    Args:
+        ordered: Readings in the order of ``order_in_time``.
+        records: In any order. A reading at the very instant of a closure still counts, one at
+            the instant of a return does not yet.
+    """
+    judged = ordered.countable
+    number = np.zeros(len(ordered), dtype=np.int16)
+    turns = np.flatnonzero(np.isin(records.kind, (RecordKind.CLOSURE, RecordKind.RETURN)))
+    if not len(turns):
+        nobody = np.zeros(0, dtype=np.intp)
+        return Phases(judged=judged, number=number, closed_resident=nobody, closed_moment=nobody)
+    rows = _effective_turns(records, turns)
+    closes = records.kind[rows] == RecordKind.CLOSURE
+    judged = judged.copy()
+    for row, is_closure in zip(rows, closes, strict=True):
+        low = np.searchsorted(ordered.resident, records.resident[row], side="left")
+        high = np.searchsorted(ordered.resident, records.resident[row], side="right")
+        at = low + np.searchsorted(ordered.effective_at[low:high], records.at[row], side="right")
+        number[at:high] += is_closure
+        judged[at:high] = ordered.countable[at:high] & ~is_closure
+    return Phases(
+        judged=judged,
+        number=number,
+        closed_resident=records.resident[rows[closes]],
+        closed_moment=rows[closes] + len(ordered),
+    )
+
+
+def _effective_turns(records: Records, turns: RowArray) -> RowArray:
+    """Closures and returns by (resident, instant, id) that change something."""
+    halves = np.ascontiguousarray(records.ids[turns]).view(">u8").reshape(-1, 2)
+    order = np.lexsort((halves[:, 1], halves[:, 0], records.at[turns], records.resident[turns]))
+    rows = turns[order]
+    resident, kind = records.resident[rows], records.kind[rows]
+    begins = np.ones(len(rows), dtype=np.bool_)
+    begins[1:] = resident[1:] != resident[:-1]
+    changes = begins & (kind == RecordKind.CLOSURE)
+    changes[1:] |= ~begins[1:] & (kind[1:] != kind[:-1])
+    return rows[changes]
