@@ -9,6 +9,7 @@ Source: clinical decision table 2.3 B2, B5, G2; repeats: 2.5.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -31,7 +32,7 @@ from rules.columns import (
 )
 from rules.comparison import Sums, crosses_bands, reaches_glucose
 from rules.limits import pick, rows_at
-from rules.local_time import age_on
+from rules.local_time import has_reached
 from rules.phases import Phases
 from rules.runs import RowArray, begins_where, last_rows, number_runs, stack_tables
 from rules.scene import Scene
@@ -50,9 +51,18 @@ class Advisories:
     resolved_by: RowArray  # First reading of the assessment, or closure, that resolved it; -1.
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advised:
+    """Everything that came of the advisories."""
+
+    advisories: Advisories
+    memberships: dict[AlertCode, Membership]  # Which findings were told together.
+    answers: dict[AlertCode, RowArray]  # What resolved those a checkpoint left active; -1.
+
+
 def advise(
     office: Sessions, home: Sessions, scene: Scene, active: dict[AlertCode, Int64Array]
-) -> tuple[Advisories, list[Membership]]:
+) -> Advised:
     """Advisories from sessions and postprandial values.
 
     Args:
@@ -60,9 +70,6 @@ def advise(
         home: Home sessions that count.
         scene: The readings, limits B2, B5 and G2.
         active: By code, residents whose advisory a checkpoint left active.
-
-    Returns:
-        The advisories, and which home sessions and values belong together.
     """
     found = {
         AlertCode.BP_HOME_HIGH: _judge_home(home, scene),
@@ -75,8 +82,27 @@ def advise(
         _raise(each, code, active.get(code, nobody), scene.phases)
         for code, (each, _) in groups.items()
     ]
-    own = (AlertCode.BP_HOME_HIGH, AlertCode.GLU_POSTPRANDIAL_HIGH)
-    return stack_tables(raised), [groups[code][1] for code in own]
+    return Advised(
+        advisories=stack_tables(raised),
+        memberships={code: member for code, (_, member) in groups.items()},
+        answers={
+            code: _answer_carried(groups[code][0], residents, scene.phases)
+            for code, residents in active.items()
+        },
+    )
+
+
+def _answer_carried(groups: Assessments, resident: Int64Array, phases: Phases) -> RowArray:
+    """First assessment below the limit, or closure, of each resident's first phase, -1."""
+    closure = phases.closure_after(resident, np.zeros(len(resident), dtype=np.int16))
+    low = np.flatnonzero(
+        (groups.verdict != Verdict.UNSATISFIED) & (phases.number[groups.anchor] == 0)
+    )
+    if not len(low):
+        return closure
+    at = np.searchsorted(groups.resident[low], resident)
+    row = low[np.minimum(at, len(low) - 1)]
+    return np.where(groups.resident[row] == resident, groups.anchor[row], closure)
 
 
 def _raise(groups: Assessments, code: AlertCode, active: Int64Array, phases: Phases) -> Advisories:
@@ -114,9 +140,9 @@ def _findings(sessions: Sessions, high: BoolArray) -> Findings:
 
 def _judge_home(home: Sessions, scene: Scene) -> Findings:
     on = scene.day[home.first]
-    age = age_on(scene.residents.birth_date[home.resident], on)
+    reached = partial(has_reached, scene.residents.birth_date, home.resident, on)
     sums = Sums(home.systolic_sum, home.diastolic_sum, home.count)
-    high = crosses_bands(sums, age, scene.limits.bp_home, rows_at(scene.row, home.first))
+    high = crosses_bands(sums, reached, scene.limits.bp_home, rows_at(scene.row, home.first))
     diagnosed = is_diagnosed(scene.residents.hypertension_since[home.resident], on)
     return _findings(home, high).take(diagnosed & ~home.emergency)
 
@@ -124,7 +150,7 @@ def _judge_home(home: Sessions, scene: Scene) -> Findings:
 def _judge_arms(office: Sessions, scene: Scene) -> Findings:
     limit = pick(scene.limits.bp_interarm, rows_at(scene.row, office.first))
     high = office.arm_difference >= limit
-    return _findings(office, high).take(office.arm_difference >= 0)
+    return _findings(office, high).take((office.arm_difference >= 0) & ~office.emergency)
 
 
 def _judge_postprandial(scene: Scene) -> Findings:

@@ -5,19 +5,19 @@ Source: clinical decision table 2.5; escalation: 2.4.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
-from rules.alerts import Grounds
-from rules.codes import AlertCode, AlertStatus, Severity
+from rules.alerts import Grounds, Told
+from rules.codes import AlertCode, AlertStatus, Condition, Severity
 from rules.columns import MISSING, DateArray, Int8Array, Int64Array, Readings
 from rules.judgement import Alerts
 from rules.lanes import NEVER
 from rules.limits import ProfileTable
 from rules.local_time import local_midnight
-from rules.machine import EMERGENCY_CODES
-from rules.moments import Moments
+from rules.machine import IS_EMERGENCY
 from rules.runs import RowArray
 from rules.sessions import Sessions
 
@@ -56,11 +56,7 @@ def observe(ordered: Readings, sessions: Iterable[Sessions]) -> Observed:
 
 
 def list_alerts(
-    grounds: Grounds,
-    ordered: Readings,
-    moments: Moments,
-    observed: Observed,
-    limits: ProfileTable,
+    grounds: Grounds, told: Told, ordered: Readings, observed: Observed, limits: ProfileTable
 ) -> Alerts:
     """Alerts by (resident, condition, anchor, code); anchors are still moments of the block.
 
@@ -69,15 +65,18 @@ def list_alerts(
 
     Args:
         grounds: From ``collect_grounds``.
-        ordered: Readings in the order of ``order_in_time``.
-        moments: What anchors point at; the first are ``ordered``.
+        told: What anchors point at, and what a checkpoint carried over.
+        ordered: Readings in the order of ``sort_in_time``.
         observed: From ``observe``. An emergency is of one reading, whatever its session's mean.
         limits: Severities, escalation days, lateness.
     """
-    rows = np.lexsort((grounds.code, grounds.anchor, grounds.condition, grounds.resident))
+    moments = told.moments
+    lane = grounds.resident * (max(Condition) + 1) + grounds.condition
+    place = (lane * (len(moments) + 1) + grounds.anchor) * (max(AlertCode) + 1)
+    rows = np.argsort(place + grounds.code, kind="stable")
     code, anchor, decided = grounds.code[rows], grounds.anchor[rows], grounds.decided[rows]
     due = as_dates(grounds.due[rows])
-    urgent = np.isin(code, list(EMERGENCY_CODES))
+    urgent = IS_EMERGENCY[code]
     row = np.where(urgent, moments.urgent_row[decided], moments.row[decided])
     severity = _severity(code, grounds.by_random[rows], row, limits)
     timed = np.isin(code, _TIMED_CODES)
@@ -97,7 +96,7 @@ def list_alerts(
         status=status.astype(np.int8),
         anchor=anchor.astype(np.int64),
         decided=decided.astype(np.int64),
-        **_shown(decided, urgent | ~_shows_value(code), ordered, observed),
+        **_shown(grounds, rows, told, ordered, observed),
         due=due,
         became_true_at=became_true,
         page=(severity >= Severity.HIGH) & ~late,
@@ -109,19 +108,30 @@ def list_alerts(
     )
 
 
-def _shows_value(code: Int8Array) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    """Whether the code is about a session's mean, where it is about a pressure at all."""
-    return code != AlertCode.ROUTINE_OVERDUE
-
-
 def _shown(
-    decided: RowArray, alone: Int8Array, ordered: Readings, observed: Observed
-) -> dict[str, Int64Array]:
-    """Values of the deciding session or reading; MISSING where a record decided."""
+    grounds: Grounds, rows: RowArray, told: Told, ordered: Readings, observed: Observed
+) -> dict[str, Any]:
+    """What each alert showed: of this history, or as a checkpoint kept it."""
+    shown = show(grounds.code[rows], grounds.decided[rows], ordered, observed)
+    carried = grounds.carried[rows]
+    kept = np.flatnonzero(carried >= 0)
+    for name, column in shown.items():
+        column[kept] = getattr(told.carried.alerts, name)[carried[kept]]
+    return shown
+
+
+def show(
+    code: Int8Array, decided: RowArray, ordered: Readings, observed: Observed
+) -> dict[str, npt.NDArray[Any]]:
+    """Values of the deciding session, or of the one reading of an emergency; shape (a,) each.
+
+    MISSING where a record decided, or a resident's enrolment.
+    """
+    alone = IS_EMERGENCY[code]
     is_reading = decided < len(ordered)
     place = np.where(is_reading, decided, 0)
 
-    def of(session: Int64Array, reading: Int64Array, absent: int) -> Int64Array:
+    def of(session: npt.NDArray[Any], reading: npt.NDArray[Any], absent: int) -> npt.NDArray[Any]:
         if not len(ordered):
             return np.full(len(decided), absent, dtype=reading.dtype)
         value = np.where(alone, reading[place], session[place])

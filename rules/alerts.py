@@ -8,22 +8,24 @@ the fold has not decided.
 Source: clinical decision table 2.4, 2.5; routine: architecture section 8, item 12.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from rules import machine
-from rules.advisories import Advisories
+from rules.advisories import Advised, Advisories
+from rules.carried import Carried
 from rules.codes import AlertCode, Condition
 from rules.columns import BoolArray, Int8Array, Int64Array, Residents
-from rules.events import NO_ROW, Events
+from rules.events import NO_ROW, Events, Turned
 from rules.fold import Outcome
 from rules.lanes import LONG_AGO, NEVER, Lanes
 from rules.limits import ProfileTable
 from rules.machine import IS_REFERRAL, OWN_CODE, Action
 from rules.moments import Moments
 from rules.runs import RowArray, stack_tables
+from rules.scene import Scene
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +33,11 @@ class Told:
     """A folded block: what happened, what it did, and where it left every case."""
 
     events: Events  # By lane and time.
-    outcome: Outcome  # Aligned with ``events``.
+    turned: Turned
+    outcome: Outcome  # Aligned with ``turned``.
     lanes: Lanes  # By the lane numbers of ``events``.
-    moments: Moments  # What anchors point at.
+    moments: Moments  # What anchors point at; last, what was carried over.
+    carried: Carried
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,31 +53,30 @@ class Grounds:
     until: Int64Array  # Day to which overdue days are counted: of the answer, or today.
     resolved_by: RowArray  # Moment, -1.
     by_random: BoolArray  # A random glucose asked for confirmation.
+    carried: RowArray  # Row of a checkpoint's open alerts, -1.
 
 
-def collect_grounds(
-    told: Told, advisories: Advisories, residents: Residents, limits: ProfileTable, today: int
-) -> Grounds:
+def collect_grounds(told: Told, advised: Advised, scene: Scene, today: int) -> Grounds:
     """All grounds in one table, in no particular order.
 
     Args:
         told: What was folded.
-        advisories: Beside the cases.
-        residents: Since when they are diagnosed: who is not owes no routine visit.
-        limits: Days until a routine visit is overdue.
+        advised: Beside the cases.
+        scene: Since when residents are diagnosed (who is not owes no routine visit), limits.
         today: The local day of the clock, since 1970.
     """
-    events, outcome, lanes, moments = told.events, told.outcome, told.lanes, told.moments
-    diagnosed = diagnosed_on(lanes, residents)
-    day = moments.day.astype(np.int64)
+    lanes, limits = told.lanes, scene.limits
+    diagnosed = diagnosed_on(lanes, scene.residents)
+    day = told.moments.day.astype(np.int64)
     return stack_tables(
         [
-            _of_events(events, outcome, lanes),
-            _of_answered(events, outcome, lanes, day),
+            _of_events(told),
+            _of_answered(told, day),
             _of_overdue(lanes, today),
             _of_answered_routine(told, diagnosed, limits),
             _of_routine(told, diagnosed, limits, today),
-            _of_advisories(advisories),
+            _of_advisories(advised.advisories),
+            _of_carried(told, advised),
         ]
     )
 
@@ -86,6 +89,7 @@ def _grounds(lanes: Lanes, lane: RowArray, code: Any, anchor: RowArray, **others
         "until": np.full(many, NEVER, np.int64),
         "resolved_by": np.full(many, NO_ROW, np.intp),
         "by_random": np.zeros(many, np.bool_),
+        "carried": np.full(many, NO_ROW, np.intp),
         **others,
     }
     return Grounds(
@@ -97,46 +101,54 @@ def _grounds(lanes: Lanes, lane: RowArray, code: Any, anchor: RowArray, **others
     )
 
 
-def raised_codes(events: Events, outcome: Outcome, condition: Int8Array) -> Int8Array:
-    """Alert code that each event raised, 0 for none; ``condition`` is that of each lane."""
-    code = machine.RAISES[condition[events.lane] - 1, outcome.action]
-    return np.where(code == OWN_CODE, events.code, code)
-
-
-def _of_events(events: Events, outcome: Outcome, lanes: Lanes) -> Grounds:
-    code = raised_codes(events, outcome, lanes.condition)
+def _of_events(told: Told) -> Grounds:
+    events, action = told.events, told.outcome.action[told.turned.place]
+    code = _raised(events, action)
     rows = np.flatnonzero(code)
     return _grounds(
-        lanes,
+        told.lanes,
         events.lane[rows],
         code[rows],
         events.anchor[rows],
         decided=events.decided[rows],
-        due=outcome.due[rows],
-        resolved_by=_find_answers(events, outcome, rows, code),
-        by_random=outcome.action[rows] == Action.SCREENING_BEGUN_BY_RANDOM,
+        due=told.outcome.due[told.turned.place[rows]],
+        resolved_by=_find_answers(events, action, rows, code),
+        by_random=action[rows] == Action.SCREENING_BEGUN_BY_RANDOM,
     )
 
 
-def _find_answers(events: Events, outcome: Outcome, rows: RowArray, code: Int8Array) -> RowArray:
+def _find_answers(events: Events, action: Int8Array, rows: RowArray, code: Int8Array) -> RowArray:
     """Moment of the first later event of the lane that resolves each raised alert, -1."""
-    resolves = machine.RESOLVES[outcome.action]
-    own = machine.RAISES[0, outcome.action] == OWN_CODE
-    resolves |= np.where(own, np.int64(1) << code.astype(np.int64), 0)
+    resolves = _resolved_codes(events, action)
     found = np.full(len(rows), NO_ROW, np.intp)
     for each in np.unique(code[rows]):
         mine = np.flatnonzero(code[rows] == each)
         answers = np.flatnonzero(resolves >> np.int64(each) & 1)
-        found[mine] = _first_after(events, rows[mine], answers)
+        here = rows[mine]
+        found[mine] = _first_after(events, here, answers, events.lane[here])
     return found
 
 
-def _first_after(events: Events, rows: RowArray, answers: RowArray) -> RowArray:
+def _resolved_codes(events: Events, action: Int8Array) -> Int64Array:
+    """By event, a bit for every code it resolves; what it raises resolves an older one."""
+    raised = _raised(events, action)
+    resolves: Int64Array = machine.RESOLVES[action]
+    return resolves | np.where(raised != 0, np.int64(1) << raised.astype(np.int64), 0)
+
+
+def _raised(events: Events, action: Int8Array) -> Int8Array:
+    """Alert code that each event raised, 0 for none."""
+    code = machine.RAISES[events.condition[events.lane] - 1, action]
+    return np.where(code == OWN_CODE, events.code, code)
+
+
+def _first_after(events: Events, rows: RowArray, answers: RowArray, lane: RowArray) -> RowArray:
+    """Moment of the first of ``answers`` (ascending events) after each row in its lane, -1."""
     if not len(answers):
         return np.full(len(rows), NO_ROW, np.intp)
     at = np.searchsorted(answers, rows, side="right")
     answer = answers[np.minimum(at, len(answers) - 1)]
-    same = (at < len(answers)) & (events.lane[answer] == events.lane[rows])
+    same = (at < len(answers)) & (events.lane[answer] == lane)
     return np.where(same, events.anchor[answer], NO_ROW)
 
 
@@ -148,16 +160,18 @@ def _overdue_code(state: Int8Array) -> Int8Array:
     return code.astype(np.int8)
 
 
-def _of_answered(events: Events, outcome: Outcome, lanes: Lanes, day: Int64Array) -> Grounds:
-    rows = np.flatnonzero(outcome.missed_state)
+def _of_answered(told: Told, day: Int64Array) -> Grounds:
+    places = np.flatnonzero(told.outcome.missed_state)
+    outcome, rows = told.outcome.take(places), told.turned.event[places]
+    answer = told.events.anchor[rows]
     return _grounds(
-        lanes,
-        events.lane[rows],
-        _overdue_code(outcome.missed_state[rows]),
-        outcome.missed_anchor[rows],
-        due=outcome.missed_due[rows],
-        until=day[events.anchor[rows]],
-        resolved_by=events.anchor[rows],
+        told.lanes,
+        told.events.lane[rows],
+        _overdue_code(outcome.missed_state),
+        outcome.missed_anchor,
+        due=outcome.missed_due,
+        until=day[answer],
+        resolved_by=answer,
     )
 
 
@@ -198,12 +212,14 @@ def routine_due_days(
 
 
 def _of_answered_routine(told: Told, diagnosed: Int64Array, limits: ProfileTable) -> Grounds:
-    events, outcome = told.events, told.outcome
-    table = (told.moments, limits)
-    rows = np.flatnonzero((outcome.visited_before != NEVER) & (outcome.visited_before != LONG_AGO))
-    lane, anchor = events.lane[rows], outcome.visit_anchor[rows]
-    due = routine_due_days(outcome.visited_before[rows], diagnosed[lane], anchor, table)
-    day = table[0].day.astype(np.int64)[events.anchor[rows]]
+    outcome, table = told.outcome, (told.moments, limits)
+    before = outcome.visited_before
+    places = np.flatnonzero((before != NEVER) & (before != LONG_AGO))
+    rows = told.turned.event[places]
+    lane, anchor = told.events.lane[rows], outcome.visit_anchor[places]
+    due = routine_due_days(before[places], diagnosed[lane], anchor, table)
+    answer = told.events.anchor[rows]
+    day = told.moments.day[answer].astype(np.int64)
     late = due < day
     return _grounds(
         told.lanes,
@@ -212,7 +228,7 @@ def _of_answered_routine(told: Told, diagnosed: Int64Array, limits: ProfileTable
         anchor[late],
         due=due[late],
         until=day[late],
-        resolved_by=events.anchor[rows][late],
+        resolved_by=answer[late],
     )
 
 
@@ -243,4 +259,50 @@ def _of_advisories(advisories: Advisories) -> Grounds:
         until=np.full(many, NEVER, np.int64),
         resolved_by=advisories.resolved_by,
         by_random=np.zeros(many, np.bool_),
+        carried=np.full(many, NO_ROW, np.intp),
     )
+
+
+def open_grounds(told: Told, advisories: Advisories) -> Grounds:
+    """Grounds that nothing has answered, time apart: what a checkpoint carries on."""
+    grounds = stack_tables([_of_events(told), _of_advisories(advisories)])
+    rows = grounds.resolved_by == NO_ROW
+    return Grounds(**{f.name: getattr(grounds, f.name)[rows] for f in fields(Grounds)})
+
+
+def _of_carried(told: Told, advised: Advised) -> Grounds:
+    """Alerts that were open at the checkpoint, with what has answered them since."""
+    events, action = told.events, told.outcome.action[told.turned.place]
+    before = told.carried.alerts
+    resolves = _resolved_codes(events, action)
+    answer = np.full(len(before.code), NO_ROW, np.intp)
+    lane = lane_of(events, before.resident, before.condition)
+    starts = np.searchsorted(events.lane, lane, side="left") - 1  # One before its first event.
+    for code in np.unique(before.code):
+        mine = np.flatnonzero(before.code == code)
+        if int(code) in advised.answers:
+            answer[mine] = advised.answers[AlertCode(int(code))]
+            continue
+        answers = np.flatnonzero(resolves >> np.int64(code) & 1)
+        answer[mine] = _first_after(events, starts[mine], answers, lane[mine])
+    offset = len(told.moments) - len(told.carried.moments)
+    return Grounds(
+        resident=before.resident,
+        condition=before.condition,
+        code=before.code,
+        anchor=before.anchor + offset,
+        decided=before.decided + offset,
+        due=before.due,
+        until=before.due,
+        resolved_by=answer,
+        by_random=before.by_random,
+        carried=np.arange(len(before.code)),
+    )
+
+
+def lane_of(events: Events, resident: Int64Array, condition: Int8Array) -> RowArray:
+    """Lane number of each (resident, condition); all of them have a lane."""
+    span = int(events.resident.max(initial=0)) + 1
+    keys = events.condition * np.int64(span) + events.resident
+    lane: RowArray = np.searchsorted(keys, condition * np.int64(span) + resident)
+    return lane

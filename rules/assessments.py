@@ -10,7 +10,8 @@ Source: clinical decision table 2.2 step 8 and 2.3 B1, B3, B4, G1, G4.
 
 from dataclasses import dataclass, fields
 from enum import IntEnum
-from typing import Any, Self
+from functools import partial
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +31,7 @@ from rules.columns import (
 )
 from rules.comparison import Sums, crosses_bands, crosses_pressure, reaches_glucose
 from rules.limits import pick, rows_at
-from rules.local_time import UNKNOWN_AGE, age_on
+from rules.local_time import has_reached
 from rules.runs import RowArray, begins_where, last_rows, number_runs, split_long_runs
 from rules.scene import Scene
 from rules.sessions import Sessions
@@ -100,21 +101,22 @@ def judge_sessions(sessions: Sessions, scene: Scene) -> tuple[Findings, BoolArra
     """
     limits, residents = scene.limits, scene.residents
     on, mine = scene.day[sessions.first], rows_at(scene.row, sessions.first)
-    age = age_on(residents.birth_date[sessions.resident], on)
+    reached = partial(has_reached, residents.birth_date, sessions.resident, on)
     diagnosed = is_diagnosed(residents.hypertension_since[sessions.resident], on)
     sums = Sums(sessions.systolic_sum, sessions.diastolic_sum, sessions.count)
-    unsatisfied = crosses_bands(sums, age, limits.bp_office, mine)
+    unsatisfied = crosses_bands(sums, reached, limits.bp_office, mine)
     high = crosses_pressure(sums, limits.bp_screening, mine)
-    high_normal = ~diagnosed & ~high & crosses_pressure(sums, limits.bp_high_normal, mine)
+    screened = ~reached(0) | reached(pick(limits.bp_screened.age_min, mine))
+    high_normal = screened & ~diagnosed & ~high
+    high_normal &= crosses_pressure(sums, limits.bp_high_normal, mine)
     findings = Findings(
         resident=sessions.resident,
-        condition=np.full(len(age), Condition.HYPERTENSION, dtype=np.int8),
+        condition=np.full(len(on), Condition.HYPERTENSION, dtype=np.int8),
         first=sessions.first,
         last=sessions.last,
         verdict=_verdict(diagnosed, unsatisfied, high),
         emergency=sessions.emergency,
     )
-    screened = _is_screened(age, pick(limits.bp_screened.age_min, mine))
     return findings.take(diagnosed | screened), high_normal
 
 
@@ -133,7 +135,7 @@ def judge_fasting(scene: Scene) -> Findings:
     rows = np.flatnonzero(fasting)
     resident, on, value = ordered.resident[rows], scene.day[rows], number[rows]
     mine = rows_at(scene.row, rows)
-    age = age_on(scene.residents.birth_date[resident], on)
+    reached = partial(has_reached, scene.residents.birth_date, resident, on)
     diagnosed = is_diagnosed(scene.residents.diabetes_since[resident], on)
     beyond = value == MISSING
     unsatisfied = beyond | reaches_glucose(value, limits.glucose_fasting, mine)
@@ -146,7 +148,8 @@ def judge_fasting(scene: Scene) -> Findings:
         verdict=_verdict(diagnosed, unsatisfied, high),
         emergency=scene.emergency[rows] != NO_ALERT,
     )
-    return findings.take(diagnosed | _is_screened(age, pick(limits.glucose_screened.age_min, mine)))
+    screened = ~reached(0) | reached(pick(limits.glucose_screened.age_min, mine))
+    return findings.take(diagnosed | screened)
 
 
 def find_random_highs(scene: Scene) -> RowArray:
@@ -160,10 +163,10 @@ def find_random_highs(scene: Scene) -> RowArray:
     high |= (value == MISSING) & (ordered.range_status[rows] == RANGE_HIGH)
     rows = rows[high]
     resident, on = ordered.resident[rows], scene.day[rows]
-    age = age_on(scene.residents.birth_date[resident], on)
+    reached = partial(has_reached, scene.residents.birth_date, resident, on)
     youngest = pick(limits.glucose_random_screened.age_min, rows_at(scene.row, rows))
     asked = ~is_diagnosed(scene.residents.diabetes_since[resident], on)
-    found: RowArray = rows[asked & _is_screened(age, youngest)]
+    found: RowArray = rows[asked & (~reached(0) | reached(youngest))]
     return found
 
 
@@ -171,11 +174,6 @@ def _verdict(diagnosed: BoolArray, unsatisfied: BoolArray, high: BoolArray) -> I
     own = np.where(unsatisfied, np.int8(Verdict.UNSATISFIED), np.int8(Verdict.SATISFIED))
     screened = np.where(high, np.int8(Verdict.HIGH), np.int8(Verdict.NORMAL))
     return np.where(diagnosed, own, screened)
-
-
-def _is_screened(age: Int64Array, age_min: Any) -> BoolArray:  # noqa: ANN401 - scalar or column
-    screened: BoolArray = (age >= age_min) | (age == UNKNOWN_AGE)
-    return screened
 
 
 def group_findings(findings: Findings, scene: Scene) -> tuple[Assessments, Membership]:

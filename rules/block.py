@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from rules.advisories import Advisories, advise
+from rules.advisories import Advised, advise
 from rules.alert_columns import as_dates, list_alerts, observe
-from rules.alerts import Told, collect_grounds, diagnosed_on, routine_due_days
+from rules.alerts import Told, collect_grounds, diagnosed_on, lane_of, routine_due_days
 from rules.assessments import (
     Membership,
     find_random_highs,
@@ -19,7 +19,8 @@ from rules.assessments import (
     judge_fasting,
     judge_sessions,
 )
-from rules.codes import CaseState
+from rules.carried import Carried, nothing_carried, resume_lanes
+from rules.codes import AlertCode, CaseState
 from rules.columns import (
     KIND_BLOOD_PRESSURE,
     SETTING_HOME,
@@ -58,10 +59,12 @@ _NEVER_TICK: Final = np.iinfo(np.int64).max
 class Sittings:
     """The sessions of one setting."""
 
-    sessions: Sessions
+    sessions: Sessions  # Of readings whose arrival has settled; the only ones judged.
+    known: Sessions  # Of all of them.
     waiting: Waiting
     rows: RowArray  # Sorted rows that count in a session,
     number: RowArray  # and in which one.
+    held: RowArray  # Sorted rows that wait for their arrival cluster.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +73,8 @@ class Folded:
 
     scene: Scene
     told: Told
-    advisories: Advisories
-    memberships: list[Membership]
+    advised: Advised
+    memberships: dict[AlertCode | None, Membership]  # None: the assessments that count.
     office: Sittings
     home: Sittings
     high_normal_on: DateArray
@@ -85,40 +88,58 @@ def judge_block(
     limits: ProfileTable,
     *,
     as_of: np.datetime64,
+    start: Carried | None = None,
 ) -> tuple[Judgement, RowArray]:
     """Judge the residents of one block.
 
     Returns:
         The judgement, whose anchors are moments of the sorted block, and the sorting order.
     """
-    scene = set_scene(readings, records, residents, limits)
-    return tell(fold_history(scene, records, as_of=as_of), as_of=as_of), scene.order
+    closed = None if start is None else start.closed_residents()
+    scene = set_scene(readings, records, residents, limits, closed)
+    folded = fold_history(scene, records, as_of=as_of, start=start)
+    return tell(folded, as_of=as_of), scene.order
 
 
-def fold_history(scene: Scene, records: Records, *, as_of: np.datetime64) -> Folded:
+def fold_history(
+    scene: Scene, records: Records, *, as_of: np.datetime64, start: Carried | None = None
+) -> Folded:
     """Everything up to the cases; ``as_of`` only says which sessions have closed."""
+    start = nothing_carried(len(scene.residents)) if start is None else start
     office, home = (_sit(scene, setting, as_of) for setting in (SETTING_OFFICE, SETTING_HOME))
     pressures, high_normal = judge_sessions(office.sessions, scene)
     findings = stack_tables([pressures, judge_fasting(scene)])
     assessed, membership = group_findings(findings, scene)
-    advisories, advised = advise(office.sessions, home.sessions, scene, {})
-    events = order_events(assessed, find_random_highs(scene), records, scene)
+    advised = advise(office.sessions, home.sessions, scene, start.active_advisories())
+    begun = start.lanes.resident, start.lanes.condition
+    events = order_events(assessed, find_random_highs(scene), records, scene, begun)
     turned = turn_events(events)
     moments = list_moments(scene.ordered, scene.day, records, scene.residents, scene.limits)
     first_resident = len(scene.ordered) + len(records)
-    lanes = _first_lanes(events, scene.residents, first_resident).take(turned.lanes)
-    outcome = fold(events, turned, lanes, moments, scene.limits)
+    lanes = _first_lanes(events, scene.residents, first_resident)
+    resume_lanes(lanes, start.lanes, lane_of(events, *begun), offset=len(moments))
+    moments = moments.followed_by(start.moments)
+    turning = lanes.take(turned.lanes)
+    outcome = fold(events, turned, turning, moments, scene.limits)
     back = np.empty(len(turned.lanes), dtype=np.intp)
     back[turned.lanes] = np.arange(len(turned.lanes))
+    latest = _latest_day(office.sessions, high_normal, scene)
     return Folded(
         scene=scene,
-        told=Told(events=events, outcome=outcome, lanes=lanes.take(back), moments=moments),
-        advisories=advisories,
-        memberships=[membership, *advised],
+        told=Told(
+            events=events,
+            turned=turned,
+            outcome=outcome,
+            lanes=turning.take(back),
+            moments=moments,
+            carried=start,
+        ),
+        advised=advised,
+        memberships={None: membership, **advised.memberships},
         office=office,
         home=home,
-        high_normal_on=_latest_day(office.sessions, high_normal, scene),
-        third_reading=ask_third(office.sessions, scene),
+        high_normal_on=np.where(np.isnat(latest), start.high_normal_on, latest),
+        third_reading=ask_third(office.known, scene),
     )
 
 
@@ -129,14 +150,19 @@ def _sit(scene: Scene, setting: int, as_of: np.datetime64) -> Sittings:
     rows = np.flatnonzero(mine & (ordered.setting == setting))
     begins = begin_sessions(scene, rows)
     held, waiting = hold_back(scene, rows, begins, as_of)
-    if held.any():
+    late = rows[held]
+    known = settled = sum_sessions(scene, rows, begins)
+    if len(late):
         rows = rows[~held]
         begins = begin_sessions(scene, rows)
+        settled = sum_sessions(scene, rows, begins)
     return Sittings(
-        sessions=sum_sessions(scene, rows, begins),
+        sessions=settled,
+        known=known,
         waiting=waiting,
         rows=rows,
         number=number_runs(begins)[1],
+        held=late,
     )
 
 
@@ -162,11 +188,11 @@ def tell(folded: Folded, *, as_of: np.datetime64) -> Judgement:
     """What the folded history means at a moment: cases, alerts, and when to ask again."""
     scene, told = folded.scene, folded.told
     today = int(local_date(np.array([as_of]), scene.limits.utc_offset)[0].astype(np.int64))
-    grounds = collect_grounds(told, folded.advisories, scene.residents, scene.limits, today)
+    grounds = collect_grounds(told, folded.advised, scene, today)
     observed = observe(scene.ordered, (folded.office.sessions, folded.home.sessions))
     return Judgement(
         cases=_cases(told, today),
-        alerts=list_alerts(grounds, scene.ordered, told.moments, observed, scene.limits),
+        alerts=list_alerts(grounds, told, scene.ordered, observed, scene.limits),
         next_tick=_next_tick(folded, as_of),
         high_normal_on=folded.high_normal_on,
         third_reading=folded.third_reading,
@@ -233,7 +259,8 @@ def _trace(folded: Folded) -> Trace:
     for each in (folded.office, folded.home):
         session[each.rows] = each.sessions.first[each.number]
     anchor = np.full(len(rows), -1, dtype=np.intp)
-    for member in folded.memberships:
+    for code in (AlertCode.BP_HOME_HIGH, AlertCode.GLU_POSTPRANDIAL_HIGH, None):
+        member = folded.memberships[code]
         anchor[member.first] = member.anchor
     group = np.where(session >= 0, anchor[session], -1) if len(rows) else session
     return Trace(session=session, group=group)

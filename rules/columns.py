@@ -143,7 +143,7 @@ class Readings:
     def __len__(self) -> int:
         return len(self.resident)
 
-    def take(self, rows: npt.NDArray[np.intp]) -> Self:
+    def take(self, rows: npt.NDArray[Any] | slice) -> Self:
         """These rows, in this order."""
         return type(self)(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
@@ -194,7 +194,7 @@ class Records:
     def __len__(self) -> int:
         return len(self.resident)
 
-    def take(self, rows: npt.NDArray[Any]) -> Self:
+    def take(self, rows: npt.NDArray[Any] | slice) -> Self:
         """These rows, in this order."""
         return type(self)(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
@@ -300,16 +300,37 @@ class Residents:
         )
 
 
-def order_in_time(readings: Readings) -> npt.NDArray[np.intp]:
-    """Rows sorted by (resident, effective_at, captured_at, id): the one order of the rules.
+def sort_in_time(readings: Readings) -> tuple[Readings, npt.NDArray[np.intp]]:
+    """Readings by (resident, effective_at, captured_at, id), the one order of the rules.
+
+    Returns:
+        The sorted readings, and for each of them its row among the given ones.
 
     Cost: O(n) when they already are, as the database gives them; else O(n log n) on one key.
     """
-    order = _order_by_instant(readings.resident, readings.effective_at)
-    resident, at = readings.resident[order], readings.effective_at[order]
-    same = (resident[1:] == resident[:-1]) & (at[1:] == at[:-1])
-    if not same.any():
-        return order
+    order = _order_by_instant(readings.resident, readings.effective_at.view(np.int64))
+    if order is None:
+        order = np.arange(len(readings))
+        ties = _find_ties(readings.resident, readings.effective_at)
+        if not ties.any():
+            return readings, order
+    else:
+        ties = _find_ties(readings.resident[order], readings.effective_at[order])
+    if ties.any():
+        _break_ties(readings, order, ties)
+    return readings.take(order), order
+
+
+def _find_ties(resident: Int64Array, at: InstantArray) -> BoolArray:
+    """Where a row has the resident and instant of the row before."""
+    same: BoolArray = at[1:] == at[:-1]
+    if same.any():
+        same &= resident[1:] == resident[:-1]
+    return same
+
+
+def _break_ties(readings: Readings, order: npt.NDArray[np.intp], same: BoolArray) -> None:
+    """Order rows of one instant by (captured_at, id), in place."""
     tied = np.zeros(len(order), dtype=np.bool_)
     tied[1:] |= same
     tied[:-1] |= same
@@ -317,18 +338,14 @@ def order_in_time(readings: Readings) -> npt.NDArray[np.intp]:
     halves = np.ascontiguousarray(readings.ids[rows]).view(">u8").reshape(-1, 2)
     keys = (halves[:, 1], halves[:, 0], readings.captured_at[rows])
     order[tied] = rows[np.lexsort((*keys, readings.effective_at[rows], readings.resident[rows]))]
-    return order
 
 
-def _order_by_instant(resident: Int64Array, at: InstantArray) -> npt.NDArray[np.intp]:
-    instant = at.view(np.int64)
-    if not len(instant):
-        return np.zeros(0, dtype=np.intp)
-    ascends = (resident[1:] > resident[:-1]) | (
-        (resident[1:] == resident[:-1]) & (instant[1:] >= instant[:-1])
-    )
-    if ascends.all():
-        return np.arange(len(resident))
+def _order_by_instant(resident: Int64Array, instant: Int64Array) -> npt.NDArray[np.intp] | None:
+    """Rows by (resident, instant), None where they already are."""
+    back = instant[1:] < instant[:-1]
+    back &= resident[1:] == resident[:-1]
+    if not back.any() and not (resident[1:] < resident[:-1]).any():
+        return None
     first, last = int(instant.min()), int(instant.max())
     stride = last - first + 1
     if (int(resident.max()) + 1) * stride > np.iinfo(np.int64).max:

@@ -4,7 +4,8 @@ A mean is never divided out: its sum is compared with count times limit. The com
 already part of the limit (``limits.py``).
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -35,13 +36,23 @@ def crosses_pressure(sums: Sums, limit: PressureColumns, row: RowOrRows) -> Bool
 
 
 def crosses_bands(
-    sums: Sums, age_years: Int64Array, bands: tuple[PressureColumns, ...], row: RowOrRows
+    sums: Sums,
+    has_reached: Callable[[Any], BoolArray],
+    bands: tuple[PressureColumns, ...],
+    row: RowOrRows,
 ) -> BoolArray:
-    """As ``crosses_pressure``, under the limit of each row's age; unknown age: the base limit."""
+    """As ``crosses_pressure``, under the limit of each row's age; unknown age: the base limit.
+
+    Args:
+        sums: Row-aligned sums and counts.
+        has_reached: Completed years (scalar or shape (n,)) to whether each row has reached them.
+        bands: Base limit, then the tiers that replace it from an age on, youngest first.
+        row: Which profile row judges each value.
+    """
     crossed = crosses_pressure(sums, bands[0], row)
     for tier in bands[1:]:
         in_tier = crosses_pressure(sums, tier, row)
-        crossed = np.where(age_years >= pick(tier.age_min, row), in_tier, crossed)
+        crossed = np.where(has_reached(pick(tier.age_min, row)), in_tier, crossed)
     return crossed
 
 

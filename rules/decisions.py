@@ -19,14 +19,17 @@ from rules.lanes import LONG_AGO, Lanes, Step
 from rules.limits import ProfileTable, pick
 from rules.machine import IS_REFERRAL, Action
 
-# Each lane has two emergency codes, each with its own repeat window: these are the second ones.
-SECOND_SLOT: Final = (AlertCode.BP_PREG_HIGH, AlertCode.GLU_EMERGENCY_LOW)
+_SECOND_CODES: Final = (AlertCode.BP_PREG_HIGH, AlertCode.GLU_EMERGENCY_LOW)
+IN_SECOND_SLOT: Final[BoolArray] = np.isin(np.arange(max(AlertCode) + 1), _SECOND_CODES)
+"""By alert code. A lane has two emergency codes, each with its own repeat window."""
 _QUIET_STATES: Final = (
     CaseState.NONE,
     CaseState.CONTROLLED,
     CaseState.REFERRAL_CLOSED,
     CaseState.CLOSED,
 )
+IS_QUIET: Final[BoolArray] = np.isin(np.arange(max(CaseState) + 1), _QUIET_STATES)
+"""By state: nothing is open."""
 
 
 def decide(now: Lanes, event: Step, limits: ProfileTable) -> Int8Array:
@@ -83,35 +86,40 @@ def _unsatisfied(now: Lanes, event: Step, limits: ProfileTable) -> Any:  # noqa:
 
 
 def _normal(now: Lanes, event: Step, limits: ProfileTable) -> Any:  # noqa: ANN401, ARG001
-    ends = (now.high_day != LONG_AGO) & (event.decided_day > now.high_day)
-    referred = _referred(now)
-    action = np.where(
-        referred, _of(Action.SCREENING_ENDED_UNDER_REFERRAL), _of(Action.SCREENING_ENDED)
-    )
-    return np.where(ends, action, _of(Action.NOTHING))
+    """Normal on a later day than the last high ends screening, and what a doctor asked for."""
+    asked = (now.first_open == 1) & (now.reaction_open == 0)
+    ends = (now.state == CaseState.SCREENING) | asked
+    beside = (now.high_day != LONG_AGO) | (now.first_open == 1)
+    action = np.where(beside, _of(Action.SCREENING_ENDED_BESIDE), _of(Action.NOTHING))
+    action = np.where(ends, _of(Action.SCREENING_ENDED), action)
+    return np.where(event.decided_day > now.high_day, action, _of(Action.NOTHING))
 
 
 def _high(now: Lanes, event: Step, limits: ProfileTable) -> Any:  # noqa: ANN401
-    """On the third local day within the window: suspected. On a further day: the recheck."""
+    """On the third local day within the window: suspected. On a further day: the recheck.
+
+    An open second follow-up (an adverse reaction's, or a doctor's) is not moved by it.
+    """
     first = (now.high_day == LONG_AGO) | (now.by_random == 1)
     within = event.decided_day - now.high_day_before <= pick(limits.suspected_within, event.row)
     third = within & (now.condition == Condition.HYPERTENSION) & (now.high_day_before != LONG_AGO)
-    action = np.where(third, _of(Action.SCREENING_SUSPECTED), _of(Action.SCREENING_AGAIN))
-    action = np.where(first, _of(Action.SCREENING_BEGUN), action)
+    asked = (now.first_open == 1) | (now.reaction_open == 1)
+    again = np.where(asked, _of(Action.SCREENING_AGAIN_BESIDE), _of(Action.SCREENING_AGAIN))
+    begun = np.where(asked, _of(Action.SCREENING_BEGUN_BESIDE), _of(Action.SCREENING_BEGUN))
+    action = np.where(third, _of(Action.SCREENING_SUSPECTED), again)
+    action = np.where(first, begun, action)
     idle = _referred(now) | (~first & (event.decided_day <= now.high_day))
     return np.where(idle, _of(Action.NOTHING), action)
 
 
 def _high_random(now: Lanes, event: Step, limits: ProfileTable) -> Any:  # noqa: ANN401, ARG001
-    idle = _referred(now) | (now.high_day != LONG_AGO)
-    return np.where(idle, _of(Action.NOTHING), _of(Action.SCREENING_BEGUN_BY_RANDOM))
+    quiet = IS_QUIET[now.state]
+    return np.where(quiet, _of(Action.SCREENING_BEGUN_BY_RANDOM), _of(Action.NOTHING))
 
 
 def _emergency(now: Lanes, event: Step, limits: ProfileTable) -> Any:  # noqa: ANN401
     """The same code within the repeat time of the last one raised is the same emergency."""
-    before = np.where(
-        np.isin(event.code, SECOND_SLOT), now.second_emergency_at, now.first_emergency_at
-    )
+    before = np.where(IN_SECOND_SLOT[event.code], now.second_emergency_at, now.first_emergency_at)
     repeats = event.at_us - before <= pick(limits.emergency_repeat_us, event.row)
     return np.where(repeats, _of(Action.NOTHING), _of(Action.EMERGENCY))
 
@@ -123,7 +131,10 @@ def _visit(now: Lanes, event: Step, limits: ProfileTable) -> Any:  # noqa: ANN40
 
 
 def _visit_with_reaction(now: Lanes, event: Step, limits: ProfileTable) -> Any:  # noqa: ANN401
-    again = now.reactions + 1 >= pick(limits.reactions_for_referral, event.row)
+    """The second in a row refers; a further one only where no referral is open any more."""
+    enough = pick(limits.reactions_for_referral, event.row)
+    again = now.reactions + 1 == enough
+    again |= (now.reactions + 1 > enough) & ~_referred(now)
     urgent = now.state == CaseState.EMERGENCY_REFERRAL
     second = np.where(urgent, _of(Action.SECOND_REACTION_IN_EMERGENCY), _of(Action.SECOND_REACTION))
     first = np.where(
@@ -142,7 +153,7 @@ def _referral_followup(now: Lanes, event: Step, limits: ProfileTable) -> Any:  #
 
 
 def _override(now: Lanes, event: Step, limits: ProfileTable) -> Any:  # noqa: ANN401, ARG001
-    quiet = np.isin(event.state, _QUIET_STATES)
+    quiet = IS_QUIET[event.state]
     return np.where(quiet, _of(Action.OVERRIDDEN_QUIET), _of(Action.OVERRIDDEN_OPEN))
 
 

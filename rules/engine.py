@@ -12,11 +12,13 @@ the cache and memory does not grow with the population; nothing here loops over 
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 from typing import Final, TypeVar
 
 import numpy as np
 
 from rules.block import judge_block
+from rules.carried import Carried
 from rules.columns import Int64Array, Readings, Records, Residents
 from rules.errors import UnknownCodeError
 from rules.judgement import Alerts, Cases, Judgement, Trace
@@ -27,6 +29,7 @@ __all__ = ["Alerts", "Cases", "Judgement", "judge"]
 
 RESIDENTS_PER_BLOCK: Final = 1 << 13
 """Keeps the working set of a block with ten readings a resident in the second-level cache."""
+_NO_ROWS: Final = np.zeros(0, dtype=np.intp)
 Rows = TypeVar("Rows", Readings, Records)
 
 
@@ -38,6 +41,7 @@ def judge(
     *,
     as_of: np.datetime64,
     session_wait: np.timedelta64 | None = None,
+    start: Carried | None = None,
 ) -> Judgement:
     """Judge all residents on all that is known, as the clock stands at ``as_of``.
 
@@ -51,6 +55,8 @@ def judge(
         limits: The profiles in use.
         as_of: The clock, UTC.
         session_wait: Instead of the profiles', for demonstrations.
+        start: A checkpoint: what is older is folded already and left out. The alerts told are
+            those open at the checkpoint and those of the tail.
 
     Raises:
         UnknownCodeError: A reading or record names a row that ``residents`` does not have.
@@ -62,19 +68,40 @@ def judge(
         wait = int(session_wait / np.timedelta64(1, "us"))
         limits = replace(limits, session_wait_us=np.full_like(limits.session_wait_us, wait))
     parts = []
-    for low, mine, said in _blocks(readings, records, len(residents)):
-        people = residents.of(low, min(low + RESIDENTS_PER_BLOCK, len(residents)))
-        block = _from(readings.take(mine), low), _from(records.take(said), low)
-        judgement, order = judge_block(*block, people, limits, as_of=now)
-        rows = np.concatenate(
-            (
-                mine[order],
-                len(readings) + said,
-                len(readings) + len(records) + low + np.arange(len(people)),
-            )
+    for low, every, all_said in _blocks(readings, records, len(residents)):
+        high = min(low + RESIDENTS_PER_BLOCK, len(residents))
+        past, kept, mine, said = None, _NO_ROWS, every, all_said
+        if start is not None:
+            past, kept = start.of(low, high)
+            mine, said = _tail(readings, records, every, all_said, start)
+        judgement, order = judge_block(
+            _from(readings.take(mine), low),
+            _from(records.take(said), low),
+            residents.of(low, high),
+            limits,
+            as_of=now,
+            start=past,
         )
-        parts.append((_translate(judgement, rows, low), mine[order]))
+        sorted_rows = _as_rows(mine)[order]
+        first = np.cumsum([0, len(readings), len(records), len(residents)])
+        moments = (sorted_rows, _as_rows(said), np.arange(low, high), kept)
+        rows = np.concatenate([at + part for at, part in zip(first, moments, strict=True)])
+        parts.append((_translate(judgement, rows, low), sorted_rows))
     return _put_together(parts, len(readings))
+
+
+def _tail(
+    readings: Readings,
+    records: Records,
+    mine: RowArray | slice,
+    said: RowArray | slice,
+    start: Carried,
+) -> tuple[RowArray, RowArray]:
+    """Of the rows of a block those that the checkpoint has not folded."""
+    rows, noted = _as_rows(mine), _as_rows(said)
+    past = start.is_past(readings.resident[rows], readings.effective_at[rows])
+    before = start.is_past(records.resident[noted], records.at[noted])
+    return rows[~past], noted[~before]
 
 
 def _require_rows(resident: Int64Array, residents: int) -> None:
@@ -85,20 +112,26 @@ def _require_rows(resident: Int64Array, residents: int) -> None:
 
 def _blocks(
     readings: Readings, records: Records, residents: int
-) -> Iterator[tuple[int, RowArray, RowArray]]:
+) -> Iterator[tuple[int, RowArray | slice, RowArray | slice]]:
     """First resident, rows of readings and rows of records of each block; at least one block."""
     cuts = range(0, max(residents, 1), RESIDENTS_PER_BLOCK)
-    parts = []
-    for resident in (readings.resident, records.resident):
-        block = resident // RESIDENTS_PER_BLOCK
-        order = np.arange(len(block))
-        if (block[1:] < block[:-1]).any():
-            order = np.argsort(block.astype(np.int32), kind="stable")
-        bounds = np.searchsorted(block[order], np.arange(len(cuts) + 1))
-        parts.append((order, bounds))
-    for number, low in enumerate(cuts):
-        mine, said = (order[bounds[number] : bounds[number + 1]] for order, bounds in parts)
-        yield low, mine, said
+    parts = [_cut(column, len(cuts)) for column in (readings.resident, records.resident)]
+    yield from zip(cuts, *parts, strict=True)
+
+
+def _cut(resident: Int64Array, blocks: int) -> list[RowArray | slice]:
+    """Rows of each block: slices where the rows come by resident already."""
+    block = resident // RESIDENTS_PER_BLOCK
+    if not (block[1:] < block[:-1]).any():
+        bounds = np.searchsorted(block, np.arange(blocks + 1)).tolist()
+        return [slice(low, high) for low, high in pairwise(bounds)]
+    order = np.argsort(block.astype(np.int32), kind="stable")
+    bounds = np.searchsorted(block[order], np.arange(blocks + 1)).tolist()
+    return [order[low:high] for low, high in pairwise(bounds)]
+
+
+def _as_rows(chosen: RowArray | slice) -> RowArray:
+    return np.arange(chosen.start, chosen.stop) if isinstance(chosen, slice) else chosen
 
 
 def _from(rows: Rows, low: int) -> Rows:

@@ -76,7 +76,11 @@ class Events:
 
 
 def order_events(
-    assessed: Assessments, random_highs: RowArray, records: Records, scene: Scene
+    assessed: Assessments,
+    random_highs: RowArray,
+    records: Records,
+    scene: Scene,
+    begun: tuple[Int64Array, Int8Array],
 ) -> Events:
     """All events of all lanes in time order; at one instant in the order of ``EventKind``.
 
@@ -86,6 +90,7 @@ def order_events(
         records: In any order.
         scene: The sorted readings and their emergencies. Residents with a diagnosis and an
             enrolment have a lane even without an event.
+        begun: Resident and condition of lanes that a checkpoint began.
     """
     ordered, residents = scene.ordered, scene.residents
     urgent = np.flatnonzero(scene.emergency != NO_ALERT)
@@ -110,7 +115,7 @@ def order_events(
         )
         | {"anchor": random_highs, "decided": random_highs},
         *_parts_of_records(records, ordered),
-        _quiet_lanes(residents),
+        _quiet_lanes(residents, *begun),
     ]
     columns = {name: np.concatenate([_column(part, name) for part in parts]) for name in _COLUMNS}
     place = columns["place"] + _TIES  # A record can lie before the first reading.
@@ -169,14 +174,16 @@ def _column(part: dict[str, npt.NDArray[Any]], name: str) -> npt.NDArray[Any]:
     return np.zeros(many, dtype=_COLUMNS[name])
 
 
-def _quiet_lanes(residents: Residents) -> dict[str, npt.NDArray[Any]]:
-    """One placeholder (kind 0) for every lane in which a routine visit can become overdue."""
+def _quiet_lanes(
+    residents: Residents, begun: Int64Array, of: Int8Array
+) -> dict[str, npt.NDArray[Any]]:
+    """One placeholder (kind 0) for every lane that time alone can change."""
     enrolled = ~np.isnat(residents.enrolled_on)
     pressure = np.flatnonzero(enrolled & ~np.isnat(residents.hypertension_since))
     sugar = np.flatnonzero(enrolled & ~np.isnat(residents.diabetes_since))
-    resident = np.concatenate((pressure, sugar))
-    condition = np.full(len(resident), Condition.HYPERTENSION, dtype=np.int8)
-    condition[len(pressure) :] = Condition.DIABETES
+    resident = np.concatenate((pressure, sugar, begun))
+    enrolled_for = np.repeat(list(Condition), (len(pressure), len(sugar)))
+    condition = np.concatenate((enrolled_for.astype(np.int8), of))
     kind = np.zeros(len(resident), dtype=np.int8)
     return _part(resident, condition, np.zeros(len(resident), dtype=np.int64), kind)
 
@@ -255,7 +262,8 @@ def _place_after(ordered: Readings, resident: Int64Array, at: npt.NDArray[Any]) 
 class Turned:
     """How events are turned: step k is ``bounds[k]:bounds[k + 1]``, for the first lanes."""
 
-    place: RowArray  # Shape (e,): where each event of ``Events`` stands when turned.
+    place: RowArray  # Shape (e,): where each event of ``Events`` stands when turned,
+    event: RowArray  # and the other way round.
     lanes: RowArray  # Shape (l,): lane numbers of ``Events``, longest first.
     bounds: list[int]
 
@@ -277,4 +285,7 @@ def turn_events(events: Events) -> Turned:
     rank = np.arange(len(events)) - begins[events.lane]
     sizes = np.bincount(rank) if len(rank) else np.zeros(0, dtype=np.intp)
     bounds = np.concatenate(([0], np.cumsum(sizes)))
-    return Turned(bounds[rank] + renamed[events.lane], lanes, bounds.tolist())
+    place = bounds[rank] + renamed[events.lane]
+    event = np.empty_like(place)
+    event[place] = np.arange(len(place))
+    return Turned(place, event, lanes, bounds.tolist())

@@ -1,115 +1,318 @@
-"""Words for people: what was observed, and which limit of which document it crossed.
+"""Why there is an alert, and why a case stands where it stands.
 
-Numbers are shown so that they never seem to touch a limit they did not reach: a converted
-value is cut, not rounded (18.66 kPa is 139.96 mmHg, not 140).
+``explain_alert`` and ``explain_case`` give the structured record (``explanation.py``);
+``sentence`` (``sentences.py``) puts it into Chinese or English. Nothing is judged here: what the
+engine found is traced back to readings, records and the limits of a profile version.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Final
 
-from rules.codes import AlertCode
-from rules.columns import MISSING, RANGE_HIGH, RANGE_LOW
-from rules.profile import GlucoseLimit, PressureBands, PressureLimit, Profile
-from rules.units import MMHG_E13_PER_MMHG, MMOL_L_E4_PER_MMOL_L
+import numpy as np
 
-_EXACT_E13: Final = 10**9  # A whole number of 1e-4 mmHg was reported in mmHg: shown as it is.
-_CUT_E13: Final = 10**11  # A converted one is cut to 1e-2 mmHg.
+from rules import machine
+from rules.codes import AlertCode, AlertStatus, CaseState, Condition, Severity
+from rules.columns import MEAL_FASTING
+from rules.counterfactuals import (
+    answer_in_time,
+    change_age,
+    change_earlier,
+    change_record,
+    change_value,
+)
+from rules.explanation import Answer, Counterfactual, Explanation, Moment, Side, UsedReading
+from rules.figures import observed_text
+from rules.judged import Evidence, Judged
+from rules.local_time import age_on
+from rules.machine import EMERGENCY_CODES, OWN_CODE, Action
+from rules.measured import arms_text, difference_text, list_readings, mean_text, observed_by
+from rules.profile import Profile
+from rules.related import (
+    FIRST_CODES,
+    SCREEN_CODES,
+    day_of,
+    find_answered,
+    find_awaited,
+    find_earlier,
+    find_resolution,
+    moment_of,
+)
+from rules.sides import compare_sides
+from rules.thresholds import LimitText, limit_of
+
+__all__ = ["Judged", "LimitText", "explain_alert", "explain_case", "limit_of", "observed_text"]
+
+_OPENED_BY: Final = {
+    AlertCode.FOLLOWUP_OVERDUE: frozenset(
+        {*FIRST_CODES.values(), *SCREEN_CODES.values(), AlertCode.ADR_1}
+    ),
+    AlertCode.REFERRAL_FOLLOWUP_OVERDUE: EMERGENCY_CODES
+    | {
+        AlertCode.BP_UNSATISFIED_2,
+        AlertCode.GLU_UNSATISFIED_2,
+        AlertCode.SCREEN_HTN_SUSPECTED,
+        AlertCode.ADR_2,
+        AlertCode.COMPLICATION,
+    },
+}
+_RULE_OF_RECHECK: Final = {
+    AlertCode.SCREEN_BP_HIGH: "bp_screening.due_days",
+    AlertCode.SCREEN_GLU_HIGH: "glucose_screening_fasting.due_days",
+    AlertCode.SCREEN_HTN_SUSPECTED: "bp_screening.suspected.due_days",
+}
+_ANSWERS: Final[dict[AlertCode, tuple[Answer, ...]]] = {
+    AlertCode.FOLLOWUP_OVERDUE: (),  # Depends on what is open.
+    AlertCode.REFERRAL_FOLLOWUP_OVERDUE: (Answer.REFERRAL_FOLLOWUP,),
+    AlertCode.ROUTINE_OVERDUE: (Answer.FACE_TO_FACE,),
+}
+_SOURCE_OF_CASES: Final = "Decision table 2.4 (D)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LimitText:
-    """Shown with every alert."""
+class _Subject:
+    """What is to be explained."""
 
-    threshold: str  # '> 140/90 mmHg'
-    source: str  # Document and section.
-
-
-def observed_text(
-    *,
-    systolic_mmhg_e13: int = MISSING,
-    diastolic_mmhg_e13: int = MISSING,
-    glucose_mmol_l_e4: int = MISSING,
-    range_status: int = 0,
-    count: int = 1,
-) -> str:
-    """What was measured, as text: ``146/92 mmHg``, ``7.4 mmol/L``, ``HI``, ``LO``.
-
-    Pressures are sums over ``count`` readings of one session; their mean is shown, and said.
-
-    >>> observed_text(systolic_mmhg_e13=146 * 10**13, diastolic_mmhg_e13=92 * 10**13)
-    '146/92 mmHg'
-    >>> observed_text(glucose_mmol_l_e4=70_000)
-    '7.0 mmol/L'
-    """
-    if systolic_mmhg_e13 != MISSING:
-        mean = f", mean of {count}" if count > 1 else ""
-        sides = (systolic_mmhg_e13 // count, diastolic_mmhg_e13 // count)
-        return f"{_mmhg(sides[0])}/{_mmhg(sides[1])} mmHg{mean}"
-    if glucose_mmol_l_e4 != MISSING:
-        return f"{_mmol_l(glucose_mmol_l_e4)} mmol/L"
-    return {RANGE_HIGH: "HI", RANGE_LOW: "LO"}.get(range_status, "no value")
+    resident: int
+    condition: Condition
+    code: AlertCode | None  # Whose limit applies; None: people decided.
+    anchor: int
+    decided: int
+    profile: Profile
+    due: date | None
+    opened_by: AlertCode | None = None
+    action: Action | None = None  # That raised no alert.
 
 
-def limit_of(profile: Profile, code: AlertCode) -> LimitText:
-    """The limit behind an alert code, with its source.
+def explain_alert(judged: Judged, number: int) -> Explanation:
+    """Why there is the alert in this row of ``judgement.alerts``.
 
     Raises:
-        KeyError: The code belongs to an event that is not judged by a limit.
+        UnknownCodeError: It hangs on something that a checkpoint carried over.
     """
-    suspected = profile.bp_screening.suspected
-    limits: dict[AlertCode, PressureLimit | PressureBands | GlucoseLimit] = {
-        AlertCode.BP_EMERGENCY: profile.bp_emergency,
-        AlertCode.BP_PREG_HIGH: profile.bp_pregnancy,
-        AlertCode.GLU_EMERGENCY_HIGH: profile.glucose_emergency_high,
-        AlertCode.GLU_EMERGENCY_LOW: profile.glucose_emergency_low,
-        AlertCode.BP_UNSATISFIED_1: profile.bp_office,
-        AlertCode.BP_UNSATISFIED_2: profile.bp_office,
-        AlertCode.GLU_UNSATISFIED_1: profile.glucose_fasting,
-        AlertCode.GLU_UNSATISFIED_2: profile.glucose_fasting,
-        AlertCode.SCREEN_BP_HIGH: profile.bp_screening_limit,
-        AlertCode.SCREEN_GLU_HIGH: profile.glucose_screening_limit,
-        AlertCode.BP_HOME_HIGH: profile.bp_home,
-        AlertCode.GLU_POSTPRANDIAL_HIGH: profile.glucose_postprandial_2h,
+    alerts = judged.judgement.alerts
+    subject = _Subject(
+        resident=int(alerts.resident[number]),
+        condition=Condition(int(alerts.condition[number])),
+        code=AlertCode(int(alerts.code[number])),
+        anchor=int(alerts.anchor[number]),
+        decided=int(alerts.decided[number]),
+        profile=judged.limits.profiles[alerts.row[number]],
+        due=_day(alerts.due[number]),
+    )
+    return replace(
+        _explain(judged, _trace_opener(judged, subject)),
+        severity=Severity(int(alerts.severity[number])),
+        status=AlertStatus(int(alerts.status[number])),
+        resolved_by=find_resolution(judged, number),
+        overdue_days=int(alerts.overdue_days[number]),
+        escalation=int(alerts.escalation[number]),
+    )
+
+
+def explain_case(judged: Judged, number: int) -> Explanation:
+    """Why the case in this row of ``judgement.cases`` last moved, and where it stands.
+
+    Raises:
+        UnknownCodeError: It hangs on something that a checkpoint carried over.
+    """
+    cases, alerts = judged.judgement.cases, judged.judgement.alerts
+    action = Action(int(cases.cause[number]))
+    resident, anchor = int(cases.resident[number]), int(cases.anchor[number])
+    condition = Condition(int(cases.condition[number]))
+    due = _day(cases.second_followup_due[number]) or _day(cases.referral_followup_due[number])
+    hanging = {
+        AlertCode(int(alerts.code[each])): each
+        for each in judged.alerts_at(resident, condition, anchor)
     }
-    if code is AlertCode.SCREEN_HTN_SUSPECTED and suspected is not None:
-        limit = _limit_text(profile.bp_screening_limit).threshold
-        days = f"on {suspected.days_high} local days within {suspected.within_days}"
-        return LimitText(threshold=f"{limit} {days}", source=suspected.source)
-    followup = profile.followup
-    if code is AlertCode.FOLLOWUP_OVERDUE:
-        return LimitText(threshold=f"within {followup.second_days} days", source=followup.source)
-    if code is AlertCode.REFERRAL_FOLLOWUP_OVERDUE:
-        return LimitText(threshold=f"within {followup.referral_days} days", source=followup.source)
-    return _limit_text(limits[code])
-
-
-def _limit_text(limit: PressureLimit | PressureBands | GlucoseLimit) -> LimitText:
-    if isinstance(limit, GlucoseLimit):
-        number = _mmol_l(limit.glucose_mmol_l_e4)
-        return LimitText(
-            threshold=f"{limit.comparator.symbol} {number} mmol/L", source=limit.source
+    raised = [hanging[code] for code in _raised_by(action, condition) if code in hanging]
+    if raised:
+        found = explain_alert(judged, raised[0])
+    else:
+        subject = _Subject(
+            resident=resident,
+            condition=condition,
+            code=_code_of_quiet(action, condition),
+            anchor=anchor,
+            decided=int(cases.decided[number]),
+            profile=judged.limits.profiles[cases.row[number]],
+            due=due,
+            action=action,
         )
-    if isinstance(limit, PressureLimit):
-        sides = _sides(limit)
-        return LimitText(threshold=f"{limit.comparator.symbol} {sides} mmHg", source=limit.source)
-    base = _limit_text(limit.base)
-    tiers = [f"; from {tier.age_min} years {_sides(tier)}" for tier in limit.tiers]
-    sources = dict.fromkeys([base.source, *(tier.source for tier in limit.tiers)])
-    return LimitText(threshold=base.threshold + "".join(tiers), source="; ".join(sources))
+        found = replace(_explain(judged, subject), code=None)
+    missed = [each for code, each in hanging.items() if code in _OPENED_BY]
+    missed = [each for each in missed if alerts.status[each] == AlertStatus.ACTIVE]
+    return replace(
+        found,
+        action=action,
+        state=CaseState(int(cases.state[number])),
+        consecutive_unsatisfied=int(cases.consecutive_unsatisfied[number]),
+        due=due,
+        next_routine_due=_day(cases.next_routine_due[number]),
+        overdue_days=int(alerts.overdue_days[missed[0]]) if missed else 0,
+        escalation=int(alerts.escalation[missed[0]]) if missed else 0,
+    )
 
 
-def _sides(limit: PressureLimit) -> str:
-    return f"{_mmhg(limit.systolic_mmhg_e13)}/{_mmhg(limit.diastolic_mmhg_e13)}"
+def _raised_by(action: Action, condition: Condition) -> list[AlertCode]:
+    """Codes that an action may have raised."""
+    code = int(machine.RAISES[condition - 1, action])
+    if code == OWN_CODE:
+        return sorted(EMERGENCY_CODES)
+    return [AlertCode(code)] if code else []
 
 
-def _mmhg(value_e13: int) -> str:
-    if value_e13 % _EXACT_E13:
-        value_e13 -= value_e13 % _CUT_E13
-    whole, rest = divmod(value_e13, MMHG_E13_PER_MMHG)
-    return f"{whole}.{rest:013d}".rstrip("0").rstrip(".")
+def _code_of_quiet(action: Action, condition: Condition) -> AlertCode | None:
+    """Whose limit an action without an alert is about; None: people decided."""
+    return {
+        Action.SATISFIED: FIRST_CODES[condition],
+        Action.SCREENING_AGAIN: SCREEN_CODES[condition],
+        Action.REACTION_ENDED: AlertCode.ADR_1,
+    }.get(action)
 
 
-def _mmol_l(value_e4: int) -> str:
-    whole, rest = divmod(value_e4, MMOL_L_E4_PER_MMOL_L)
-    text = f"{whole}.{rest:04d}".rstrip("0")
-    return f"{text}0" if text.endswith(".") else text
+def _trace_opener(judged: Judged, subject: _Subject) -> _Subject:
+    """An overdue follow-up is explained by what opened it."""
+    if subject.code not in _OPENED_BY:
+        return subject
+    alerts, anchor = judged.judgement.alerts, subject.anchor
+    hanging = [
+        number
+        for number in judged.alerts_at(subject.resident, subject.condition, anchor)
+        if alerts.code[number] in _OPENED_BY[subject.code]
+    ]
+    if hanging:
+        opened_by = AlertCode(int(alerts.code[hanging[-1]]))
+        return replace(subject, opened_by=opened_by, decided=int(alerts.decided[hanging[-1]]))
+    if judged.record_row(anchor) >= 0:
+        return subject
+    again = SCREEN_CODES[subject.condition]  # A recheck that was high again raises no alert.
+    return replace(subject, opened_by=again, decided=judged.deciding_row(anchor))
+
+
+def _explain(judged: Judged, subject: _Subject) -> Explanation:
+    evidence = _evidence(judged, subject)
+    limit = _limit(judged, subject)
+    code, profile = subject.code, subject.profile
+    earlier: tuple[Moment, ...] = ()
+    if code is not None and subject.action is None:
+        earlier = find_earlier(judged, code, subject.condition, subject.anchor, profile)
+    observed, mean = _shown(judged, subject, evidence)
+    sides: tuple[Side, ...] = ()
+    readings: tuple[UsedReading, ...] = ()
+    if evidence is not None:
+        sides = compare_sides(evidence, judged.readings, limit)
+        both_arms = code is AlertCode.BP_INTERARM_DIFF
+        readings = list_readings(judged, evidence, both_arms=both_arms)
+    return Explanation(
+        resident=subject.resident,
+        condition=subject.condition,
+        code=code,
+        profile=profile.id,
+        profile_version=profile.version,
+        profile_valid_from=profile.valid_from,
+        limit=limit,
+        sides=sides,
+        observed=observed,
+        session_mean=mean,
+        readings=readings,
+        anchor=moment_of(judged, subject.anchor),
+        decided=moment_of(judged, subject.decided),
+        earlier=earlier,
+        answered=find_answered(judged, subject.resident, subject.condition, subject.anchor),
+        counterfactual=(
+            *_changes(judged, subject, evidence, limit),
+            *change_earlier(earlier),
+        ),
+        opened_by=subject.opened_by,
+        due=subject.due,
+    )
+
+
+def _evidence(judged: Judged, subject: _Subject) -> Evidence | None:
+    """The session or value that decided; None where a record did."""
+    if judged.record_row(subject.decided) >= 0:
+        return None
+    alone = (subject.opened_by or subject.code) in EMERGENCY_CODES
+    return judged.evidence(subject.decided, alone=alone)
+
+
+def _shown(
+    judged: Judged, subject: _Subject, evidence: Evidence | None
+) -> tuple[str | None, str | None]:
+    """What was observed, and the mean of the session where a session decided."""
+    if evidence is None:
+        return None, None
+    if subject.code is AlertCode.BP_INTERARM_DIFF:
+        return difference_text(evidence), arms_text(evidence)
+    alone = evidence.mean is None or (subject.opened_by or subject.code) in EMERGENCY_CODES
+    mean = None if alone or evidence.mean is None else mean_text(evidence.mean)
+    return observed_by(judged, evidence), mean
+
+
+def _limit(judged: Judged, subject: _Subject) -> LimitText:
+    code, profile = subject.code, subject.profile
+    if code is None:
+        return _limit_of_record(profile, subject.action)
+    if code in _OPENED_BY:
+        return _limit_of_overdue(judged, subject, limit_of(profile, code))
+    age, by_random = None, False
+    if judged.record_row(subject.decided) < 0:
+        age = _age(judged, subject)
+        by_random = bool(judged.readings.meal_context[subject.decided] != MEAL_FASTING)
+    return limit_of(profile, code, age=age, by_random=by_random)
+
+
+def _age(judged: Judged, subject: _Subject) -> int:
+    born = judged.residents.birth_date[subject.resident : subject.resident + 1]
+    day = np.array([day_of(judged, subject.decided)], dtype="datetime64[D]")
+    return int(age_on(born, day)[0])
+
+
+def _limit_of_overdue(judged: Judged, subject: _Subject, limit: LimitText) -> LimitText:
+    """The days that whatever opened the follow-up gave it."""
+    if subject.due is None or subject.opened_by is None:
+        return LimitText(threshold="by the day that a doctor set", source=_SOURCE_OF_CASES)
+    days = (subject.due - day_of(judged, subject.anchor)).days
+    found = replace(limit, threshold=f"within {days} days", days=days)
+    rule = _RULE_OF_RECHECK.get(subject.opened_by)
+    if rule is None:
+        return found
+    return replace(found, rule=rule, source=limit_of(subject.profile, subject.opened_by).source)
+
+
+def _limit_of_record(profile: Profile, action: Action | None) -> LimitText:
+    if action is Action.REFERRAL_FOLLOWED_UP:
+        days = profile.followup.routine_days
+        return LimitText(
+            threshold=f"referral follow-up recorded; next visit within {days} days",
+            source=profile.followup.source,
+            rule="followup.routine_days",
+            days=days,
+        )
+    closed = action is Action.CLOSED
+    threshold = "death, move or end of contract recorded" if closed else "decision of a doctor"
+    return LimitText(threshold=threshold, source=_SOURCE_OF_CASES)
+
+
+def _changes(
+    judged: Judged, subject: _Subject, evidence: Evidence | None, limit: LimitText
+) -> tuple[Counterfactual, ...]:
+    code, due = subject.code, subject.due
+    if code is not None and due is not None and code in _ANSWERS:
+        awaited = _ANSWERS[code] or find_awaited(judged, subject.resident, subject.condition, due)
+        return answer_in_time(awaited, due)
+    changes = change_record(code, subject.action)
+    if code is None or evidence is None:
+        return changes
+    satisfied = subject.action is Action.SATISFIED
+    return (
+        *change_value(limit, evidence, satisfied=satisfied),
+        *change_age(subject.profile, code, limit, evidence, judged.readings),
+        *changes,
+    )
+
+
+def _day(value: Any) -> date | None:  # noqa: ANN401 - a scalar of numpy, NaT becomes None
+    found: date | None = value.item()
+    return found

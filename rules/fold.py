@@ -8,7 +8,7 @@ Source: clinical decision table 2.4, 2.5; docs/decisions/0011.
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,10 @@ import numpy.typing as npt
 from rules import machine
 from rules.codes import CaseState, Condition
 from rules.columns import Int8Array, Int64Array
-from rules.decisions import SECOND_SLOT, decide
+from rules.decisions import IN_SECOND_SLOT, decide
 from rules.events import NO_ROW, EventKind, Events, Turned
 from rules.lanes import LONG_AGO, NEVER, Lanes, Step
-from rules.limits import ProfileTable, pick
+from rules.limits import ProfileTable, RowOrRows, pick
 from rules.machine import Action, Change, Due
 from rules.moments import Moments
 from rules.runs import RowArray
@@ -27,7 +27,7 @@ from rules.runs import RowArray
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What each event did, shape (e,) each, in the order of ``Events`` or turned."""
+    """What each event did, shape (e,) each, turned as the fold wrote it (``events.Turned``)."""
 
     action: Int8Array
     due: Int64Array  # Of the alert it raised; NEVER.
@@ -74,15 +74,17 @@ def fold(
         action = decide(now, event, limits)
         outcome.action[here] = action
         _apply(now, event, action, outcome.take(here), limits)
-    return outcome.take(turned.place)
+    return outcome
 
 
 def _step_columns(events: Events, turned: Turned, moments: Moments, limits: ProfileTable) -> Step:
     anchor, decided = turned.turn(events.anchor), turned.turn(events.decided)
     kind = turned.turn(events.kind)
     day = moments.day.astype(np.int64)
-    urgent = kind == EventKind.EMERGENCY
-    row = np.where(urgent, moments.urgent_row[decided], moments.row[decided])
+    row: RowOrRows = 0
+    if len(limits.profiles) > 1:
+        urgent = kind == EventKind.EMERGENCY
+        row = np.where(urgent, moments.urgent_row[decided], moments.row[decided])
     return Step(
         kind=kind,
         **{
@@ -95,7 +97,7 @@ def _step_columns(events: Events, turned: Turned, moments: Moments, limits: Prof
         at_us=moments.at.view(np.int64)[anchor],
         day=day[anchor],
         decided_day=day[decided],
-        row=0 if len(limits.profiles) == 1 else row,
+        row=row,
     )
 
 
@@ -109,7 +111,7 @@ def _apply(
     """Do to the lanes what their actions say, and note in ``outcome`` what that answered."""
     policy = machine.DUE[action]
     raises = machine.RAISES[now.condition - 1, action]
-    due = _due_of(now, event, policy, limits)
+    due = _due_of(now, event, machine.ALERT_DUE[action], limits)
     np.copyto(outcome.due, due, where=raises != 0)
     if (event.kind >= EventKind.VISIT).any():
         _remember_people(now, event, action, outcome)
@@ -165,6 +167,12 @@ def _set(flag: Int8Array, value: Int8Array) -> None:
     np.copyto(flag, value, where=value >= 0)
 
 
+OVERRIDE_TO: Final = np.arange(max(CaseState) + 1, dtype=np.int8)
+"""By state a doctor names: the state that is kept; whether it is overdue the clock says."""
+OVERRIDE_TO[CaseState.SECOND_FOLLOWUP_OVERDUE] = CaseState.SECOND_FOLLOWUP_OPEN
+OVERRIDE_TO[CaseState.REFERRAL_FOLLOWUP_OVERDUE] = CaseState.REFERRAL_RECOMMENDED
+
+
 def _move(now: Lanes, event: Step, action: Int8Array, limits: ProfileTable) -> None:
     """State and routine day; a doctor gives the state, and only a case can be closed."""
     state = machine.STATE[action]
@@ -174,11 +182,15 @@ def _move(now: Lanes, event: Step, action: Int8Array, limits: ProfileTable) -> N
     if given.any():
         closing = action == Action.CLOSED
         closed = np.where(now.state == CaseState.NONE, now.state, np.int8(CaseState.CLOSED))
-        state = np.where(given, np.where(closing, closed, event.state), state)
+        state = np.where(given, np.where(closing, closed, OVERRIDE_TO[event.state]), state)
         sets &= (state != CaseState.NONE) & (state != CaseState.CLOSED)
+        asked = (state == CaseState.SECOND_FOLLOWUP_OPEN).astype(np.int8)
+        np.copyto(now.first_open, asked, where=given)
+        now.reaction_open[given] &= asked[given]
     np.copyto(now.state, state, where=state >= 0)
     if (routine >= 0).any():
         again = event.day + pick(limits.routine_days, event.row)
+        again = np.where(given & (event.given_due != NEVER), event.given_due, again)
         np.copyto(now.routine, np.where(sets, again, NEVER), where=routine >= 0)
 
 
@@ -197,7 +209,7 @@ def _remember_screening(now: Lanes, event: Step, action: Int8Array) -> None:
 
 
 def _remember_emergencies(now: Lanes, event: Step, raises: Int8Array) -> None:
-    second = np.isin(event.code, SECOND_SLOT)
+    second = IN_SECOND_SLOT[event.code]
     np.copyto(now.second_emergency_at, event.at_us, where=(raises < 0) & second)
     np.copyto(now.first_emergency_at, event.at_us, where=(raises < 0) & ~second)
 
@@ -205,7 +217,7 @@ def _remember_emergencies(now: Lanes, event: Step, raises: Int8Array) -> None:
 def _remember_people(now: Lanes, event: Step, action: Int8Array, outcome: Outcome) -> None:
     """Face-to-face visits, for the routine; and who is followed at all."""
     closes = action == Action.CLOSED
-    comes = event.face_to_face & (now.closed == 0)
+    comes = event.face_to_face & (now.closed == 0) & (event.day >= now.last_visit)
     ends = comes | closes
     np.copyto(outcome.visited_before, now.last_visit, where=ends)
     np.copyto(outcome.visit_anchor, now.visit_anchor, where=ends)

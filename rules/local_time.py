@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
-from rules.columns import DateArray, InstantArray, Int64Array
+from rules.columns import BoolArray, DateArray, InstantArray, Int64Array
 
 UNKNOWN_AGE: Final = -1
 _YEARS: Final = range(2015, 2101)  # Effective times lie after 2015 (``effective_time``).
@@ -56,3 +56,38 @@ def age_on(birth_date: DateArray, day: DateArray) -> Int64Array:
     birth_day, day_of_month = birth_date - birth_month, day - month
     months = (month - birth_month).astype(np.int64) - (day_of_month < birth_day)
     return np.where(np.isnat(birth_date), UNKNOWN_AGE, months // 12)
+
+
+def day_of_age(birth_date: DateArray, years: int) -> DateArray:
+    """The local day on which each person completes so many years, NaT unknown; shape (m,).
+
+    Someone born on 29 February completes a year on 1 March of a common year.
+    """
+    month = birth_date.astype("datetime64[M]")
+    day: DateArray = (month + np.timedelta64(12 * years, "M")).astype("datetime64[D]") + (
+        birth_date - month.astype("datetime64[D]")
+    )
+    return day
+
+
+def has_reached(
+    birth_date: DateArray, resident: Int64Array, day: DateArray, years: Int64Array | np.int64
+) -> BoolArray:
+    """Whether each row's resident is so many years old on its day; unknown age: no.
+
+    Args:
+        birth_date: Shape (m,), of every resident.
+        resident: Shape (n,), rows of ``birth_date``.
+        day: Shape (n,), local days.
+        years: Scalar or shape (n,), completed years.
+
+    Cost: one look-up a row for each distinct number of years; ages themselves are not needed.
+    """
+    if np.ndim(years) == 0:
+        reached: BoolArray = day_of_age(birth_date, int(years))[resident] <= day
+        return reached
+    reached = np.zeros(len(resident), dtype=np.bool_)
+    for each in np.unique(years):
+        mine = years == each
+        reached[mine] = day_of_age(birth_date, int(each))[resident[mine]] <= day[mine]
+    return reached

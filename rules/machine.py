@@ -39,7 +39,7 @@ class Action(IntEnum):
     SCREENING_AGAIN = 12
     SCREENING_SUSPECTED = 13
     SCREENING_ENDED = 14
-    SCREENING_ENDED_UNDER_REFERRAL = 15
+    SCREENING_ENDED_BESIDE = 15
     FIRST_REACTION = 16
     REACTION_UNDER_REFERRAL = 17
     SECOND_REACTION = 18
@@ -53,6 +53,8 @@ class Action(IntEnum):
     OVERRIDDEN_QUIET = 26
     CLOSED = 27
     RETURNED = 28
+    SCREENING_BEGUN_BESIDE = 29
+    SCREENING_AGAIN_BESIDE = 30
 
 
 class Due(IntEnum):
@@ -95,6 +97,8 @@ EMERGENCY_CODES: Final = frozenset(
         AlertCode.GLU_EMERGENCY_LOW,
     }
 )
+IS_EMERGENCY: Final[BoolArray] = np.isin(np.arange(max(AlertCode) + 1), list(EMERGENCY_CODES))
+"""By alert code."""
 _OF_CASE: Final = frozenset(
     {*_FIRST_ALERTS, *_SCREEN_ALERTS, *_SECOND, *EMERGENCY_CODES}
     | {AlertCode.ADR_2, AlertCode.COMPLICATION}
@@ -120,7 +124,8 @@ class Effect:
     reactions: Change = Change.KEEP  # Of visits with an adverse reaction in a row.
     first_open: bool | None = None  # An unsatisfied value waits for its second follow-up.
     reaction_open: bool | None = None  # An adverse reaction does.
-    due: Due = Due.KEEP  # Of the case and of the alert.
+    due: Due = Due.KEEP  # Of the case, and of the alert unless ``alert_due`` says otherwise.
+    alert_due: Due | None = None
     routine: bool | None = None  # True: set anew; False: none while something is open.
     raises: Codes | AlertCode | int | None = None
     resolves: frozenset[AlertCode] = frozenset()
@@ -184,7 +189,7 @@ ACTIONS: Final[dict[Action, Effect]] = {
         resolves=_FIRST_ALERTS,
         **_REFERS,
     ),
-    Action.EMERGENCY_OF_CLOSED_CASE: Effect(raises=OWN_CODE, anchors=False),
+    Action.EMERGENCY_OF_CLOSED_CASE: Effect(raises=OWN_CODE, alert_due=Due.REFERRAL, anchors=False),
     Action.SCREENING_BEGUN: Effect(
         state=CaseState.SCREENING,
         due=Due.SCREENING,
@@ -211,11 +216,23 @@ ACTIONS: Final[dict[Action, Effect]] = {
         **_OPENED,
     ),
     Action.SCREENING_ENDED: Effect(
-        state=CaseState.NONE, due=Due.CLEAR, resolves=frozenset(_SCREEN), screening=Change.ZERO
+        state=CaseState.NONE,
+        first_open=False,
+        due=Due.CLEAR,
+        resolves=frozenset(_SCREEN),
+        screening=Change.ZERO,
     ),
-    Action.SCREENING_ENDED_UNDER_REFERRAL: Effect(
-        resolves=frozenset(_SCREEN), screening=Change.ZERO, anchors=False
+    Action.SCREENING_ENDED_BESIDE: Effect(
+        first_open=False, resolves=frozenset(_SCREEN), screening=Change.ZERO, anchors=False
     ),
+    Action.SCREENING_BEGUN_BESIDE: Effect(
+        alert_due=Due.SCREENING,
+        raises=_SCREEN,
+        resolves=frozenset(_SCREEN),
+        screening=Change.ADD_ONE,
+        anchors=False,
+    ),
+    Action.SCREENING_AGAIN_BESIDE: Effect(screening=Change.ADD_ONE, anchors=False),
     Action.FIRST_REACTION: Effect(
         state=CaseState.SECOND_FOLLOWUP_OPEN,
         reactions=Change.ADD_ONE,
@@ -323,6 +340,7 @@ REACTIONS: Final = _table([e.reactions for e in _EFFECTS])
 FIRST_OPEN: Final = _table([_ternary(e.first_open) for e in _EFFECTS])
 REACTION_OPEN: Final = _table([_ternary(e.reaction_open) for e in _EFFECTS])
 DUE: Final = _table([e.due for e in _EFFECTS])
+ALERT_DUE: Final = _table([e.due if e.alert_due is None else e.alert_due for e in _EFFECTS])
 ROUTINE: Final = _table([_ternary(e.routine) for e in _EFFECTS])
 SCREENING: Final = _table([e.screening for e in _EFFECTS])
 ANCHORS: Final = np.array([e.anchors for e in _EFFECTS])

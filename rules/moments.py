@@ -5,10 +5,11 @@ the enrolment), then what a checkpoint carried over. An index into this table is
 anchor everywhere in the fold.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from rules.columns import (
     DateArray,
@@ -37,6 +38,10 @@ class Moments:
 
     def __len__(self) -> int:
         return len(self.at)
+
+    def take(self, rows: npt.NDArray[np.intp]) -> Self:
+        """These moments."""
+        return type(self)(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
     def followed_by(self, other: Self) -> Self:
         """These, then those."""

@@ -35,21 +35,24 @@ class Phases:
         return np.where(low < high, moment, -1)
 
 
-def find_phases(ordered: Readings, records: Records) -> Phases:
+def find_phases(ordered: Readings, records: Records, closed: Int64Array) -> Phases:
     """Which sorted readings count, and in which phase.
 
     Args:
-        ordered: Readings in the order of ``order_in_time``.
+        ordered: Readings in the order of ``sort_in_time``.
         records: In any order. A reading at the very instant of a closure still counts, one at
             the instant of a return does not yet.
+        closed: Residents who are closed from the start, by a checkpoint.
     """
     judged = ordered.countable
     number = np.zeros(len(ordered), dtype=np.int16)
     turns = np.flatnonzero(np.isin(records.kind, (RecordKind.CLOSURE, RecordKind.RETURN)))
+    if len(closed):
+        judged = judged & ~np.isin(ordered.resident, closed)
     if not len(turns):
         nobody = np.zeros(0, dtype=np.intp)
         return Phases(judged=judged, number=number, closed_resident=nobody, closed_moment=nobody)
-    rows = _effective_turns(records, turns)
+    rows = _effective_turns(records, turns, closed)
     closes = records.kind[rows] == RecordKind.CLOSURE
     judged = judged.copy()
     for row, is_closure in zip(rows, closes, strict=True):
@@ -66,7 +69,7 @@ def find_phases(ordered: Readings, records: Records) -> Phases:
     )
 
 
-def _effective_turns(records: Records, turns: RowArray) -> RowArray:
+def _effective_turns(records: Records, turns: RowArray, closed: Int64Array) -> RowArray:
     """Closures and returns by (resident, instant, id) that change something."""
     halves = np.ascontiguousarray(records.ids[turns]).view(">u8").reshape(-1, 2)
     order = np.lexsort((halves[:, 1], halves[:, 0], records.at[turns], records.resident[turns]))
@@ -74,6 +77,7 @@ def _effective_turns(records: Records, turns: RowArray) -> RowArray:
     resident, kind = records.resident[rows], records.kind[rows]
     begins = np.ones(len(rows), dtype=np.bool_)
     begins[1:] = resident[1:] != resident[:-1]
-    changes = begins & (kind == RecordKind.CLOSURE)
+    first = np.where(np.isin(resident, closed), RecordKind.RETURN, RecordKind.CLOSURE)
+    changes = begins & (kind == first)
     changes[1:] |= ~begins[1:] & (kind[1:] != kind[:-1])
     return rows[changes]

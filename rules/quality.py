@@ -48,7 +48,7 @@ _DISTURBED: Final = STATUS_BODY_MOVEMENT | STATUS_CUFF_LOOSE | STATUS_IMPROPER_P
 
 
 class Disposition(IntEnum):
-    """What became of a reading. Later ones win over earlier ones; stored: append only."""
+    """What became of a reading. Numbers are stored: append, never renumber."""
 
     ACCEPTED = 0
     QUARANTINED_IMPLAUSIBLE = 1
@@ -88,22 +88,25 @@ def assay(reported: Reported) -> Assayed:
     )
     glucose = _glucose(reported, ~pressure)
     beyond = _range_status(reported, pressure)
-    disposition[pressure & ~_plausible_pressure(systolic, diastolic)] = (
-        Disposition.QUARANTINED_IMPLAUSIBLE
-    )
-    low, high = _GLUCOSE_MMOL_L_E4
-    implausible = ~pressure & (beyond == 0) & ~((glucose >= low) & (glucose <= high))
-    disposition[implausible] = Disposition.QUARANTINED_IMPLAUSIBLE
-    disturbed = pressure & ((reported.status & _DISTURBED) != 0)
-    disposition[disturbed] = Disposition.QUARANTINED_DEVICE_STATUS
-    disposition[(reported.unit == NO_UNIT) & (beyond == 0)] = Disposition.QUARANTINED_MISSING_UNIT
     unsaid = np.where(
         pressure,
         _is_unsaid(reported.systolic_e4) | _is_unsaid(reported.diastolic_e4),
         _is_unsaid(reported.glucose_e7) & (beyond == 0),
     )
-    disposition[unsaid] = Disposition.QUARANTINED_NOT_A_NUMBER
+    low, high = _GLUCOSE_MMOL_L_E4
+    plausible = np.where(
+        pressure,
+        _plausible_pressure(systolic, diastolic),
+        (beyond != 0) | ((glucose >= low) & (glucose <= high)),
+    )
+    disturbed = pressure & ((reported.status & _DISTURBED) != 0)
+    # What the table names first is said last: it wins.
     disposition[reported.control_solution] = Disposition.EXCLUDED_CONTROL_SOLUTION
+    disposition[disturbed] = Disposition.QUARANTINED_DEVICE_STATUS
+    disposition[~plausible] = Disposition.QUARANTINED_IMPLAUSIBLE
+    disposition[unsaid] = Disposition.QUARANTINED_NOT_A_NUMBER
+    disposition[(reported.unit == NO_UNIT) & (beyond == 0)] = Disposition.QUARANTINED_MISSING_UNIT
+    disposition[_says_both(reported, pressure)] = Disposition.QUARANTINED_DEVICE_STATUS
     return Assayed(
         disposition=disposition,
         systolic_mmhg_e13=systolic,
@@ -138,9 +141,16 @@ def _plausible_pressure(systolic: Int64Array, diastolic: Int64Array) -> BoolArra
     return plausible
 
 
+def _says_both(reported: Reported, pressure: BoolArray) -> BoolArray:
+    """HI and LO at once, without a number: nothing that anybody could judge."""
+    both = STATUS_RESULT_TOO_HIGH | STATUS_RESULT_TOO_LOW
+    said: BoolArray = ~pressure & _is_unsaid(reported.glucose_e7)
+    return said & ((reported.status & both) == both)
+
+
 def _range_status(reported: Reported, pressure: BoolArray) -> Int8Array:
     """HI or LO where the meter says so instead of a number."""
-    silent = ~pressure & _is_unsaid(reported.glucose_e7)
+    silent = ~pressure & _is_unsaid(reported.glucose_e7) & ~_says_both(reported, pressure)
     high = silent & ((reported.status & STATUS_RESULT_TOO_HIGH) != 0)
-    low = silent & ((reported.status & STATUS_RESULT_TOO_LOW) != 0) & ~high
+    low = silent & ((reported.status & STATUS_RESULT_TOO_LOW) != 0)
     return (high * np.int8(RANGE_HIGH) + low * np.int8(RANGE_LOW)).astype(np.int8)

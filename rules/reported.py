@@ -99,9 +99,12 @@ class Field(IntEnum):
     STATUS = 8
     MEASURED_AT = 9  # Microseconds since 1970, UTC.
     RESIDENT = 10  # Claimed, or moved to the right person.
+    CONTROL_SOLUTION = 11
+    LATE_CONTEXT = 12  # Meal context that came after its reading; a correction wins over it.
 
 
 _COLUMN: Final = {
+    Field.LATE_CONTEXT: "meal_context",
     Field.SYSTOLIC: "systolic_e4",
     Field.DIASTOLIC: "diastolic_e4",
     Field.GLUCOSE: "glucose_e7",
@@ -112,6 +115,7 @@ _COLUMN: Final = {
     Field.STATUS: "status",
     Field.MEASURED_AT: "measured_at",
     Field.RESIDENT: "resident",
+    Field.CONTROL_SOLUTION: "control_solution",
 }
 
 
@@ -179,7 +183,7 @@ def amend(reported: Reported, amendments: Amendments) -> tuple[Reported, BoolArr
     for which, name in _COLUMN.items():
         rows = order[said == which]
         if len(rows):
-            column = getattr(reported, name).copy()
+            column = changed.get(name, getattr(reported, name)).copy()
             column[target[rows]] = amendments.value[rows].astype(column.dtype)  # The last wins.
             changed[name] = column
     retracted[target[amendments.field == Field.RETRACTED]] = True

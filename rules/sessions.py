@@ -58,7 +58,7 @@ class Waiting:
 
 
 def begin_sessions(scene: Scene, rows: RowArray) -> BoolArray:
-    """Where a session begins, over ``rows``: a longer gap, or too far from the session's first.
+    """Where a session begins, over ``rows``: a longer gap, too far from its first, a closure.
 
     Args:
         scene: Longest gap and longest span, both inclusive, are its profiles'.
@@ -66,7 +66,7 @@ def begin_sessions(scene: Scene, rows: RowArray) -> BoolArray:
     """
     at = scene.ordered.effective_at[rows].view(np.int64)
     mine = rows_at(scene.row, rows)
-    begins = begins_where(scene.ordered.resident[rows])
+    begins = begins_where(scene.ordered.resident[rows], scene.phases.number[rows])
     longest = pick(scene.limits.session_gap_us, rows_at(mine, slice(1, None)))
     begins[1:] |= at[1:] - at[:-1] > longest
     return split_long_runs(

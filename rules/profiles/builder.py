@@ -1,9 +1,8 @@
 """Builds a ``Profile`` from values that were all found to fit. Scales them; judges nothing."""
 
-from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import numpy as np
 
@@ -21,10 +20,8 @@ from rules.profile import (
     Suspected,
     Timing,
 )
+from rules.profiles.shapes import Values
 from rules.units import MMHG_E13_PER_MMHG, MMOL_L_E4_PER_MMOL_L
-
-Values: TypeAlias = Mapping[str, Any]
-"""By dotted key, as ``Reading.values``."""
 
 _NO_AGE: Final = 0
 _MINUTE: Final = np.timedelta64(60_000_000, "us")

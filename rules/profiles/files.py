@@ -18,11 +18,9 @@ _NAME: Final = re.compile(rf"({ID.pattern})(?:-({VERSION.pattern}))?\.toml")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileFile:
-    """A file, what its name promises, and its text."""
+    """A file's name and its text."""
 
     file: str
-    id: str
-    version: str | None
     text: str
 
 
@@ -47,12 +45,11 @@ def find_files(profile_id: str, directory: Traversable | None = None) -> list[Pr
     Raises:
         ProfileError: A file, or the directory, cannot be read.
     """
-    found = []
-    for entry in _entries(directory):
-        name = parse_name(entry.name)
-        if name is not None and name[0] == profile_id:
-            text = _read(entry)
-            found.append(ProfileFile(file=entry.name, id=name[0], version=name[1], text=text))
+    found = [
+        ProfileFile(file=entry.name, text=_read(entry))
+        for entry in _entries(directory)
+        if (name := parse_name(entry.name)) and name[0] == profile_id
+    ]
     return sorted(dict.fromkeys(found), key=lambda each: each.file)
 
 

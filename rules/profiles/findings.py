@@ -4,7 +4,7 @@ An error is a rule that can never fire, or one that always does. A warning is wh
 should look at: it may be meant. Values that are absent (they did not fit) are left out.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
@@ -13,9 +13,8 @@ from typing import Any, Final, TypeAlias
 from rules.profile import Comparator
 from rules.profiles.positions import numbered
 from rules.profiles.problems import Gravity
+from rules.profiles.shapes import Values
 
-Values: TypeAlias = Mapping[str, Any]
-"""By dotted key, as ``Reading.values``."""
 Limit: TypeAlias = tuple[str, str]
 """A table with a comparator, and the key of one of its numbers."""
 
@@ -108,47 +107,40 @@ def _crossed_sides(values: Values) -> Iterator[Finding]:
                 )
 
 
-def _disordered_tiers(values: Values) -> Iterator[Finding]:
-    for table in _BANDS:
-        for younger, older in pairwise(_rows(values, table)[1:]):
-            key = f"{older}.age_min"
-            ages = _given(values, f"{younger}.age_min", key)
-            if ages and ages[1] <= ages[0]:
-                fault = (
-                    "overlaps a tier of the same age" if ages[1] == ages[0] else "comes too late"
-                )
-                yield Finding(
-                    keys=(key,),
-                    problem=f"{ages[1]} {fault}",
-                    remedy="let tiers ascend by age_min, each age once",
-                )
-
-
 def _odd_tiers(values: Values) -> Iterator[Finding]:
     for table in _BANDS:
         for younger, older in pairwise(_rows(values, table)):
-            keys = [f"{row}.{side}" for row in (younger, older) for side in _SIDES]
-            limits = _given(values, *keys)
-            if limits and limits[:2] == limits[2:]:
-                yield Finding(
-                    keys=(older,),
-                    problem="repeats the limits of the younger",
-                    remedy="remove it, or state what differs from that age on",
-                    severity="warning",
-                )
-            for side in _SIDES:
-                yield from _stricter_side(values, f"{younger}.{side}", f"{older}.{side}")
+            key = f"{older}.age_min"
+            begin = values.get(f"{younger}.age_min", 0)  # The base begins at birth.
+            begin_older = values.get(key, begin + 1)
+            if begin_older > begin:
+                yield from _odd_tier(values, younger, older)
+                continue
+            fault = "overlaps a tier of the same age" if begin_older == begin else "comes too late"
+            yield Finding(
+                keys=(key,),
+                problem=f"{begin_older} {fault}",
+                remedy="let tiers ascend by age_min, each age once",
+            )
 
 
-def _stricter_side(values: Values, younger: str, older: str) -> Iterator[Finding]:
-    limits = _given(values, younger, older)
-    if limits and limits[1] < limits[0]:
+def _odd_tier(values: Values, younger: str, older: str) -> Iterator[Finding]:
+    limits = [_given(values, f"{younger}.{side}", f"{older}.{side}") for side in _SIDES]
+    if all(each and each[0] == each[1] for each in limits):
         yield Finding(
             keys=(older,),
-            problem=f"{limits[1]} lies below the limit of the younger, {limits[0]}",
-            remedy="confirm that older people are to be judged more strictly",
+            problem="repeats the limits of younger people",
+            remedy="remove it, or state what differs from that age on",
             severity="warning",
         )
+    for side, each in zip(_SIDES, limits, strict=True):
+        if each and each[1] < each[0]:
+            yield Finding(
+                keys=(f"{older}.{side}",),
+                problem=f"{each[1]} lies below the limit of younger people, {each[0]}",
+                remedy="confirm that older people are to be judged more strictly",
+                severity="warning",
+            )
 
 
 def _hidden_limits(values: Values) -> Iterator[Finding]:
@@ -277,7 +269,6 @@ def _gaps(values: Values) -> Iterator[Finding]:
 
 _RULES: Final[tuple[Callable[[Values], Iterator[Finding]], ...]] = (
     _crossed_sides,
-    _disordered_tiers,
     _odd_tiers,
     _hidden_limits,
     _always_fires,

@@ -14,9 +14,9 @@ class Problem:
     line: int  # From 1.
     column: int  # From 1, in characters.
     key: str  # Dotted, as ``bp_home.tier[0].age_min``; empty for the whole file.
+    severity: Gravity = "error"
     problem: str
     remedy: str
-    severity: Gravity = "error"
 
     @property
     def sentence(self) -> str:

@@ -20,7 +20,7 @@ from rules.profiles.files import ProfileFile, find_files, list_ids, parse_name
 from rules.profiles.findings import Finding, find_contradictions
 from rules.profiles.positions import Position, dotted, locate_keys, numbered
 from rules.profiles.problems import Problem, problem_text
-from rules.profiles.shapes import BASE, CONTENT, NAMES, Key, Part, Rows, Table
+from rules.profiles.shapes import BASE, CONTENT, NAMES, Key, Part, Rows, Table, Values
 
 _START: Final = Position(line=1, column=1)
 _PLACE: Final = re.compile(
@@ -35,9 +35,7 @@ class Reading:
     """What one file says."""
 
     content: Mapping[str, Any]  # Tables of the base included.
-    values: Mapping[
-        str, Any
-    ]  # By dotted key, only what fits; for a table True or its rows, False: unreadable.
+    values: Values  # Only what fits; False for a table that is there but no table.
     positions: Mapping[str, Position]  # Of the keys that the text itself states.
     problems: Sequence[Problem]  # By place.
 
@@ -161,7 +159,7 @@ def _find_base(
     if version in stated:
         return stated[version]
     if stated:
-        there_are = ", ".join(sorted(filter(None, stated)))
+        there_are = ", ".join(sorted(filter(None, stated))) or "none that can be read"
         problem = f"is {version}, which {profile_id} does not have"
         sheet.report("extends_version", problem, f"there are {there_are}")
     else:
@@ -214,7 +212,7 @@ class _Sheet:
             meant = get_close_matches(name, missing, 1) or get_close_matches(name, shape, 1)
             missing = [each for each in missing if each not in meant]
             if meant and not isinstance(shape[meant[0]], Key):
-                self.values[dotted(key, meant[0])] = False  # Present, though it cannot be read.
+                self.values.setdefault(dotted(key, meant[0]), False)  # Present, though unreadable.
             remedy = f"did you mean {meant[0]}?" if meant else f"there may be {', '.join(shape)}"
             self.report(dotted(key, name), "is not a key the rules know", remedy)
         for name in missing:
@@ -231,11 +229,12 @@ class _Sheet:
                 self.values[key] = len(value)
                 for number, content in enumerate(value):
                     self.read_table(content, row.parts, numbered(key, number))
-            case Key(expected=expected):
-                self.report(key, f"is {_shown(value)}, not {expected}", part.remedy)
-            case _:
+            case Key():
+                self.report(key, f"is {_shown(value)}, not {part.expected}", part.remedy)
+            case Table() | Rows():
                 self.values[key] = False
-                self.report(key, f"is {_shown(value)}, no table", _remedy(part, key))
+                expected = "a table" if isinstance(part, Table) else "a list of tables"
+                self.report(key, f"is {_shown(value)}, not {expected}", _remedy(part, key))
 
 
 def _is_rows(value: object) -> TypeGuard[list[dict[str, Any]]]:
@@ -244,12 +243,16 @@ def _is_rows(value: object) -> TypeGuard[list[dict[str, Any]]]:
 
 def _remedy(part: Part, key: str) -> str:
     match part:
-        case Key(remedy=remedy):
-            return remedy
-        case Table(parts=parts):
-            return f"write [{key}] with {', '.join(parts)}"
-        case Rows(row=row):
-            return f"write [[{key}]] with {', '.join(row.parts)}"
+        case Key():
+            return part.remedy
+        case Table():
+            return f"write [{key}] with {_required(part)}"
+        case Rows():
+            return f"write [[{key}]] with {_required(part.row)}"
+
+
+def _required(table: Table) -> str:
+    return ", ".join(name for name, part in table.parts.items() if part.required)
 
 
 def _shown(value: object) -> str:

@@ -56,6 +56,8 @@ class Rows:
 
 
 Part: TypeAlias = Key | Table | Rows
+Values: TypeAlias = Mapping[str, Any]
+"""What was read, by dotted key: what fits, and for a table True or its number of rows."""
 
 
 def is_whole(value: object, least: int, most: int) -> bool:
@@ -129,7 +131,9 @@ def _limit(unit: str, bounds: tuple[Decimal | int, int], factor: int) -> Key:
 
 
 _SOURCE: Final = _text(
-    "a text", 'write source = "…", the document and section', re.compile(r".*\S.*", re.DOTALL)
+    "the name of a document",
+    'write source = "…", the document and section',
+    re.compile(r".*\S.*", re.DOTALL),
 )
 _UPWARD: Final = _word("comparator", "above", "at_or_above")
 _DOWNWARD: Final = _word("comparator", "at_or_below")

@@ -8,7 +8,14 @@ import numpy as np
 from rules.columns import ARM_CODES, KIND_BLOOD_PRESSURE, MEAL_CODES, SETTING_CODES
 from rules.duplicates import find_duplicates
 from rules.reported import NO_SEQUENCE, Amendments, Field, Reported
-from rules.worked.events import CaseEvents, as_columns, as_id, status_bits, unit_code
+from rules.worked.events import (
+    CaseEvents,
+    as_columns,
+    as_id,
+    is_control_solution,
+    status_bits,
+    unit_code,
+)
 from rules.worked.fields import Fields
 
 _TYPES: Final[dict[str, Any]] = {
@@ -51,7 +58,7 @@ def to_amendments(found: CaseEvents, known: Reported, until: int) -> Amendments:
     for context in found.contexts:
         target = numbered.get((context["device"], context["sequence"]))
         if context["received_at"] <= until and target is not None:
-            said.append(context | {"target": target, "field": int(Field.MEAL_CONTEXT)})
+            said.append(context | {"target": target, "field": int(Field.LATE_CONTEXT)})
     return Amendments(**as_columns(said, _TYPES))
 
 
@@ -77,6 +84,7 @@ def _changes(found: CaseEvents, changes: Fields, kind: int) -> list[tuple[Field,
         "status": (Field.STATUS, lambda: status_bits(changes, pressure=pressure)),
         "measured_at": (Field.MEASURED_AT, lambda: changes.instant("measured_at")),
         "resident": (Field.RESIDENT, owner),
+        "sample_type": (Field.CONTROL_SOLUTION, lambda: int(is_control_solution(content))),
     }
     unknown = sorted(set(content) - set(readers))
     if unknown:

@@ -47,6 +47,12 @@ class _Told:
 
     alerts: dict[tuple[int, int, str], dict[str, Any]] = field(default_factory=dict)
 
+    def counts_days(self) -> bool:
+        """Whether some alert says how many days overdue it is."""
+        return any(
+            alert["status"] == "active" and alert["overdue_days"] for alert in self.alerts.values()
+        )
+
     def hear(self, judgement: Judgement, names: list[str], raised_at: np.datetime64) -> None:
         """Take in what is true now; what is true no longer is cancelled."""
         now = judgement.alerts
@@ -94,7 +100,7 @@ def evaluate_case(case: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(resident, dict) or not isinstance(events, list):
         top.refuse("resident", "and events must be an object and a list")
     found = read_events(name, str(resident.get("id")), events)
-    limits = _limits(top)
+    limits = _limits(Fields(name, "resident", resident) if resident.get("profile") else top)
     told = _Told()
     as_of = top.instant("as_of")
     people = Fields(name, "resident", resident)
@@ -102,7 +108,8 @@ def evaluate_case(case: dict[str, Any]) -> dict[str, Any]:
     before = np.iinfo(np.int64).min
     for step in _steps(found, as_of, limits):
         heard = [arrival for arrival in found.arrivals if before < arrival <= step]
-        quiet = not heard and not _is_due(judgement, step) and step != as_of
+        quiet = not heard and not _is_due(judgement, step) and not told.counts_days()
+        quiet &= step != as_of
         if before != np.iinfo(np.int64).min and quiet:
             continue
         known, judgement = _look(found, people, limits, step)

@@ -128,7 +128,7 @@ def _read_reading(found: CaseEvents, fields: Fields, resident: str) -> None:
             "setting": fields.one_of("setting", SETTING_CODES, "office"),
             "arm": fields.one_of("arm", ARM_CODES),
             "meal_context": fields.one_of("context", MEAL_CODES),
-            "control_solution": fields.content.get("sample_type") in _CONTROL_SAMPLE,
+            "control_solution": is_control_solution(fields.content),
             "stored_record": fields.flag("stored_record"),
             "device": found.devices.setdefault(device, len(found.devices)),
             "sequence": fields.whole("seq", NO_SEQUENCE),
@@ -149,6 +149,11 @@ def unit_code(name: Any, *, pressure: bool) -> int:  # noqa: ANN401 - whatever t
     """A unit that is missing or of nothing measured here is no unit: quarantined, not guessed."""
     known = PRESSURE_UNIT_CODES if pressure else GLUCOSE_UNIT_CODES
     return known.get("mmHg" if name == "mm[Hg]" else name, NO_UNIT)
+
+
+def is_control_solution(content: dict[str, Any]) -> bool:
+    """Sample type 10 of the glucose profile, or its name."""
+    return content.get("sample_type") in _CONTROL_SAMPLE
 
 
 def status_bits(fields: Fields, *, pressure: bool) -> int:

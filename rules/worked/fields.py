@@ -17,7 +17,6 @@ from rules.worked.errors import CaseFileError
 _ZONE: Final = ZoneInfo("Asia/Shanghai")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ABSURD: Final = 10**17
-_NOT_NUMBERS: Final = ("nan", "nres", "rfu", "inf", "+inf", "-inf", "infinity", "-infinity")
 _NO_YEAR: Final = re.compile(r"0000-")
 LONG_BEFORE: Final = datetime(1900, 1, 1, tzinfo=UTC)
 """Stands for a device time that no clock could show; it is not believed."""
@@ -55,14 +54,12 @@ class Fields:
         return codes[value]
 
     def scaled(self, field: str, digits: int) -> int:
-        """A measured number times 10**digits; NOT_A_NUMBER, or MISSING where it is absent."""
+        """A measured number times 10**digits; NOT_A_NUMBER for a text, MISSING where absent."""
         value = self.content.get(field)
         if value is None:
             return MISSING
         if isinstance(value, str):
-            if value.strip().lower() in _NOT_NUMBERS:
-                return NOT_A_NUMBER
-            self.refuse(field, f"is the text {value!r}; write a number")
+            return NOT_A_NUMBER  # What a device said instead of a number: NaN, 0Hi.
         if isinstance(value, bool) or not isinstance(value, int | Decimal):
             self.refuse(field, f"is {value!r}; write a number (floats lose digits)")
         if not Decimal(value).is_finite():
