@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from rules.columns import BoolArray
 from rules.effective_time import EARLIEST, FUTURE_TOLERANCE
-from rules.reported import NO_SEQUENCE, Reported
+from rules.reported import NO_SEQUENCE, STATUS_TIME_FAULT, Reported
 from rules.runs import begins_where, number_runs
 
 
@@ -34,6 +34,7 @@ def find_duplicates(reported: Reported) -> tuple[BoolArray, BoolArray]:
     again[order] = _repeats(order, *_id_keys(reported))
     credible = ~np.isnat(reported.measured_at) & (reported.measured_at >= EARLIEST)
     credible &= reported.measured_at <= reported.captured_at + FUTURE_TOLERANCE
+    credible &= (reported.status & STATUS_TIME_FAULT) == 0
     numbered = reported.sequence != NO_SEQUENCE
     duplicate, conflict = again.copy(), np.zeros_like(again)
     values = _values(reported)

@@ -93,15 +93,21 @@ def order_events(
         begun: Resident and condition of lanes that a checkpoint began.
     """
     ordered, residents = scene.ordered, scene.residents
+    head = _head_of_instant(ordered)
     urgent = np.flatnonzero(scene.emergency != NO_ALERT)
     code = scene.emergency[urgent]
     of_urgent = np.where(
         np.isin(code, _PRESSURE_CODES), np.int8(Condition.HYPERTENSION), np.int8(Condition.DIABETES)
     )
     parts = [
-        _part(ordered.resident[urgent], of_urgent, urgent * _TIES, EventKind.EMERGENCY)
+        _part(ordered.resident[urgent], of_urgent, head[urgent] * _TIES, EventKind.EMERGENCY)
         | {"code": code, "anchor": urgent, "decided": urgent},
-        _part(assessed.resident, assessed.condition, assessed.placed * _TIES + 1, assessed.verdict)
+        _part(
+            assessed.resident,
+            assessed.condition,
+            head[assessed.placed] * _TIES + 1,
+            assessed.verdict,
+        )
         | {
             "anchor": assessed.anchor,
             "decided": assessed.decided,
@@ -110,11 +116,11 @@ def order_events(
         _part(
             ordered.resident[random_highs],
             np.full(len(random_highs), Condition.DIABETES, np.int8),
-            random_highs * _TIES + 2,
+            head[random_highs] * _TIES + 2,
             EventKind.HIGH_RANDOM,
         )
         | {"anchor": random_highs, "decided": random_highs},
-        *_parts_of_records(records, ordered),
+        *_parts_of_records(records, ordered, head),
         _quiet_lanes(residents, *begun),
     ]
     columns = {name: np.concatenate([_column(part, name) for part in parts]) for name in _COLUMNS}
@@ -188,13 +194,28 @@ def _quiet_lanes(
     return _part(resident, condition, np.zeros(len(resident), dtype=np.int64), kind)
 
 
-def _parts_of_records(records: Records, ordered: Readings) -> list[dict[str, npt.NDArray[Any]]]:
+def _head_of_instant(ordered: Readings) -> RowArray:
+    """First row of each row's (resident, instant): kinds of event are compared before rows."""
+    rows = np.arange(len(ordered))
+    same = ordered.effective_at[1:] == ordered.effective_at[:-1]
+    same &= ordered.resident[1:] == ordered.resident[:-1]
+    if not same.any():
+        return rows
+    rows[1:][same] = 0
+    head: RowArray = np.maximum.accumulate(rows)
+    return head
+
+
+def _parts_of_records(
+    records: Records, ordered: Readings, head: RowArray
+) -> list[dict[str, npt.NDArray[Any]]]:
     """Records placed after the last reading at or before their instant, by (instant, id)."""
     if not len(records):
         return []
     halves = np.ascontiguousarray(records.ids).view(">u8").reshape(-1, 2)
     rows = np.lexsort((halves[:, 1], halves[:, 0], records.at, records.resident))
-    place = _place_after(ordered, records.resident[rows], records.at[rows]) * _TIES + _TIES - 1
+    after = _place_after(ordered, records.resident[rows], records.at[rows])
+    place = np.append(head, -1)[after] * _TIES + _TIES - 1
     kind = records.kind[rows]
     moment = rows + len(ordered)
     visit = kind == RecordKind.VISIT

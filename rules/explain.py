@@ -215,6 +215,7 @@ def _explain(judged: Judged, subject: _Subject) -> Explanation:
         sides=sides,
         observed=observed,
         session_mean=mean,
+        arms=() if evidence is None else arms_text(evidence),
         readings=readings,
         anchor=moment_of(judged, subject.anchor),
         decided=moment_of(judged, subject.decided),
@@ -244,7 +245,7 @@ def _shown(
     if evidence is None:
         return None, None
     if subject.code is AlertCode.BP_INTERARM_DIFF:
-        return difference_text(evidence), arms_text(evidence)
+        return difference_text(evidence), None
     alone = evidence.mean is None or (subject.opened_by or subject.code) in EMERGENCY_CODES
     mean = None if alone or evidence.mean is None else mean_text(evidence.mean)
     return observed_by(judged, evidence), mean

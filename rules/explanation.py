@@ -145,6 +145,7 @@ class Explanation:
     sides: tuple[Side, ...]
     observed: str | None  # '146/92 mmHg'; None: a record decided.
     session_mean: str | None  # '146/92 mmHg, mean of 2'; None: one value decided.
+    arms: tuple[str, ...]  # Means of the left and the right where both were measured, mmHg.
     readings: tuple[UsedReading, ...]
     anchor: Moment  # Its day gives the due day.
     decided: Moment
@@ -184,10 +185,8 @@ def _told(row: object) -> dict[str, Json]:
 
 
 def _plain(value: object) -> Json:
-    if isinstance(value, AlertCode):
-        return value.name
     if isinstance(value, IntEnum):
-        return value.name.lower()
+        return value.name if isinstance(value, AlertCode) else value.name.lower()
     if isinstance(value, StrEnum):
         return value.value
     if value is None or isinstance(value, str | int):

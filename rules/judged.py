@@ -33,7 +33,8 @@ from rules.limits import ProfileTable
 from rules.runs import RowArray
 
 
-class Mean(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Mean:
     """Sums of pressures, 1e-13 mmHg, over ``count`` readings."""
 
     systolic: int

@@ -212,8 +212,9 @@ ACTIONS: Final[dict[Action, Effect]] = {
         state=CaseState.SCREENING_REFERRAL,
         due=Due.SUSPECTED,
         raises=AlertCode.SCREEN_HTN_SUSPECTED,
+        resolves=_FIRST_ALERTS,
         screening=Change.ADD_ONE,
-        **_OPENED,
+        **_REFERS,
     ),
     Action.SCREENING_ENDED: Effect(
         state=CaseState.NONE,

@@ -47,10 +47,11 @@ def mean_text(mean: Mean) -> str:
     )
 
 
-def arms_text(evidence: Evidence) -> str:
-    """The means of both arms."""
-    left, right = (_pair(evidence.arms[arm]) for arm in (ARM_LEFT, ARM_RIGHT))
-    return f"left {left}, right {right} mmHg"
+def arms_text(evidence: Evidence) -> tuple[str, ...]:
+    """The means of the left and of the right arm, where both were measured."""
+    if not evidence.arms:
+        return ()
+    return tuple(_pair(evidence.arms[arm]) for arm in (ARM_LEFT, ARM_RIGHT))
 
 
 def _pair(mean: Mean) -> str:

@@ -45,11 +45,11 @@ def normalise(
     reported, retracted = amend(reported, amendments)
     assayed = assay(reported)
     disposition = assayed.disposition
-    if deduplicate:
+    disposition[retracted] = Disposition.RETRACTED
+    if deduplicate:  # Of what is told for the second time nothing can be said.
         duplicate, conflict = find_duplicates(as_sent)
         disposition[conflict] = Disposition.CONFLICT
         disposition[duplicate] = Disposition.DUPLICATE
-    disposition[retracted] = Disposition.RETRACTED
     effective_at, suspect = correct_times(
         measured_at=reported.measured_at,
         device_now=reported.device_now,

@@ -1,6 +1,6 @@
 """What an alert hangs together with: what came before, what it answered, what answered it."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
 
 import numpy as np
@@ -189,7 +189,7 @@ def find_awaited(
 ) -> tuple[Answer, ...]:
     """What a second follow-up still waited for at the end of its due day."""
     alerts = judged.judgement.alerts
-    next_day = np.array([due], dtype="datetime64[D]") + np.timedelta64(1, "D")
+    next_day = np.array([due + timedelta(days=1)], dtype="datetime64[D]")
     end = local_midnight(next_day, judged.limits.utc_offset)[0]
     waits = []
     for code, answer in (

@@ -60,7 +60,7 @@ Values: TypeAlias = Mapping[str, Any]
 """What was read, by dotted key: what fits, and for a table True or its number of rows."""
 
 
-def is_whole(value: object, least: int, most: int) -> bool:
+def _is_whole(value: object, least: int, most: int) -> bool:
     """A whole number within bounds, both included. ``true`` is no number."""
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
@@ -72,7 +72,7 @@ def _is_day(value: object) -> bool:
 def _is_ascending(value: object) -> bool:
     return (
         isinstance(value, list)
-        and all(is_whole(day, 1, _DAYS_MAX) for day in value)
+        and all(_is_whole(day, 1, _DAYS_MAX) for day in value)
         and all(earlier < later for earlier, later in pairwise(value))
     )
 
@@ -106,7 +106,7 @@ def _whole(what: str, *, least: int = 1, most: int = _DAYS_MAX, required: bool =
     return Key(
         expected=f"a whole number from {least} to {most}",
         remedy=f"state the number of {what}",
-        fits=lambda value: is_whole(value, least, most),
+        fits=lambda value: _is_whole(value, least, most),
         required=required,
     )
 
