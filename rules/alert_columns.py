@@ -112,10 +112,14 @@ def _shown(
     grounds: Grounds, rows: RowArray, told: Told, ordered: Readings, observed: Observed
 ) -> dict[str, Any]:
     """What each alert showed: of this history, or as a checkpoint kept it."""
-    shown = show(grounds.code[rows], grounds.decided[rows], ordered, observed)
+    decided = grounds.decided[rows]
+    shown = show(grounds.code[rows], decided, ordered, observed)
+    past = decided - (len(told.moments) - len(told.carried.moments))
+    old = np.flatnonzero(past >= 0)
     carried = grounds.carried[rows]
     kept = np.flatnonzero(carried >= 0)
     for name, column in shown.items():
+        column[old] = getattr(told.carried.shown, name)[past[old]]
         column[kept] = getattr(told.carried.alerts, name)[carried[kept]]
     return shown
 

@@ -14,7 +14,22 @@ from rules.runs import RowArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OpenAlerts:
+class Shown:
+    """What was seen, row by row, as in ``judgement.Alerts``."""
+
+    systolic_sum: Int64Array
+    diastolic_sum: Int64Array
+    count: Int64Array
+    glucose_mmol_l_e4: Int64Array
+    range_status: Int8Array
+
+    def take(self, rows: npt.NDArray[Any]) -> Self:
+        """These rows."""
+        return type(self)(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAlerts(Shown):
     """Alerts that nothing has answered yet, shape (a,); rows of ``Carried.moments``."""
 
     resident: Int64Array
@@ -24,15 +39,6 @@ class OpenAlerts:
     decided: RowArray
     due: Int64Array  # Days since 1970.
     by_random: BoolArray
-    systolic_sum: Int64Array  # What it showed, as in ``judgement.Alerts``.
-    diastolic_sum: Int64Array
-    count: Int64Array
-    glucose_mmol_l_e4: Int64Array
-    range_status: Int8Array
-
-    def take(self, rows: npt.NDArray[Any]) -> Self:
-        """These alerts."""
-        return type(self)(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,7 @@ class Carried:
     lanes: Lanes
     alerts: OpenAlerts
     moments: Moments
+    shown: Shown  # Row-aligned with ``moments``: the session that began there, or the value.
     high_normal_on: DateArray  # Shape (m,).
 
     def of(self, low: int, high: int) -> tuple[Self, RowArray]:
@@ -75,6 +82,7 @@ class Carried:
                 decided=place[alerts.decided],
             ),
             moments=self.moments.take(kept),
+            shown=self.shown.take(kept),
             high_normal_on=self.high_normal_on[low:high],
         )
         return part, kept
@@ -128,6 +136,13 @@ def nothing_carried(residents: int) -> Carried:
             day=np.zeros(0, dtype="datetime64[D]"),
             row=nobody,
             urgent_row=nobody,
+        ),
+        shown=Shown(
+            systolic_sum=nobody,
+            diastolic_sum=nobody,
+            count=nobody,
+            glucose_mmol_l_e4=nobody,
+            range_status=small,
         ),
         high_normal_on=np.full(residents, np.datetime64("NaT", "D")),
     )

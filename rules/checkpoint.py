@@ -13,7 +13,7 @@ import numpy as np
 from rules.alert_columns import observe, show
 from rules.alerts import Grounds, open_grounds
 from rules.block import Folded, fold_history
-from rules.carried import Carried, OpenAlerts
+from rules.carried import Carried, OpenAlerts, Shown
 from rules.columns import InstantArray, Int64Array, Readings, Records, Residents
 from rules.limits import ProfileTable, pick, rows_at
 from rules.scene import set_scene
@@ -56,9 +56,18 @@ def _carry(folded: Folded, until: InstantArray) -> Carried:
         lanes=folded.told.lanes,
         alerts=_open_alerts(folded, grounds),
         moments=folded.told.moments,
+        shown=_show_moments(folded),
         high_normal_on=folded.high_normal_on,
     )
     return whole.of(0, len(until))[0]
+
+
+def _show_moments(folded: Folded) -> Shown:
+    """What is seen at every moment: an overdue alert of the tail may hang on any of them."""
+    ordered = folded.scene.ordered
+    observed = observe(ordered, (folded.office.sessions, folded.home.sessions))
+    moments = np.arange(len(folded.told.moments))
+    return Shown(**show(np.zeros(len(moments), dtype=np.int8), moments, ordered, observed))
 
 
 def _open_alerts(folded: Folded, grounds: Grounds) -> OpenAlerts:

@@ -97,6 +97,7 @@ class Answer(StrEnum):
     VISIT = "visit"
     REFERRAL_FOLLOWUP = "referral_followup"
     FACE_TO_FACE = "face_to_face_visit"
+    DECISION = "doctors_decision"
 
 
 class Needed(StrEnum):

@@ -144,7 +144,7 @@ ACTIONS: Final[dict[Action, Effect]] = {
         first_open=False,
         due=Due.CLEAR,
         routine=True,
-        resolves=_FIRST_ALERTS | _SCREEN_ALERTS,
+        resolves=frozenset(_FIRST) | _SCREEN_ALERTS,
         screening=Change.ZERO,
     ),
     Action.SATISFIED_UNDER_REFERRAL: Effect(

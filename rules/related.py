@@ -187,7 +187,11 @@ def find_resolution(judged: Judged, number: int) -> Moment | None:
 def find_awaited(
     judged: Judged, resident: int, condition: Condition, due: date
 ) -> tuple[Answer, ...]:
-    """What a second follow-up still waited for at the end of its due day."""
+    """What a second follow-up still waited for at the end of its due day.
+
+    Where a doctor opened it without a value: an assessment, or of somebody without the
+    diagnosis, whose normal values end nothing, the doctor.
+    """
     alerts = judged.judgement.alerts
     next_day = np.array([due + timedelta(days=1)], dtype="datetime64[D]")
     end = local_midnight(next_day, judged.limits.utc_offset)[0]
@@ -202,4 +206,14 @@ def find_awaited(
             resolved_by = int(alerts.resolved_by[number])
             if resolved_by < 0 or judged.at(resolved_by) >= end:
                 waits.append(answer)
-    return tuple(waits or [Answer.ASSESSMENT])
+    if waits:
+        return tuple(waits)
+    diagnosed = _is_diagnosed(judged, resident, condition, due)
+    return (Answer.ASSESSMENT if diagnosed else Answer.DECISION,)
+
+
+def _is_diagnosed(judged: Judged, resident: int, condition: Condition, day: date) -> bool:
+    residents = judged.residents
+    pressure = condition is Condition.HYPERTENSION
+    since = residents.hypertension_since if pressure else residents.diabetes_since
+    return bool(since[resident] <= np.datetime64(day))

@@ -32,40 +32,28 @@ def sentence(explanation: Explanation, language: Language) -> str:
         _resolution(explanation, words),
         _state(explanation, words),
         _otherwise(explanation, words),
+        _basis(explanation, words),
     )
     return words.space.join(f"{each}{words.stop}" for each in said if each)
 
 
 def _ground(explanation: Explanation, words: Words) -> str:
-    """What was found, beside its limit and with the source of the limit."""
-    basis = words.basis.format(
-        profile=explanation.profile,
-        version=explanation.profile_version,
-        since=explanation.profile_valid_from,
-        source=explanation.limit.source,
-    )
+    """What was found, beside its limit."""
     finding = _finding(explanation, explanation.code, words)
     if explanation.code is AlertCode.ROUTINE_OVERDUE:
-        return _routine(explanation, basis, finding, words)
+        return _routine(explanation, finding, words)
     if explanation.code in _FOLLOWUPS:
         opener, within = _opener(explanation, words), _days_given(explanation, words)
-        return words.of_overdue.format(opener=opener, within=within, basis=basis)
+        return words.of_overdue.format(opener=opener, within=within)
     earlier = _earlier(explanation, words)
     if explanation.limit.comparator is None:
         what = words.happenings[explanation.decided.what]
         on = explanation.decided.on
-        return words.of_record.format(
-            on=on, what=what, finding=finding, earlier=earlier, basis=basis
-        )
-    sides = words.comma.join(_side(explanation, side, words) for side in explanation.sides)
-    if explanation.action is Action.SATISFIED or not sides:
-        inside = basis
-    else:
-        inside = f"{sides}{words.semicolon}{basis}"
+        return words.of_record.format(on=on, what=what, finding=finding, earlier=earlier)
     return words.of_value.format(
         measured=_measured(explanation, words),
         compared=_compared(explanation, words),
-        inside=inside,
+        sides=_sides(explanation, words),
         finding=finding,
         earlier=earlier,
     )
@@ -86,12 +74,12 @@ def _reason(moment: Moment, words: Words) -> str:
     return words.brackets.format(inside=words.reasons[moment.reason])
 
 
-def _routine(explanation: Explanation, basis: str, finding: str, words: Words) -> str:
+def _routine(explanation: Explanation, finding: str, words: Words) -> str:
     """Since when nobody came: the last visit, the enrolment, or a later diagnosis."""
     anchor, due, days = explanation.anchor, explanation.due, explanation.limit.days or 0
     since = anchor.on if due is None else due - timedelta(days=days)
     what = words.happenings[anchor.what] if since == anchor.on else words.diagnosis
-    return words.of_routine.format(since=since, what=what, days=days, basis=basis, finding=finding)
+    return words.of_routine.format(since=since, what=what, days=_days(days, words), finding=finding)
 
 
 def _opener(explanation: Explanation, words: Words) -> str:
@@ -108,8 +96,14 @@ def _opener(explanation: Explanation, words: Words) -> str:
 
 def _days_given(explanation: Explanation, words: Words) -> str:
     followup = words.followups.get(explanation.limit.rule or "", words.followup)
-    template = words.due_as_set if explanation.limit.days is None else words.due_in_days
-    return template.format(followup=followup, days=explanation.limit.days)
+    days = explanation.limit.days
+    if days is None:
+        return words.due_as_set.format(followup=followup)
+    return words.due_in_days.format(followup=followup, days=_days(days, words))
+
+
+def _days(count: int, words: Words) -> str:
+    return words.days[count != 1].format(count=count)
 
 
 def _measured(explanation: Explanation, words: Words) -> str:
@@ -145,8 +139,15 @@ def _compared(explanation: Explanation, words: Words) -> str:
         number = words.tier.format(age=limit.age_min, number=number)
     compared = f"{compared} {number}"
     if explanation.code is AlertCode.SCREEN_HTN_SUSPECTED:
-        compared += words.within_days.format(times=limit.times, days=limit.days)
+        compared += words.within_days.format(times=limit.times, days=_days(limit.days or 0, words))
     return compared
+
+
+def _sides(explanation: Explanation, words: Words) -> str:
+    if explanation.action is Action.SATISFIED or not explanation.sides:
+        return ""
+    told = words.comma.join(_side(explanation, side, words) for side in explanation.sides)
+    return words.brackets.format(inside=told)
 
 
 def _side(explanation: Explanation, side: Side, words: Words) -> str:
@@ -193,11 +194,12 @@ def _act(explanation: Explanation, words: Words) -> str:
 def _overdue(explanation: Explanation, words: Words) -> str:
     answered = explanation.status is AlertStatus.RESOLVED
     template = words.overdue_answered if answered else words.overdue
-    said = template.format(due=explanation.due, days=explanation.overdue_days)
-    if explanation.code is AlertCode.ROUTINE_OVERDUE:
-        return said
-    step = min(explanation.escalation, len(words.escalations) - 1)
-    return f"{said}{words.comma}{words.escalations[step]}"
+    escalation = ""
+    if explanation.code in _FOLLOWUPS:
+        step = min(explanation.escalation, len(words.escalations) - 1)
+        escalation = words.brackets.format(inside=words.escalations[step])
+    days = _days(explanation.overdue_days, words)
+    return template.format(due=explanation.due, days=days, escalation=escalation)
 
 
 def _resolution(explanation: Explanation, words: Words) -> str:
@@ -206,8 +208,8 @@ def _resolution(explanation: Explanation, words: Words) -> str:
         return ""
     what = words.happenings[answer.what] + _reason(answer, words)
     if answer.observed:
-        what = f"{what} {answer.observed} "
-    return words.resolved.format(on=answer.on, what=what).rstrip()
+        what += words.brackets.format(inside=answer.observed)
+    return words.resolved.format(on=answer.on, what=what)
 
 
 def _state(explanation: Explanation, words: Words) -> str:
@@ -216,7 +218,7 @@ def _state(explanation: Explanation, words: Words) -> str:
         return ""
     said = [words.state.format(state=words.states[explanation.state])]
     if explanation.overdue_days:
-        said.append(words.state_overdue.format(days=explanation.overdue_days))
+        said.append(words.state_overdue.format(days=_days(explanation.overdue_days, words)))
     if explanation.next_routine_due:
         said.append(words.next_routine.format(day=explanation.next_routine_due))
     return words.comma.join(said)
@@ -261,3 +263,13 @@ def _value(change: Counterfactual, scope: Scope, explanation: Explanation, words
     crossing = explanation.action is Action.SATISFIED
     templates = words.values_to_cross if crossing else words.values
     return templates[scope].format(needed=needed, limit=change.limit)
+
+
+def _basis(explanation: Explanation, words: Words) -> str:
+    """Which version of which profile, and the source of the limit."""
+    return words.basis.format(
+        profile=explanation.profile,
+        version=explanation.profile_version,
+        since=explanation.profile_valid_from,
+        source=explanation.limit.source,
+    )

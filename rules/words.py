@@ -72,6 +72,7 @@ class Words:
     due: str
     overdue: str
     overdue_answered: str
+    days: tuple[str, str]  # One, and more.
     resolved: str
     state: str
     state_overdue: str
@@ -95,7 +96,6 @@ class Words:
     stop: str
     space: str
     comma: str
-    semicolon: str
     enumeration: str
     conjunction: str
     alternative: str
