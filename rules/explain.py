@@ -301,7 +301,14 @@ def _changes(
 ) -> tuple[Counterfactual, ...]:
     code, due = subject.code, subject.due
     if code is not None and due is not None and code in _ANSWERS:
-        awaited = _ANSWERS[code] or find_awaited(judged, subject.resident, subject.condition, due)
+        awaited = _ANSWERS[code] or find_awaited(
+            judged,
+            subject.resident,
+            subject.condition,
+            due,
+            anchor=subject.anchor,
+            opened_by=subject.opened_by,
+        )
         return answer_in_time(awaited, due)
     changes = change_record(code, subject.action)
     if code is None or evidence is None:

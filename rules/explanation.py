@@ -97,7 +97,6 @@ class Answer(StrEnum):
     VISIT = "visit"
     REFERRAL_FOLLOWUP = "referral_followup"
     FACE_TO_FACE = "face_to_face_visit"
-    DECISION = "doctors_decision"
 
 
 class Needed(StrEnum):

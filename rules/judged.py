@@ -5,7 +5,7 @@ asked about. Explaining needs the whole history: an anchor that a checkpoint car
 refused.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -138,10 +138,9 @@ class Judged:
                 seen = int(group[row])
                 yield seen
 
-    def records_before(self, record: int) -> list[int]:
-        """Earlier rows of ``records`` of the same resident, latest first."""
-        mine = self._records_by_resident.of(int(self.records.resident[record]))
-        return mine[: mine.index(record)][::-1]
+    def records_of(self, resident: int) -> list[int]:
+        """Rows of ``records`` of a resident, in order of time."""
+        return self._records_by_resident.of(resident)
 
     def alerts_at(self, resident: int, condition: int, anchor: int) -> list[int]:
         """Alerts of a case that have this anchor."""
@@ -158,7 +157,7 @@ class Judged:
         raised = self._by_code.get((resident, condition, int(code)))
         if raised is None:
             return None
-        place = bisect_right(raised.at, before)
+        place = bisect_left(raised.at, before)
         return raised.numbers[place - 1] if place else None
 
     def at(self, anchor: int) -> np.datetime64:

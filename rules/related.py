@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from rules.codes import AlertCode, ClosureReason, Condition, RecordKind
+from rules.codes import AlertCode, CaseState, ClosureReason, Condition, RecordKind
 from rules.columns import BOTH_CONDITIONS, KIND_BLOOD_PRESSURE, SETTING_OFFICE
 from rules.explanation import Answer, Answered, Happening, Moment
 from rules.judged import Judged
@@ -27,6 +27,7 @@ SCREEN_CODES: Final = {
 }
 _SECOND_CODES: Final = (AlertCode.BP_UNSATISFIED_2, AlertCode.GLU_UNSATISFIED_2)
 _OVERDUE_CODES: Final = (AlertCode.FOLLOWUP_OVERDUE, AlertCode.REFERRAL_FOLLOWUP_OVERDUE)
+_ASKED: Final = (CaseState.SECOND_FOLLOWUP_OPEN, CaseState.SECOND_FOLLOWUP_OVERDUE)
 _ENDED_BY_EMERGENCY: Final = frozenset(
     {*EMERGENCY_CODES, *FIRST_CODES.values(), AlertCode.ADR_1, *_OVERDUE_CODES}
 )
@@ -107,13 +108,14 @@ def _visits_before(
     judged: Judged, condition: Condition, anchor: int, many: int
 ) -> tuple[Moment, ...]:
     records, record = judged.records, judged.record_row(anchor)
+    everything = judged.records_of(int(records.resident[record]))
     visits = [
         row
-        for row in judged.records_before(record)
+        for row in everything[: everything.index(record)]
         if records.kind[row] == RecordKind.VISIT
         and records.condition[row] in (BOTH_CONDITIONS, condition)
     ]
-    return tuple(moment_of(judged, len(judged.readings) + row) for row in visits[:many])
+    return tuple(moment_of(judged, len(judged.readings) + row) for row in visits[::-1][:many])
 
 
 def _high_days_before(judged: Judged, anchor: int, many: int) -> tuple[Moment, ...]:
@@ -185,35 +187,67 @@ def find_resolution(judged: Judged, number: int) -> Moment | None:
 
 
 def find_awaited(
-    judged: Judged, resident: int, condition: Condition, due: date
+    judged: Judged,
+    resident: int,
+    condition: Condition,
+    due: date,
+    *,
+    anchor: int,
+    opened_by: AlertCode | None,
 ) -> tuple[Answer, ...]:
-    """What a second follow-up still waited for at the end of its due day.
+    """What a second follow-up or a recheck still waited for at the end of its due day.
 
-    Where a doctor opened it without a value: an assessment, or of somebody without the
-    diagnosis, whose normal values end nothing, the doctor.
+    A second follow-up waits for an assessment where a value or a doctor asked for it, and for a
+    visit where an adverse reaction did. A doctor who sets another open state asks for neither.
     """
-    alerts = judged.judgement.alerts
+    asked = CaseState.NONE
+    if opened_by is None:
+        asked = CaseState(int(judged.records.state[judged.record_row(anchor)]))
+    if opened_by is SCREEN_CODES[condition] or asked is CaseState.SCREENING:
+        return (Answer.RECHECK,)
     next_day = np.array([due + timedelta(days=1)], dtype="datetime64[D]")
     end = local_midnight(next_day, judged.limits.utc_offset)[0]
-    waits = []
-    for code, answer in (
-        (FIRST_CODES[condition], Answer.ASSESSMENT),
-        (AlertCode.ADR_1, Answer.VISIT),
-        (SCREEN_CODES[condition], Answer.RECHECK),
-    ):
-        number = judged.last_raised(resident, condition, code, end - np.timedelta64(1, "us"))
-        if number is not None:
-            resolved_by = int(alerts.resolved_by[number])
-            if resolved_by < 0 or judged.at(resolved_by) >= end:
-                waits.append(answer)
-    if waits:
-        return tuple(waits)
-    diagnosed = _is_diagnosed(judged, resident, condition, due)
-    return (Answer.ASSESSMENT if diagnosed else Answer.DECISION,)
+    overridden = _last_override(judged, resident, condition, end)
+    by_doctor = overridden is not None and overridden[1] in _ASKED
+    waits = [
+        answer
+        for code, answer in (
+            (FIRST_CODES[condition], Answer.ASSESSMENT),
+            (AlertCode.ADR_1, Answer.VISIT),
+        )
+        if _is_open(judged, (resident, condition, code), end, overridden)
+    ]
+    if by_doctor and Answer.ASSESSMENT not in waits:
+        waits.insert(0, Answer.ASSESSMENT)
+    return tuple(waits)
 
 
-def _is_diagnosed(judged: Judged, resident: int, condition: Condition, day: date) -> bool:
-    residents = judged.residents
-    pressure = condition is Condition.HYPERTENSION
-    since = residents.hypertension_since if pressure else residents.diabetes_since
-    return bool(since[resident] <= np.datetime64(day))
+def _last_override(
+    judged: Judged, resident: int, condition: Condition, end: np.datetime64
+) -> tuple[np.datetime64, CaseState] | None:
+    """When a doctor last set the state before an instant, and which."""
+    records = judged.records
+    for row in reversed(judged.records_of(resident)):
+        is_override = records.kind[row] == RecordKind.OVERRIDE
+        if is_override and records.condition[row] == condition and records.at[row] < end:
+            return records.at[row], CaseState(int(records.state[row]))
+    return None
+
+
+def _is_open(
+    judged: Judged,
+    raised: tuple[int, Condition, AlertCode],
+    end: np.datetime64,
+    overridden: tuple[np.datetime64, CaseState] | None,
+) -> bool:
+    """Whether the latest alert of a code still kept a second follow-up open at an instant."""
+    alerts = judged.judgement.alerts
+    number = judged.last_raised(*raised, end)
+    if number is None:
+        return False
+    answer = int(alerts.resolved_by[number])
+    if answer >= 0 and judged.at(answer) < end:
+        return False
+    if overridden is None or overridden[1] in _ASKED:
+        return True
+    return bool(judged.at(int(alerts.anchor[number])) > overridden[0])

@@ -145,7 +145,6 @@ WORDS: Final = Words(
         Answer.VISIT: "a visit",
         Answer.REFERRAL_FOLLOWUP: "a referral follow-up",
         Answer.FACE_TO_FACE: "a face-to-face visit",
-        Answer.DECISION: "a doctor's decision",
     },
     escalations=("with the team", "passed to the team leader", "passed to the centre"),
     followups={

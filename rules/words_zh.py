@@ -124,7 +124,6 @@ WORDS: Final = Words(
         Answer.VISIT: "随访",
         Answer.REFERRAL_FOLLOWUP: "转诊随访",
         Answer.FACE_TO_FACE: "面对面随访",
-        Answer.DECISION: "医生决定",
     },
     escalations=("由团队处理", "已上报团队长", "已上报中心"),
     followups={

@@ -99,7 +99,22 @@ def read_events(case: str, resident: str, events: list[dict[str, Any]]) -> CaseE
             _read_record(found, fields, _RECORDS[kind])
         else:
             fields.refuse("type", f"is {kind!r}; this type of event is not known")
+    for told in (found.amendments, found.contexts, found.records):
+        _keep_first(told)
     return found
+
+
+def _keep_first(told: list[dict[str, Any]]) -> None:
+    """What is told twice under one id counts once, as it was first received.
+
+    Readings stay as they come: which of them are duplicates the rules say themselves.
+    """
+    first: dict[bytes, dict[str, Any]] = {}
+    for event in told:
+        before = first.setdefault(event["ids"], event)
+        if event["received_at"] < before["received_at"]:
+            first[event["ids"]] = event
+    told[:] = first.values()
 
 
 def _read_reading(found: CaseEvents, fields: Fields, resident: str) -> None:
