@@ -19,6 +19,10 @@ demo: setup ## the whole way on real readings; then the API stays up (DEMO_SECON
 test: setup ## the whole test suite on the real services
 	@$(BIN)/python -m pytest
 
+.PHONY: bench
+bench: $(VENV)/.locked ## speed and memory of the rules beside polars and duckdb (ARGS="--residents 20000": smaller)
+	@$(BIN)/python -m tests.benchmarks.rules_speed $(ARGS)
+
 .PHONY: check
 check: setup ## format, lint, types, import contracts, tidiness
 	$(BIN)/ruff format --check .

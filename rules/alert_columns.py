@@ -76,8 +76,7 @@ def list_alerts(
     rows = np.argsort(place + grounds.code, kind="stable")
     code, anchor, decided = grounds.code[rows], grounds.anchor[rows], grounds.decided[rows]
     due = as_dates(grounds.due[rows])
-    urgent = IS_EMERGENCY[code]
-    row = np.where(urgent, moments.urgent_row[decided], moments.row[decided])
+    row = np.where(grounds.urgent[rows], moments.urgent_row[decided], moments.row[decided])
     severity = _severity(code, grounds.by_random[rows], row, limits)
     timed = np.isin(code, _TIMED_CODES)
     missed_at = local_midnight(np.add(due, np.timedelta64(1, "D")), limits.utc_offset)

@@ -22,7 +22,7 @@ from rules.events import NO_ROW, Events, Turned
 from rules.fold import Outcome
 from rules.lanes import LONG_AGO, NEVER, Lanes
 from rules.limits import ProfileTable
-from rules.machine import IS_REFERRAL, OWN_CODE, Action
+from rules.machine import IS_EMERGENCY, IS_REFERRAL, OWN_CODE, Action
 from rules.moments import Moments
 from rules.runs import RowArray, stack_tables
 from rules.scene import Scene
@@ -53,6 +53,7 @@ class Grounds:
     until: Int64Array  # Day to which overdue days are counted: of the answer, or today.
     resolved_by: RowArray  # Moment, -1.
     by_random: BoolArray  # A random glucose asked for confirmation.
+    urgent: BoolArray  # An emergency gave the due day: judged by the deployment's profile.
     carried: RowArray  # Row of a checkpoint's open alerts, -1.
 
 
@@ -89,6 +90,7 @@ def _grounds(lanes: Lanes, lane: RowArray, code: Any, anchor: RowArray, **others
         "until": np.full(many, NEVER, np.int64),
         "resolved_by": np.full(many, NO_ROW, np.intp),
         "by_random": np.zeros(many, np.bool_),
+        "urgent": np.zeros(many, np.bool_),
         "carried": np.full(many, NO_ROW, np.intp),
         **others,
     }
@@ -113,6 +115,7 @@ def _of_events(told: Told) -> Grounds:
         decided=events.decided[rows],
         due=told.outcome.due[told.turned.place[rows]],
         resolved_by=_find_answers(events, action, rows, code),
+        urgent=IS_EMERGENCY[code[rows]],
         by_random=action[rows] == Action.SCREENING_BEGUN_BY_RANDOM,
     )
 
@@ -169,6 +172,8 @@ def _of_answered(told: Told, day: Int64Array) -> Grounds:
         told.events.lane[rows],
         _overdue_code(outcome.missed_state),
         outcome.missed_anchor,
+        decided=outcome.missed_decided,
+        urgent=outcome.missed_cause == Action.EMERGENCY,
         due=outcome.missed_due,
         until=day[answer],
         resolved_by=answer,
@@ -182,6 +187,8 @@ def _of_overdue(lanes: Lanes, today: int) -> Grounds:
         rows,
         _overdue_code(lanes.state[rows]),
         lanes.anchor[rows],
+        decided=lanes.decided[rows],
+        urgent=lanes.cause[rows] == Action.EMERGENCY,
         due=lanes.due[rows],
         until=np.full(len(rows), today, np.int64),
     )
@@ -259,6 +266,7 @@ def _of_advisories(advisories: Advisories) -> Grounds:
         until=np.full(many, NEVER, np.int64),
         resolved_by=advisories.resolved_by,
         by_random=np.zeros(many, np.bool_),
+        urgent=np.zeros(many, np.bool_),
         carried=np.full(many, NO_ROW, np.intp),
     )
 
@@ -296,6 +304,7 @@ def _of_carried(told: Told, advised: Advised) -> Grounds:
         until=before.due,
         resolved_by=answer,
         by_random=before.by_random,
+        urgent=IS_EMERGENCY[before.code],
         carried=np.arange(len(before.code)),
     )
 

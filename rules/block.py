@@ -39,7 +39,7 @@ from rules.judgement import Cases, Judgement, Trace
 from rules.lanes import NEVER, Lanes, fresh_lanes
 from rules.limits import ProfileTable
 from rules.local_time import local_date, local_midnight
-from rules.machine import IS_REFERRAL
+from rules.machine import IS_REFERRAL, Action
 from rules.moments import list_moments
 from rules.runs import RowArray, number_runs, stack_tables
 from rules.scene import Scene, set_scene
@@ -220,7 +220,11 @@ def _cases(told: Told, today: int) -> Cases:
         anchor=lanes.anchor[rows].astype(np.int64),
         decided=decided.astype(np.int64),
         cause=lanes.cause[rows],
-        row=told.moments.row[decided],
+        row=np.where(
+            lanes.cause[rows] == Action.EMERGENCY,
+            told.moments.urgent_row[decided],
+            told.moments.row[decided],
+        ),
     )
 
 

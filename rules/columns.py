@@ -187,6 +187,9 @@ class Records:
         require_within("condition", self.condition, BOTH_CONDITIONS, max(Condition))
         require_within("state", self.state, min(CaseState), max(CaseState))
         require_within("reason", self.reason, 0, max(ClosureReason))
+        if ((self.kind == RecordKind.CLOSURE) & (self.reason == 0)).any():
+            msg = "a closure without a reason; give one of rules.codes.ClosureReason"
+            raise UnknownCodeError(msg)
         if np.isnat(self.at).any() or np.isnat(self.received_at).any():
             msg = "at or received_at holds NaT; a record without its time cannot be placed"
             raise ShapeError(msg)

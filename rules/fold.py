@@ -33,6 +33,8 @@ class Outcome:
     due: Int64Array  # Of the alert it raised; NEVER.
     missed_state: Int8Array  # State whose missed due day it answered; 0: none.
     missed_anchor: RowArray
+    missed_decided: RowArray
+    missed_cause: Int8Array
     missed_due: Int64Array
     visited_before: Int64Array  # Of a visit or closure: day of the one before it; else NEVER.
     visit_anchor: RowArray
@@ -64,6 +66,8 @@ def fold(
         due=np.full(many, NEVER, np.int64),
         missed_state=np.zeros(many, np.int8),
         missed_anchor=np.full(many, NO_ROW, np.intp),
+        missed_decided=np.full(many, NO_ROW, np.intp),
+        missed_cause=np.zeros(many, np.int8),
         missed_due=np.full(many, NEVER, np.int64),
         visited_before=np.full(many, NEVER, np.int64),
         visit_anchor=np.full(many, NO_ROW, np.intp),
@@ -155,6 +159,8 @@ def _answer_missed(now: Lanes, event: Step, policy: Int8Array, outcome: Outcome)
     if missed.any():
         np.copyto(outcome.missed_state, now.state, where=missed)
         np.copyto(outcome.missed_anchor, now.anchor, where=missed)
+        np.copyto(outcome.missed_decided, now.decided, where=missed)
+        np.copyto(outcome.missed_cause, now.cause, where=missed)
         np.copyto(outcome.missed_due, now.due, where=missed)
 
 

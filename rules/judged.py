@@ -168,6 +168,9 @@ class Judged:
         """
         record, resident = self.record_row(anchor), self.resident_row(anchor)
         found: Any
+        if anchor < 0:
+            msg = "there is no anchor: nothing has happened"
+            raise UnknownCodeError(msg)
         if record < 0:
             found = self.readings.effective_at[anchor]
         elif resident < 0:

@@ -54,7 +54,7 @@ from tests.unit.rules.oracle.sittings import (
     split_sittings,
 )
 
-_EMERGENCY, _ASSESSMENT, _RECORDED = range(3)  # The order of events at one instant.
+_EMERGENCY, _ASSESSMENT, _RANDOM_HIGH, _RECORDED = range(4)  # The order of events at one instant.
 
 
 @dataclass
@@ -215,7 +215,7 @@ def _fold_glucose(case: Case, folded: Folded, knowledge: Knowledge, resident: Re
         if is_random_high(reading, periods, resident):
             happens = partial(case.on_random_high, reading)
             line.append(
-                _Happening(reading.at, _ASSESSMENT, reading.captured_at, reading.id, happens)
+                _Happening(reading.at, _RANDOM_HIGH, reading.captured_at, reading.id, happens)
             )
     _run(line)
     calm = [reading for reading in readings if reading.id not in urgent]
