@@ -9,14 +9,14 @@ Source: clinical decision table 2.4, 2.5; routine: architecture section 8, item 
 """
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
 from rules import machine
 from rules.advisories import Advised, Advisories
 from rules.carried import Carried
-from rules.codes import AlertCode, Condition
+from rules.codes import NO_ALERT, AlertCode, CaseState, Condition
 from rules.columns import BoolArray, Int8Array, Int64Array, Residents
 from rules.events import NO_ROW, Events, Turned
 from rules.fold import Outcome
@@ -27,6 +27,9 @@ from rules.moments import Moments
 from rules.runs import RowArray, stack_tables
 from rules.scene import Scene
 
+_BITS: Final = np.array([0, *(1 << code for code in AlertCode)], dtype=np.int64)
+"""By alert code, its bit in ``machine.RESOLVES``."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
@@ -35,6 +38,8 @@ class Told:
     events: Events  # By lane and time.
     turned: Turned
     outcome: Outcome  # Aligned with ``turned``.
+    action: Int8Array  # What each event was, and
+    raised: Int8Array  # which alert code it raised, aligned with ``events``.
     lanes: Lanes  # By the lane numbers of ``events``.
     moments: Moments  # What anchors point at; last, what was carried over.
     carried: Carried
@@ -104,9 +109,8 @@ def _grounds(lanes: Lanes, lane: RowArray, code: Any, anchor: RowArray, **others
 
 
 def _of_events(told: Told) -> Grounds:
-    events, action = told.events, told.outcome.action[told.turned.place]
-    code = _raised(events, action)
-    rows = np.flatnonzero(code)
+    events, code = told.events, told.raised
+    rows = np.flatnonzero(code != NO_ALERT)
     return _grounds(
         told.lanes,
         events.lane[rows],
@@ -114,34 +118,34 @@ def _of_events(told: Told) -> Grounds:
         events.anchor[rows],
         decided=events.decided[rows],
         due=told.outcome.due[told.turned.place[rows]],
-        resolved_by=_find_answers(events, action, rows, code),
+        resolved_by=_find_answers(told, rows),
         urgent=IS_EMERGENCY[code[rows]],
-        by_random=action[rows] == Action.SCREENING_BEGUN_BY_RANDOM,
+        by_random=told.action[rows] == Action.SCREENING_BEGUN_BY_RANDOM,
     )
 
 
-def _find_answers(events: Events, action: Int8Array, rows: RowArray, code: Int8Array) -> RowArray:
+def _find_answers(told: Told, rows: RowArray) -> RowArray:
     """Moment of the first later event of the lane that resolves each raised alert, -1."""
-    resolves = _resolved_codes(events, action)
+    events, code = told.events, told.raised[rows]
+    resolves = _resolved_codes(told)
     found = np.full(len(rows), NO_ROW, np.intp)
-    for each in np.unique(code[rows]):
-        mine = np.flatnonzero(code[rows] == each)
+    for each in np.unique(code):
+        mine = np.flatnonzero(code == each)
         answers = np.flatnonzero(resolves >> np.int64(each) & 1)
         here = rows[mine]
         found[mine] = _first_after(events, here, answers, events.lane[here])
     return found
 
 
-def _resolved_codes(events: Events, action: Int8Array) -> Int64Array:
+def _resolved_codes(told: Told) -> Int64Array:
     """By event, a bit for every code it resolves; what it raises resolves an older one."""
-    raised = _raised(events, action)
-    resolves: Int64Array = machine.RESOLVES[action]
-    return resolves | np.where(raised != 0, np.int64(1) << raised.astype(np.int64), 0)
+    resolves: Int64Array = machine.RESOLVES[told.action] | _BITS[told.raised]
+    return resolves
 
 
-def _raised(events: Events, action: Int8Array) -> Int8Array:
-    """Alert code that each event raised, 0 for none."""
-    code = machine.RAISES[events.condition[events.lane] - 1, action]
+def find_raised(events: Events, action: Int8Array) -> Int8Array:
+    """Alert code that each event raised, 0 for none; shape (e,), aligned with ``events``."""
+    code = machine.RAISES[events.condition[events.lane], action]
     return np.where(code == OWN_CODE, events.code, code)
 
 
@@ -164,7 +168,7 @@ def _overdue_code(state: Int8Array) -> Int8Array:
 
 
 def _of_answered(told: Told, day: Int64Array) -> Grounds:
-    places = np.flatnonzero(told.outcome.missed_state)
+    places = np.flatnonzero(told.outcome.missed_state != CaseState.NONE)
     outcome, rows = told.outcome.take(places), told.turned.event[places]
     answer = told.events.anchor[rows]
     return _grounds(
@@ -280,9 +284,8 @@ def open_grounds(told: Told, advisories: Advisories) -> Grounds:
 
 def _of_carried(told: Told, advised: Advised) -> Grounds:
     """Alerts that were open at the checkpoint, with what has answered them since."""
-    events, action = told.events, told.outcome.action[told.turned.place]
-    before = told.carried.alerts
-    resolves = _resolved_codes(events, action)
+    events, before = told.events, told.carried.alerts
+    resolves = _resolved_codes(told) if len(before.code) else told.action
     answer = np.full(len(before.code), NO_ROW, np.intp)
     lane = lane_of(events, before.resident, before.condition)
     starts = np.searchsorted(events.lane, lane, side="left") - 1  # One before its first event.

@@ -11,7 +11,14 @@ import numpy as np
 
 from rules.advisories import Advised, advise
 from rules.alert_columns import as_dates, list_alerts, observe
-from rules.alerts import Told, collect_grounds, diagnosed_on, lane_of, routine_due_days
+from rules.alerts import (
+    Told,
+    collect_grounds,
+    diagnosed_on,
+    find_raised,
+    lane_of,
+    routine_due_days,
+)
 from rules.assessments import (
     Membership,
     find_random_highs,
@@ -123,6 +130,7 @@ def fold_history(
     outcome = fold(events, turned, turning, moments, scene.limits)
     back = np.empty(len(turned.lanes), dtype=np.intp)
     back[turned.lanes] = np.arange(len(turned.lanes))
+    action = outcome.action[turned.place]
     latest = _latest_day(office.sessions, high_normal, scene)
     return Folded(
         scene=scene,
@@ -130,6 +138,8 @@ def fold_history(
             events=events,
             turned=turned,
             outcome=outcome,
+            action=action,
+            raised=find_raised(events, action),
             lanes=turning.take(back),
             moments=moments,
             carried=start,

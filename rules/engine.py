@@ -11,9 +11,9 @@ the cache and memory does not grow with the population; nothing here loops over 
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import pairwise
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 
@@ -23,12 +23,14 @@ from rules.columns import Int64Array, Readings, Records, Residents
 from rules.errors import UnknownCodeError
 from rules.judgement import Alerts, Cases, Judgement, Trace
 from rules.limits import ProfileTable
-from rules.runs import RowArray, stack_tables
+from rules.runs import RowArray, Table
 
 __all__ = ["Alerts", "Cases", "Judgement", "judge"]
 
-RESIDENTS_PER_BLOCK: Final = 1 << 13
-"""Keeps the working set of a block with ten readings a resident in the second-level cache."""
+RESIDENTS_PER_BLOCK: Final = 1 << 14
+READINGS_PER_BLOCK: Final = 1 << 19
+"""Both bound the working set of a block; larger and smaller ones are slower (``make bench``)."""
+_ANCHORS: Final = ("anchor", "decided", "resolved_by")
 _NO_ROWS: Final = np.zeros(0, dtype=np.intp)
 Rows = TypeVar("Rows", Readings, Records)
 
@@ -67,9 +69,9 @@ def judge(
     if session_wait is not None:
         wait = int(session_wait / np.timedelta64(1, "us"))
         limits = replace(limits, session_wait_us=np.full_like(limits.session_wait_us, wait))
-    parts = []
-    for low, every, all_said in _blocks(readings, records, len(residents)):
-        high = min(low + RESIDENTS_PER_BLOCK, len(residents))
+    columns: dict[str, list[Any]] = {}
+    session, group = np.full((2, len(readings)), -1, dtype=np.int64)
+    for low, high, every, all_said in _blocks(readings, records, len(residents)):
         past, kept, mine, said = None, _NO_ROWS, every, all_said
         if start is not None:
             past, kept = start.of(low, high)
@@ -82,12 +84,14 @@ def judge(
             as_of=now,
             start=past,
         )
-        sorted_rows = _as_rows(mine)[order]
+        rows = _as_rows(mine)[order]
         first = np.cumsum([0, len(readings), len(records), len(residents)])
-        moments = (sorted_rows, _as_rows(said), np.arange(low, high), kept)
-        rows = np.concatenate([at + part for at, part in zip(first, moments, strict=True)])
-        parts.append((_translate(judgement, rows, low), sorted_rows))
-    return _put_together(parts, len(readings))
+        moments = (rows, _as_rows(said), np.arange(low, high), kept)
+        known = np.concatenate([at + part for at, part in zip(first, moments, strict=True)])
+        known = np.append(known, -1)  # So that -1 stays -1.
+        session[rows], group[rows] = known[judgement.trace.session], known[judgement.trace.group]
+        _collect(columns, judgement, known, low)
+    return _put_together(columns, Trace(session=session, group=group))
 
 
 def _tail(
@@ -112,21 +116,23 @@ def _require_rows(resident: Int64Array, residents: int) -> None:
 
 def _blocks(
     readings: Readings, records: Records, residents: int
-) -> Iterator[tuple[int, RowArray | slice, RowArray | slice]]:
-    """First resident, rows of readings and rows of records of each block; at least one block."""
-    cuts = range(0, max(residents, 1), RESIDENTS_PER_BLOCK)
-    parts = [_cut(column, len(cuts)) for column in (readings.resident, records.resident)]
-    yield from zip(cuts, *parts, strict=True)
+) -> Iterator[tuple[int, int, RowArray | slice, RowArray | slice]]:
+    """First and last resident, rows of readings and of records of each block; at least one."""
+    size = min(RESIDENTS_PER_BLOCK, residents * READINGS_PER_BLOCK // max(len(readings), 1))
+    cuts = range(0, max(residents, 1), max(size, 1))
+    parts = [_cut(column, cuts) for column in (readings.resident, records.resident)]
+    for low, mine, said in zip(cuts, *parts, strict=True):
+        yield low, min(low + cuts.step, residents), mine, said
 
 
-def _cut(resident: Int64Array, blocks: int) -> list[RowArray | slice]:
+def _cut(resident: Int64Array, cuts: range) -> list[RowArray | slice]:
     """Rows of each block: slices where the rows come by resident already."""
-    block = resident // RESIDENTS_PER_BLOCK
+    block = resident // cuts.step
     if not (block[1:] < block[:-1]).any():
-        bounds = np.searchsorted(block, np.arange(blocks + 1)).tolist()
+        bounds = np.searchsorted(block, np.arange(len(cuts) + 1)).tolist()
         return [slice(low, high) for low, high in pairwise(bounds)]
     order = np.argsort(block.astype(np.int32), kind="stable")
-    bounds = np.searchsorted(block[order], np.arange(blocks + 1)).tolist()
+    bounds = np.searchsorted(block[order], np.arange(len(cuts) + 1)).tolist()
     return [order[low:high] for low, high in pairwise(bounds)]
 
 
@@ -138,43 +144,38 @@ def _from(rows: Rows, low: int) -> Rows:
     return replace(rows, resident=rows.resident - low) if low else rows
 
 
-def _translate(judgement: Judgement, rows: RowArray, low: int) -> Judgement:
-    """Anchors of the sorted block to the caller's rows, residents likewise."""
-    known = np.append(rows, -1)  # So that -1 stays -1.
-    cases, alerts, trace = judgement.cases, judgement.alerts, judgement.trace
-    return Judgement(
-        cases=replace(
-            cases,
-            resident=cases.resident + low,
-            anchor=known[cases.anchor],
-            decided=known[cases.decided],
-        ),
-        alerts=replace(
-            alerts,
-            resident=alerts.resident + low,
-            anchor=known[alerts.anchor],
-            decided=known[alerts.decided],
-            resolved_by=known[alerts.resolved_by],
-        ),
-        next_tick=judgement.next_tick,
-        high_normal_on=judgement.high_normal_on,
-        third_reading=known[judgement.third_reading],
-        trace=Trace(session=known[trace.session], group=known[trace.group]),
-    )
+def _collect(
+    columns: dict[str, list[Any]], judgement: Judgement, known: RowArray, low: int
+) -> None:
+    """Keep a block's columns by name, its anchors and residents as the caller counts them."""
+    for part in ("cases", "alerts"):
+        table = getattr(judgement, part)
+        for column in fields(table):
+            value = getattr(table, column.name)
+            if column.name in _ANCHORS:
+                value = known[value]
+            elif column.name == "resident":
+                value = value + low
+            columns.setdefault(f"{part}.{column.name}", []).append(value)
+    for name in ("next_tick", "high_normal_on"):
+        columns.setdefault(name, []).append(getattr(judgement, name))
+    columns.setdefault("third_reading", []).append(known[judgement.third_reading])
 
 
-def _put_together(parts: list[tuple[Judgement, RowArray]], readings: int) -> Judgement:
-    """The blocks as one judgement; the trace back in the caller's order."""
-    found = [judgement for judgement, _ in parts]
-    session, group = np.full((2, readings), -1, dtype=np.int64)
-    for judgement, rows in parts:
-        session[rows] = judgement.trace.session
-        group[rows] = judgement.trace.group
+def _put_together(columns: dict[str, list[Any]], trace: Trace) -> Judgement:
+    """The blocks as one judgement, column by column: no column stands twice for long."""
+
+    def whole(name: str) -> Any:  # noqa: ANN401 - any column
+        return np.concatenate(columns.pop(name))
+
+    def table(kind: type[Table], part: str) -> Table:
+        return kind(**{field.name: whole(f"{part}.{field.name}") for field in fields(kind)})
+
     return Judgement(
-        cases=stack_tables([each.cases for each in found]),
-        alerts=stack_tables([each.alerts for each in found]),
-        next_tick=np.concatenate([each.next_tick for each in found]),
-        high_normal_on=np.concatenate([each.high_normal_on for each in found]),
-        third_reading=np.concatenate([each.third_reading for each in found]),
-        trace=Trace(session=session, group=group),
+        cases=table(Cases, "cases"),
+        alerts=table(Alerts, "alerts"),
+        next_tick=whole("next_tick"),
+        high_normal_on=whole("high_normal_on"),
+        third_reading=whole("third_reading"),
+        trace=trace,
     )

@@ -156,7 +156,7 @@ def explain_case(judged: Judged, number: int) -> Explanation:
 
 def _raised_by(action: Action, condition: Condition) -> list[AlertCode]:
     """Codes that an action may have raised."""
-    code = int(machine.RAISES[condition - 1, action])
+    code = int(machine.RAISES[condition, action])
     if code == OWN_CODE:
         return sorted(EMERGENCY_CODES)
     return [AlertCode(code)] if code else []

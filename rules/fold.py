@@ -113,24 +113,25 @@ def _apply(
     now: Lanes, event: Step, action: Int8Array, outcome: Outcome, limits: ProfileTable
 ) -> None:
     """Do to the lanes what their actions say, and note in ``outcome`` what that answered."""
-    policy = machine.DUE[action]
-    raises = machine.RAISES[now.condition - 1, action]
-    due = _due_of(now, event, machine.ALERT_DUE[action], limits)
+    chosen = action.astype(np.intp)
+    policy = machine.DUE.take(chosen)
+    raises = machine.RAISES.take(now.condition * np.intp(len(Action)) + chosen)
+    due = _due_of(now, event, machine.ALERT_DUE.take(chosen), limits)
     np.copyto(outcome.due, due, where=raises != 0)
     if (event.kind >= EventKind.VISIT).any():
         _remember_people(now, event, action, outcome)
     _answer_missed(now, event, policy, outcome)
     np.copyto(now.due, due, where=policy != Due.KEEP)
-    anchors = machine.ANCHORS[action]
+    anchors = machine.ANCHORS.take(chosen)
     np.copyto(now.anchor, event.anchor, where=anchors)
     np.copyto(now.decided, event.decided, where=anchors)
     np.copyto(now.cause, action, where=anchors)
-    _change(now.count, machine.COUNT[action])
-    _change(now.reactions, machine.REACTIONS[action])
-    _set(now.first_open, machine.FIRST_OPEN[action])
-    _set(now.reaction_open, machine.REACTION_OPEN[action])
-    _move(now, event, action, limits)
-    _remember_screening(now, event, action)
+    _change(now.count, machine.COUNT.take(chosen))
+    _change(now.reactions, machine.REACTIONS.take(chosen))
+    _set(now.first_open, machine.FIRST_OPEN.take(chosen))
+    _set(now.reaction_open, machine.REACTION_OPEN.take(chosen))
+    _move(now, event, chosen, limits)
+    _remember_screening(now, event, chosen)
     if (raises < 0).any():
         _remember_emergencies(now, event, raises)
 
@@ -179,16 +180,16 @@ OVERRIDE_TO[CaseState.SECOND_FOLLOWUP_OVERDUE] = CaseState.SECOND_FOLLOWUP_OPEN
 OVERRIDE_TO[CaseState.REFERRAL_FOLLOWUP_OVERDUE] = CaseState.REFERRAL_RECOMMENDED
 
 
-def _move(now: Lanes, event: Step, action: Int8Array, limits: ProfileTable) -> None:
+def _move(now: Lanes, event: Step, action: RowArray, limits: ProfileTable) -> None:
     """State and routine day; a doctor gives the state, and only a case can be closed."""
-    state = machine.STATE[action]
+    state = machine.STATE.take(action)
     given = state == machine.GIVEN_STATE
-    routine = machine.ROUTINE[action]
+    routine = machine.ROUTINE.take(action)
     sets = routine == 1
     if given.any():
         closing = action == Action.CLOSED
         closed = np.where(now.state == CaseState.NONE, now.state, np.int8(CaseState.CLOSED))
-        state = np.where(given, np.where(closing, closed, OVERRIDE_TO[event.state]), state)
+        state = np.where(given, np.where(closing, closed, OVERRIDE_TO.take(event.state)), state)
         sets &= (state != CaseState.NONE) & (state != CaseState.CLOSED)
         asked = (state == CaseState.SECOND_FOLLOWUP_OPEN).astype(np.int8)
         np.copyto(now.first_open, asked, where=given)
@@ -200,8 +201,8 @@ def _move(now: Lanes, event: Step, action: Int8Array, limits: ProfileTable) -> N
         np.copyto(now.routine, np.where(sets, again, NEVER), where=routine >= 0)
 
 
-def _remember_screening(now: Lanes, event: Step, action: Int8Array) -> None:
-    change = machine.SCREENING[action]
+def _remember_screening(now: Lanes, event: Step, action: RowArray) -> None:
+    change = machine.SCREENING.take(action)
     adds = change == Change.ADD_ONE
     if adds.any():
         np.copyto(now.high_day_before, now.high_day, where=adds)
@@ -209,13 +210,15 @@ def _remember_screening(now: Lanes, event: Step, action: Int8Array) -> None:
         by_random = (action == Action.SCREENING_BEGUN_BY_RANDOM).astype(np.int8)
         np.copyto(now.by_random, by_random, where=adds)
     ends = change == Change.ZERO
+    if not ends.any():
+        return
     for day in (now.high_day, now.high_day_before):
         np.copyto(day, LONG_AGO, where=ends)
     np.copyto(now.by_random, 0, where=ends)
 
 
 def _remember_emergencies(now: Lanes, event: Step, raises: Int8Array) -> None:
-    second = IN_SECOND_SLOT[event.code]
+    second = IN_SECOND_SLOT.take(event.code)
     np.copyto(now.second_emergency_at, event.at_us, where=(raises < 0) & second)
     np.copyto(now.first_emergency_at, event.at_us, where=(raises < 0) & ~second)
 

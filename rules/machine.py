@@ -346,9 +346,10 @@ ROUTINE: Final = _table([_ternary(e.routine) for e in _EFFECTS])
 SCREENING: Final = _table([e.screening for e in _EFFECTS])
 ANCHORS: Final = np.array([e.anchors for e in _EFFECTS])
 RAISES: Final = np.array(
-    [[_raised(e, condition) for e in _EFFECTS] for condition in Condition], dtype=np.int8
+    [[0] * len(_EFFECTS), *([_raised(e, condition) for e in _EFFECTS] for condition in Condition)],
+    dtype=np.int8,
 )
-"""By condition - 1, by action: alert code, 0, or OWN_CODE."""
+"""By condition, by action: alert code, 0, or OWN_CODE."""
 RESOLVES: Final = np.array(
     [sum(1 << code for code in e.resolves) for e in _EFFECTS], dtype=np.int64
 )

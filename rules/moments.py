@@ -45,6 +45,8 @@ class Moments:
 
     def followed_by(self, other: Self) -> Self:
         """These, then those."""
+        if not len(other):
+            return self
         return type(self)(
             ids=np.concatenate((self.ids, other.ids)),
             at=np.concatenate((self.at, other.at)),
