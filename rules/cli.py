@@ -146,7 +146,7 @@ def check(file: ExistingFile, *, as_json: AsJson = False) -> None:
         text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         _fail(f"{file}: is not UTF-8: {error}")
-    problems = check_profile(text, file=str(file))
+    problems = check_profile(text, file=str(file), directory=file.parent)
     errors = sum(problem.severity == "error" for problem in problems)
     if as_json:
         listed = [asdict(problem) for problem in problems]

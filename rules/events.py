@@ -94,13 +94,41 @@ def order_events(
     """
     ordered, residents = scene.ordered, scene.residents
     head = _head_of_instant(ordered)
+    parts = [
+        *_parts_of_readings(assessed, random_highs, scene, head),
+        *_parts_of_records(records, ordered, head),
+        _quiet_lanes(residents, *begun),
+    ]
+    columns = {name: np.concatenate([_column(part, name) for part in parts]) for name in _COLUMNS}
+    place = columns["place"] + _TIES  # A record can lie before the first reading.
+    condition, resident = columns["condition"], columns["resident"]
+    lane_key = condition * np.int64(len(residents)) + resident
+    order = np.argsort(lane_key * np.int64(_TIES * (len(ordered) + 2)) + place, kind="stable")
+    resident, condition = resident[order], condition[order]
+    first, lane = number_runs(begins_where(condition, resident))
+    happened = columns["kind"][order] != np.int8(0)
+    real = order[happened]
+    return Events(
+        lane=lane[happened],
+        resident=resident[first],
+        condition=condition[first],
+        **{name: columns[name][real] for name in _COLUMNS if name not in _PLACING},
+    )
+
+
+def _parts_of_readings(
+    assessed: Assessments, random_highs: RowArray, scene: Scene, head: RowArray
+) -> list[dict[str, npt.NDArray[Any]]]:
+    """Emergencies, assessments, and random values that ask for confirmation."""
+    resident = scene.ordered.resident
     urgent = np.flatnonzero(scene.emergency != NO_ALERT)
     code = scene.emergency[urgent]
     of_urgent = np.where(
         np.isin(code, _PRESSURE_CODES), np.int8(Condition.HYPERTENSION), np.int8(Condition.DIABETES)
     )
-    parts = [
-        _part(ordered.resident[urgent], of_urgent, head[urgent] * _TIES, EventKind.EMERGENCY)
+    of_random = np.full(len(random_highs), Condition.DIABETES, np.int8)
+    return [
+        _part(resident[urgent], of_urgent, head[urgent] * _TIES, EventKind.EMERGENCY)
         | {"code": code, "anchor": urgent, "decided": urgent},
         _part(
             assessed.resident,
@@ -114,29 +142,13 @@ def order_events(
             "emergency": assessed.emergency,
         },
         _part(
-            ordered.resident[random_highs],
-            np.full(len(random_highs), Condition.DIABETES, np.int8),
+            resident[random_highs],
+            of_random,
             head[random_highs] * _TIES + 2,
             EventKind.HIGH_RANDOM,
         )
         | {"anchor": random_highs, "decided": random_highs},
-        *_parts_of_records(records, ordered, head),
-        _quiet_lanes(residents, *begun),
     ]
-    columns = {name: np.concatenate([_column(part, name) for part in parts]) for name in _COLUMNS}
-    place = columns["place"] + _TIES  # A record can lie before the first reading.
-    condition, resident = columns["condition"], columns["resident"]
-    lane_key = condition * np.int64(len(residents)) + resident
-    order = np.argsort(lane_key * np.int64(_TIES * (len(ordered) + 2)) + place, kind="stable")
-    resident, condition = resident[order], condition[order]
-    first, lane = number_runs(begins_where(condition, resident))
-    real = order[columns["kind"][order] != 0]
-    return Events(
-        lane=lane[columns["kind"][order] != 0],
-        resident=resident[first],
-        condition=condition[first],
-        **{name: columns[name][real] for name in _COLUMNS if name not in _PLACING},
-    )
 
 
 _PLACING: Final = ("resident", "condition", "place")
