@@ -6,6 +6,7 @@ import json
 import signal
 import sys
 from collections.abc import Coroutine
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -22,11 +23,11 @@ from ingest.db.connections import connect
 from ingest.db.errors import DatabaseError
 from ingest.judge import Judge
 from ingest.pipeline import Pipeline
+from ingest.profiles import Profiles
 from ingest.settings import IngestSettings, JudgeSettings
 from ingest.source import BrokerRefusedError
 from rules.errors import ProfileError
-from rules.profile import Profile
-from rules.profiles import load_profile
+from rules.profiles import load_versions
 
 app = typer.Typer(help="Store what gateways send.", invoke_without_command=True)
 judge_app = typer.Typer(help="Judge due residents.", invoke_without_command=True)
@@ -52,6 +53,16 @@ Dsn = Annotated[
         callback=_require_conninfo,
     ),
 ]
+ProfileDirectory = Annotated[
+    Path | None,
+    typer.Option(
+        "--profiles",
+        envvar="JUDGE_PROFILE_DIRECTORY",
+        exists=True,
+        file_okay=False,
+        help="The deployment's own profiles, beside the program's.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
 
@@ -60,8 +71,8 @@ def run_ingest() -> None:
     """Run one ingest worker. Settings: INGEST_DB_DSN, INGEST_BROKER_PASSWORD, ..."""
     settings = IngestSettings()  # From the environment.
     logs.configure(settings.broker.client_id)
-    profile = _profile(settings.profile)
-    pipeline = Pipeline(settings, profile, utc_now)
+    profiles = _profiles(settings.profile, settings.profile_directory)
+    pipeline = Pipeline(settings, profiles.limits, utc_now)
     _run_until_stopped(_announced(pipeline, settings.broker.client_id))
 
 
@@ -83,12 +94,13 @@ def run_judge() -> None:
     """Run one judge. Settings: JUDGE_DB_DSN, JUDGE_PROFILE, JUDGE_SESSION_WAIT_S, ..."""
     settings = JudgeSettings()  # From the environment.
     logs.configure("judge")
-    _run_until_stopped(Judge(settings, _profile(settings.profile), utc_now).run())
+    profiles = _profiles(settings.profile, settings.profile_directory)
+    _run_until_stopped(Judge(settings, profiles, utc_now).run())
 
 
-def _profile(name: str) -> Profile:
+def _profiles(deployment: str, directory: Path | None) -> Profiles:
     try:
-        return load_profile(name)
+        return Profiles(deployment, directory)
     except ProfileError as error:
         _fail(str(error), code=2)
 
@@ -115,7 +127,7 @@ def _run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main())
-    except* BrokerRefusedError as group:  # What is raised in here would be wrapped in a group.
+    except* (BrokerRefusedError, ProfileError) as group:  # Raised in here it would be wrapped.
         refused.append(group)
     if refused:
         _fail(str(_innermost(refused[0])), code=2)
@@ -162,28 +174,35 @@ def load(
     dsn: Dsn,
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Population as JSON.")],
     *,
+    directory: ProfileDirectory = None,
     as_json: AsJson = False,
 ) -> None:
-    """Load centres, teams, gateways, devices and residents; loading twice changes nothing."""
+    """Load people and places, contracts, records and amendments; twice changes nothing."""
     try:
         population = TypeAdapter(residents.Population).validate_json(file.read_bytes())
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
         _fail(f"{file}: {where + ': ' if where else ''}{first['msg']}", code=2)
+    _require_profiles(population, file, directory)
     try:
         asyncio.run(_load(dsn, population))
     except DatabaseError as error:
         _fail(str(error))
-    counts = {
-        "centres": len(population.centres),
-        "teams": len(population.teams),
-        "gateways": len(population.gateways),
-        "devices": len(population.devices),
-        "residents": len(population.residents),
-    }
+    counts = {part.name: len(getattr(population, part.name)) for part in fields(population)}
     text = ", ".join(f"{number} {name}" for name, number in counts.items())
     sys.stdout.write((json.dumps(counts) if as_json else f"loaded {text}") + "\n")
+
+
+def _require_profiles(population: residents.Population, file: Path, directory: Path | None) -> None:
+    """A profile that is not there would stop every judge, so nothing of the file is loaded."""
+    chosen = {(f"centre {centre.id}", centre.profile) for centre in population.centres}
+    chosen |= {(f"package {package.id}", package.profile) for package in population.packages}
+    for owner, profile in sorted((owner, id_) for owner, id_ in chosen if id_ is not None):
+        try:
+            load_versions(profile, directory)
+        except ProfileError as error:
+            _fail(f"{file}: {owner}: {error}", code=2)
 
 
 async def _load(dsn: str, population: residents.Population) -> None:

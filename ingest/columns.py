@@ -1,121 +1,170 @@
-"""Rows of the database to the columns of the rules, and people likewise. Pure.
+"""Rows of the database, and people, to the columns of the rules. Pure.
 
-The only place where names of the wire and the schema meet the codes of ``rules``.
+Readings that have just come are here; stored ones are read as columns already
+(``ingest.db.history``). Units, quality, control solutions and clocks are the rules' matter.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from zoneinfo import ZoneInfo
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ingest.db.readings import HistoryRow, ReadingRow
-from ingest.db.residents import Person
-from rules.columns import (
+from ingest.db.amendments import Said
+from ingest.db.readings import ReadingRow
+from ingest.db.residents import Person, Pregnancy
+from ingest.db.words import (
     ARM_CODES,
+    CONTROL_SOLUTION,
     KIND_CODES,
     MEAL_CODES,
-    MISSING,
     SETTING_CODES,
-    BoolArray,
+    STATUS_BITS,
+    UNIT_CODES,
+    UNIT_CODES_BY_KIND,
+    Codes,
+)
+from rules.columns import (
+    KIND_BLOOD_PRESSURE,
+    MISSING,
     DateArray,
     InstantArray,
     Int64Array,
-    Readings,
+    Periods,
     Residents,
 )
-from rules.units import GLUCOSE_UNIT_CODES, PRESSURE_UNIT_CODES, to_mmhg_e13, to_mmol_l_e4
+from rules.reported import NO_SEQUENCE, NO_UNIT, Amendments, Field, Reported
 
-LOCAL = ZoneInfo("Asia/Shanghai")
-_ANY_UNIT = 0
+Period: TypeAlias = tuple[str, date, date | None, int]
+"""Pseudonym, first day, last day (None: open), what holds."""
 
-
-def as_history(row: ReadingRow) -> HistoryRow:
-    """A row about to be stored, as the judge would load it. Exact: the wire bounds decimals."""
-    return HistoryRow(
-        resident_id=row.resident_id or "",
-        id=row.id,
-        kind=row.kind,
-        systolic_e4=_scaled(row.systolic, 4),
-        diastolic_e4=_scaled(row.diastolic, 4),
-        glucose_e7=_scaled(row.glucose, 7),
-        unit=row.unit,
-        status=row.status,
-        setting=row.setting,
-        arm=row.arm,
-        meal_context=row.meal_context,
-        sample=row.sample,
-        stored_record=row.stored_record,
-        time_suspect=row.time_suspect,
-        effective_at=row.effective_at,
-        captured_at=row.captured_at,
-        arrived_at=row.arrived_at,
-        received_at=row.received_at,
-        centre_id=row.centre_id,
-    )
+_INEXACT: Final = 10**17
+"""Stands for a value with more digits than an instrument has: implausible, never rounded."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def _scaled(value: Decimal | None, decimals: int) -> int | None:
-    return None if value is None else int(value.scaleb(decimals))
-
-
-def to_readings(rows: Sequence[HistoryRow], resident_rows: Mapping[str, int]) -> Readings:
-    """Columns of ``rows``, row-aligned with them.
+def to_reported(rows: Sequence[ReadingRow], residents: Mapping[str | None, int]) -> Reported:
+    """Columns of readings that have just come, row-aligned with them.
 
     Args:
-        rows: Stored readings, any order.
-        resident_rows: Pseudonym to row number in ``Residents``.
+        rows: In any order.
+        residents: Pseudonym, or None for unclaimed, to row number in ``Residents``.
     """
-    is_pressure = np.array([row.kind == "blood_pressure" for row in rows], dtype=np.bool_)
-    pressure_unit = _codes([PRESSURE_UNIT_CODES.get(row.unit or "", _ANY_UNIT) for row in rows])
-    glucose_unit = _codes([GLUCOSE_UNIT_CODES.get(row.unit or "", _ANY_UNIT) for row in rows])
-    pressure_unit = np.where(is_pressure, pressure_unit, _ANY_UNIT).astype(np.int8)
-    glucose_unit = np.where(is_pressure, _ANY_UNIT, glucose_unit).astype(np.int8)
-    return Readings(
-        resident=np.array([resident_rows[row.resident_id] for row in rows], dtype=np.int64),
+    return Reported(
+        resident=np.array([residents[row.resident_id] for row in rows], dtype=np.int64),
         ids=np.array([row.id.bytes for row in rows], dtype="S16"),
         kind=_codes([KIND_CODES[row.kind] for row in rows]),
-        systolic_mmhg_e13=to_mmhg_e13(_values([row.systolic_e4 for row in rows]), pressure_unit),
-        diastolic_mmhg_e13=to_mmhg_e13(_values([row.diastolic_e4 for row in rows]), pressure_unit),
-        glucose_mmol_l_e4=to_mmol_l_e4(_values([row.glucose_e7 for row in rows]), glucose_unit),
-        range_status=_codes([_range_status(row.status) for row in rows]),
+        systolic_e4=_values([row.systolic for row in rows], 4),
+        diastolic_e4=_values([row.diastolic for row in rows], 4),
+        glucose_e7=_values([row.glucose for row in rows], 7),
+        unit=_codes([UNIT_CODES[row.unit] for row in rows]),
+        status=np.array([_status_bits(row.status) for row in rows], dtype=np.int64),
         setting=_codes([SETTING_CODES[row.setting] for row in rows]),
         arm=_codes([ARM_CODES[row.arm] for row in rows]),
         meal_context=_codes([MEAL_CODES[row.meal_context] for row in rows]),
-        countable=np.array([_countable(row) for row in rows], dtype=np.bool_),
-        effective_at=_instants([row.effective_at for row in rows]),
-        captured_at=_instants([row.captured_at for row in rows]),
-        arrived_at=_instants([row.arrived_at for row in rows]),
-        received_at=_instants([row.received_at for row in rows]),
+        control_solution=np.array([row.sample == CONTROL_SOLUTION for row in rows], np.bool_),
+        stored_record=np.array([row.stored_record for row in rows], dtype=np.bool_),
+        device=np.zeros(len(rows), dtype=np.int64),  # The store has settled duplicates.
+        sequence=np.full(len(rows), NO_SEQUENCE, dtype=np.int64),
+        measured_at=to_instants([row.measured_at for row in rows]),
+        device_now=to_instants([_shift_base(row) for row in rows]),
+        captured_at=to_instants([row.captured_at for row in rows]),
+        arrived_at=to_instants([row.arrived_at for row in rows]),
+        received_at=to_instants([row.received_at for row in rows]),
     )
 
 
-def to_residents(people: Sequence[Person]) -> Residents:
-    """Columns of people, row-aligned with them; of pregnancies the latest."""
-    latest = [person.pregnancies[-1] if person.pregnancies else (None, None) for person in people]
+def _shift_base(row: ReadingRow) -> datetime | None:
+    """As ``ingest.rows`` does: a gateway without a time server corrects no device's clock."""
+    return row.device_now if row.clock_synchronised else None
+
+
+def to_residents(people: Sequence[Person], pregnancies: Periods, profiles: Periods) -> Residents:
+    """Columns of people, row-aligned with them."""
     return Residents(
         birth_date=_dates([person.birth_date for person in people]),
         hypertension_since=_dates([person.hypertension_since for person in people]),
         diabetes_since=_dates([person.diabetes_since for person in people]),
-        pregnant_since=_dates([since for since, _ in latest]),
-        pregnant_until=_dates([until for _, until in latest]),
+        enrolled_on=_dates([person.enrolled_on for person in people]),
+        pregnancies=pregnancies,
+        profiles=profiles,
     )
 
 
-def flag_pregnant(rows: Sequence[HistoryRow], people: Mapping[str, Person]) -> BoolArray:
-    """Shape (n,): the resident was pregnant or lactating on the local day of the reading."""
-    flags = np.zeros(len(rows), dtype=np.bool_)
-    for at, row in enumerate(rows):
-        person = people.get(row.resident_id)
-        if person is not None and person.pregnancies:
-            day = row.effective_at.astimezone(LOCAL).date()
-            flags[at] = any(
-                since <= day and (until is None or day <= until)
-                for since, until in person.pregnancies
-            )
-    return flags
+def to_periods(periods: Sequence[Period], residents: Mapping[str, int]) -> Periods:
+    """Dated states as columns; ``residents`` says whose row is which."""
+    return Periods(
+        resident=np.array([residents[owner] for owner, _, _, _ in periods], dtype=np.int64),
+        since=_dates([since for _, since, _, _ in periods]),
+        until=_dates([until for _, _, until, _ in periods]),
+        value=_codes([value for _, _, _, value in periods]),
+    )
+
+
+def to_pregnancies(rows: Sequence[Pregnancy], residents: Mapping[str, int]) -> Periods:
+    """Pregnancies and lactations as columns."""
+    return to_periods([(row.resident_id, row.since, row.until, 1) for row in rows], residents)
+
+
+def to_amendments(
+    said: Sequence[Said], places: Mapping[bytes, int], reported: Reported
+) -> Amendments:
+    """What was said of readings, one row for each field.
+
+    Whose reading it is has been settled before (``ingest.histories``).
+
+    Args:
+        said: Of any readings; those that are not in ``places`` are left out.
+        places: Id to row of ``reported``.
+        reported: Says of which kind a reading is: a unit means nothing without it.
+    """
+    rows = [
+        (places[each.reading_id.bytes], int(field), value, each)
+        for each in said
+        if each.reading_id.bytes in places
+        for field, value in _fields(each, reported, places[each.reading_id.bytes])
+    ]
+    return Amendments(
+        target=np.array([target for target, _, _, _ in rows], dtype=np.int64),
+        field=_codes([field for _, field, _, _ in rows]),
+        value=np.array([value for _, _, value, _ in rows], dtype=np.int64),
+        received_at=to_instants([each.received_at for _, _, _, each in rows]),
+        ids=np.array([each.id.bytes for _, _, _, each in rows], dtype="S16"),
+    )
+
+
+def _fields(said: Said, reported: Reported, row: int) -> list[tuple[Field, int]]:
+    if said.kind == "retraction":
+        return [(Field.RETRACTED, 1)]
+    kind = "blood_pressure" if reported.kind[row] == KIND_BLOOD_PRESSURE else "glucose"
+    codes: dict[str, Codes] = {"unit": UNIT_CODES_BY_KIND[kind], **_AMENDED_WORDS}
+    found = []
+    for name, new in said.changes.items():
+        if name in codes:
+            found.append((Field[name.upper()], codes[name].get(new, NO_UNIT)))
+        elif name != "resident_id":
+            found.append((Field[name.upper()], _AMENDED_VALUES[name](new)))
+    return found
+
+
+def to_instants(times: Sequence[datetime | None]) -> InstantArray:
+    """Aware UTC datetimes as ``datetime64[us]``; None becomes NaT."""
+    naive = [None if at is None else at.replace(tzinfo=None) for at in times]
+    return np.array(naive, dtype="datetime64[us]")
+
+
+def to_datetimes(instants: InstantArray) -> list[datetime]:
+    """``datetime64[us]`` as aware UTC datetimes; there is no NaT among them."""
+    return [at.replace(tzinfo=UTC) for at in instants.astype("datetime64[us]").tolist()]
+
+
+def to_days(days: DateArray) -> list[date | None]:
+    """Local calendar days; NaT becomes None."""
+    found: list[date | None] = days.astype("datetime64[D]").tolist()
+    return found
 
 
 def as_timedelta(span: np.timedelta64) -> timedelta:
@@ -123,29 +172,38 @@ def as_timedelta(span: np.timedelta64) -> timedelta:
     return timedelta(microseconds=int(span / np.timedelta64(1, "us")))
 
 
-def _countable(row: HistoryRow) -> bool:
-    """Shown but never judged: control solution, a stored record with a faulty clock.
-
-    Source: clinical decision table 2.2 step 4; worked cases, semantics.
-    """
-    return row.sample != "control_solution" and not (row.stored_record and row.time_suspect)
+def _status_bits(status: Sequence[str]) -> int:
+    return sum(STATUS_BITS.get(word, 0) for word in status)
 
 
-def _range_status(status: Sequence[str]) -> int:
-    return ("result_too_high" in status) - ("result_too_low" in status)
+def _scaled(value: Decimal | None, decimals: int) -> int:
+    if value is None:
+        return MISSING
+    scaled = value.scaleb(decimals)
+    return int(scaled) if scaled == scaled.to_integral_value() else _INEXACT
+
+
+def _values(values: Sequence[Decimal | None], decimals: int) -> Int64Array:
+    return np.array([_scaled(value, decimals) for value in values], dtype=np.int64)
 
 
 def _codes(codes: Sequence[int]) -> npt.NDArray[np.int8]:
     return np.array(codes, dtype=np.int8)
 
 
-def _values(values: Sequence[int | None]) -> Int64Array:
-    return np.array([MISSING if value is None else value for value in values], dtype=np.int64)
-
-
-def _instants(times: Sequence[datetime]) -> InstantArray:
-    return np.array([at.replace(tzinfo=None) for at in times], dtype="datetime64[us]")
-
-
 def _dates(days: Sequence[date | None]) -> DateArray:
     return np.array(days, dtype="datetime64[D]")
+
+
+_AMENDED_WORDS: Final[dict[str, Codes]] = {
+    "meal_context": MEAL_CODES,
+    "arm": ARM_CODES,
+    "setting": SETTING_CODES,
+}
+_AMENDED_VALUES: Final[dict[str, Callable[[Any], int]]] = {
+    "systolic": lambda text: _scaled(Decimal(text), 4),
+    "diastolic": lambda text: _scaled(Decimal(text), 4),
+    "glucose": lambda text: _scaled(Decimal(text), 7),
+    "status": _status_bits,
+    "measured_at": lambda text: (datetime.fromisoformat(text) - _EPOCH) // _MICROSECOND,
+}

@@ -3,32 +3,98 @@
 Only rows that were really inserted come here, so a redelivery never alerts twice. The same
 code is not raised again for a resident within the profile's repeat time; whatever order the
 readings came in, the judge later makes the set of alerts exact. An unclaimed reading's
-emergency goes to the centre (architecture 8.5).
+emergency goes to the centre (architecture 8.5). Everybody's emergencies are judged by the
+deployment's profile, in the version of the reading's local day.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 
 import numpy as np
 
-from ingest.alert_rows import emergency_row
-from ingest.columns import as_history, as_timedelta, flag_pregnant, to_readings
+from ingest.columns import as_timedelta, to_datetimes, to_days, to_pregnancies, to_reported
 from ingest.db import alerts, outbox, residents
-from ingest.db.alerts import AlertRow
+from ingest.db.alerts import AlertRow, alert_id
 from ingest.db.connections import Connection
-from ingest.db.readings import HistoryRow, ReadingRow
-from ingest.db.residents import Person
-from rules.codes import AlertCode
+from ingest.db.readings import ReadingRow
+from ingest.db.residents import NOBODY, Pregnancy
+from rules.codes import AlertCode, Condition
 from rules.emergencies import flag_emergencies
+from rules.explain import limit_of, observed_text
+from rules.limits import ProfileTable, rows_as_column
+from rules.local_time import local_date
+from rules.moments import choose_urgent_rows
+from rules.normalise import normalise
 from rules.profile import Profile
+from rules.reported import Amendments
+
+_CONDITIONS = {"blood_pressure": Condition.HYPERTENSION, "glucose": Condition.DIABETES}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emergency:
+    """One reading that cannot wait."""
+
+    row: ReadingRow
+    effective_at: datetime
+    code: AlertCode
+    profile: Profile  # The version of that day.
+    observed: str
+    due: date | None  # Last day, inclusive, for following the referral up.
+
+
+def find_emergencies(
+    rows: Sequence[ReadingRow], pregnancies: Sequence[Pregnancy], limits: ProfileTable
+) -> list[Emergency]:
+    """The emergencies among readings, each judged alone. Pure.
+
+    Args:
+        rows: Just inserted; what was said of a reading before it came is left to the judge.
+        pregnancies: Of their residents.
+        limits: The deployment's profile is choice 0.
+    """
+    owners: dict[str | None, int] = {}
+    for row in rows:
+        owners.setdefault(row.resident_id, len(owners))
+    normalised = normalise(to_reported(rows, owners), Amendments.none(), deduplicate=False)
+    readings = normalised.readings
+    days = local_date(readings.effective_at, limits.utc_offset)
+    versions = choose_urgent_rows(limits, days)
+    known = {id_: owner for id_, owner in owners.items() if id_ is not None}
+    pregnant = to_pregnancies(pregnancies, known).value_on(readings.resident, days)
+    codes = flag_emergencies(readings, pregnant != 0, limits, versions)
+    found = np.flatnonzero(codes)
+    version = rows_as_column(versions, len(codes))
+    given = limits.referral_days[version[found]].astype("timedelta64[D]")
+    return [
+        Emergency(
+            row=rows[normalised.rows[at]],
+            effective_at=effective_at,
+            code=AlertCode(int(codes[at])),
+            profile=limits.profiles[version[at]],
+            observed=observed_text(
+                systolic_mmhg_e13=int(readings.systolic_mmhg_e13[at]),
+                diastolic_mmhg_e13=int(readings.diastolic_mmhg_e13[at]),
+                glucose_mmol_l_e4=int(readings.glucose_mmol_l_e4[at]),
+                range_status=int(readings.range_status[at]),
+            ),
+            due=due,
+        )
+        for at, effective_at, due in zip(
+            found.tolist(),
+            to_datetimes(readings.effective_at[found]),
+            to_days(days[found] + given),
+            strict=True,
+        )
+    ]
 
 
 class EmergencyRaiser:
     """Judges inserted rows one by one, statelessly, and raises what cannot wait."""
 
-    def __init__(self, profile: Profile) -> None:
-        self._profile = profile
-        self._repeat = as_timedelta(profile.timing.emergency_repeat)
+    def __init__(self, limits: ProfileTable) -> None:
+        self._limits = limits
 
     async def __call__(
         self, connection: Connection, inserted: Sequence[ReadingRow], at: datetime
@@ -36,57 +102,86 @@ class EmergencyRaiser:
         """Raise alerts for the emergencies among ``inserted``. Never commits."""
         if not inserted:
             return
-        rows = [as_history(row) for row in inserted]
-        people = await residents.fetch_people(connection, sorted({r.resident_id for r in rows}))
-        found = self._flag(rows, people)
+        ids = sorted({row.resident_id for row in inserted if row.resident_id is not None})
+        pregnancies = await residents.fetch_pregnancies(connection, ids)
+        found = find_emergencies(inserted, pregnancies, self._limits)
         if not found:
             return
-        fresh = await self._without_repeats(connection, found)
-        wanted = [emergency_row(row, code, self._profile, at=at) for row, code in fresh]
+        fresh = await _without_repeats(connection, found)
+        wanted = [_alert_row(emergency, at) for emergency in fresh]
         new = await alerts.insert_new(connection, wanted)
+        raised = [alert for alert in wanted if alert.id in new]
+        people = await residents.fetch_people(
+            connection, sorted({alert.resident_id for alert in raised if alert.resident_id})
+        )
         events = [
-            outbox.Event("alert.raised", alert.as_event(_team(alert, people)))
-            for alert in wanted
-            if alert.id in new
+            outbox.Event(
+                "alert.raised",
+                alert.as_event(people.get(alert.resident_id or "", NOBODY).team_id),
+            )
+            for alert in raised
         ]
         await outbox.insert(connection, events, at=at)
 
-    def _flag(
-        self, rows: Sequence[HistoryRow], people: Mapping[str, Person]
-    ) -> list[tuple[HistoryRow, AlertCode]]:
-        nobody = {row.resident_id: 0 for row in rows}  # Stateless: who it is does not matter.
-        codes = flag_emergencies(
-            to_readings(rows, nobody), flag_pregnant(rows, people), self._profile
-        )
-        return [(rows[at], AlertCode(int(codes[at]))) for at in np.flatnonzero(codes).tolist()]
 
-    async def _without_repeats(
-        self, connection: Connection, found: list[tuple[HistoryRow, AlertCode]]
-    ) -> list[tuple[HistoryRow, AlertCode]]:
-        """Leave out a code that this resident has had within the repeat time before.
+async def _without_repeats(connection: Connection, found: Sequence[Emergency]) -> list[Emergency]:
+    """Leave out a code that this resident has had within the repeat time before.
 
-        Only *before*: of readings that come in the wrong order each one pages, and the judge
-        takes back what was too much.
-        """
-        active = await alerts.fetch_active_times(
-            connection,
-            sorted({row.resident_id for row, _ in found}),
-            sorted({code.name for _, code in found}),
-        )
-        seen: dict[tuple[str, str], list[datetime]] = {}
-        for resident, code_name, effective_at in active:
-            seen.setdefault((resident, code_name), []).append(effective_at)
-        fresh = []
-        for row, code in sorted(found, key=lambda item: (item[0].effective_at, item[0].id)):
-            times = seen.setdefault((row.resident_id, code.name), [])
-            since = [row.effective_at - at for at in times]
-            if row.resident_id and any(timedelta(0) <= span <= self._repeat for span in since):
-                continue
-            times.append(row.effective_at)
-            fresh.append((row, code))
-        return fresh
+    Only *before*: of readings that come in the wrong order each one pages, and the judge
+    takes back what was too much.
+    """
+    active = await alerts.fetch_active_times(
+        connection,
+        sorted({each.row.resident_id for each in found if each.row.resident_id is not None}),
+        sorted({each.code.name for each in found}),
+    )
+    seen: dict[tuple[str | None, str], list[datetime]] = {}
+    for resident, code_name, effective_at in active:
+        seen.setdefault((resident, code_name), []).append(effective_at)
+    fresh = []
+    for each in sorted(found, key=lambda item: (item.effective_at, item.row.id)):
+        times = seen.setdefault((each.row.resident_id, each.code.name), [])
+        repeat = as_timedelta(each.profile.timing.emergency_repeat)
+        since = [each.effective_at - at for at in times]
+        if each.row.resident_id and any(timedelta(0) <= span <= repeat for span in since):
+            continue
+        times.append(each.effective_at)
+        fresh.append(each)
+    return fresh
 
 
-def _team(alert: AlertRow, people: Mapping[str, Person]) -> str | None:
-    person = people.get(alert.resident_id or "")
-    return None if person is None else person.team_id
+def _alert_row(emergency: Emergency, at: datetime) -> AlertRow:
+    """The alert of one emergency reading, as ingest raises it at once.
+
+    The judge works out the same id, due day and lateness from the stored reading, and says why.
+    """
+    row, code, profile = emergency.row, emergency.code, emergency.profile
+    condition = _CONDITIONS[row.kind].name.lower()
+    late = row.received_at - emergency.effective_at > as_timedelta(profile.timing.late_after)
+    limit = limit_of(profile, code)
+    return AlertRow(
+        id=alert_id(row.resident_id, condition, code.name, row.id),
+        resident_id=row.resident_id,
+        centre_id=row.centre_id,
+        condition=condition,
+        code=code.name,
+        severity=profile.severity(code).name.lower(),
+        status="active",
+        anchor_id=row.id,
+        effective_at=emergency.effective_at,
+        raised_at=at,
+        due=emergency.due,
+        page=not late,
+        late=late,
+        overdue_days=0,
+        escalation=0,
+        observed=emergency.observed,
+        threshold=limit.threshold,
+        source=limit.source,
+        profile=profile.id,
+        profile_version=profile.version,
+        raised_by="ingest",
+        updated_at=at,
+        anchor_kind="reading",
+        explanation=None,
+    )

@@ -1,4 +1,4 @@
-"""The judge process: due residents, their history as columns, the rules, the difference.
+"""The judge process: due residents, all that is known of them, the rules, the difference.
 
 Driven by time, not by arrival: a mark of new data, a session that closes and a due day that
 passes are the same work. One transaction locks the residents, reads their marks, then their
@@ -9,58 +9,48 @@ alert rests on is never rewritten: it is raised, changes status, or is cancelled
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import timedelta
+from uuid import UUID
 
 import numpy as np
 import structlog
 
 from gateway.wire.times import Clock
-from ingest.alert_rows import day_or_none, judged_rows
-from ingest.columns import as_timedelta, flag_pregnant, to_readings, to_residents
-from ingest.db import alerts, cases, due_work, outbox, readings, residents
+from ingest.columns import as_timedelta
+from ingest.db import alerts, cases, due_work, history, outbox, records
 from ingest.db.alerts import AlertRow
-from ingest.db.cases import CaseRow
 from ingest.db.connections import Connection, connect
 from ingest.db.errors import DatabaseUnavailableError, translated
 from ingest.db.outbox import Event
-from ingest.db.readings import HistoryRow
-from ingest.db.residents import Person
+from ingest.db.residents import NOBODY
+from ingest.differences import compare_alerts, compare_cases
+from ingest.histories import load_histories
+from ingest.profiles import Profiles
 from ingest.settings import JudgeSettings
-from rules.codes import CaseState, Condition
-from rules.engine import Judgement, judge
-from rules.profile import Profile
+from ingest.verdicts import Verdict, reach_verdict
 
 _LOG = structlog.get_logger()
-_NOBODY = Person(
-    team_id=None,
-    centre_id=None,
-    birth_date=None,
-    hypertension_since=None,
-    diabetes_since=None,
-    pregnancies=(),
-)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the rules say of some residents, as rows; nothing has been compared yet."""
+class Outcome:
+    """What one transaction did."""
 
-    cases: list[CaseRow]
-    alerts: list[AlertRow]
-    timers: list[tuple[str, datetime]]
-    loaded: frozenset[bytes]  # Ids of the readings that were looked at.
+    residents: list[str]  # Judged; of those asked for, the others were somebody else's.
+    events: list[Event]  # For the feed: what was raised and what changed.
 
 
 class Judge:
     """Folds due residents until cancelled."""
 
-    def __init__(self, settings: JudgeSettings, profile: Profile, clock: Clock) -> None:
+    def __init__(self, settings: JudgeSettings, profiles: Profiles, clock: Clock) -> None:
         self._settings = settings
-        self._profile = profile
+        self._profiles = profiles
         self._clock = clock
-        self._wait = settings.session_wait or as_timedelta(profile.timing.session_wait)
+        waits = [as_timedelta(p.timing.session_wait) for p in profiles.limits.profiles]
+        self._wait = settings.session_wait or min(waits)
 
     async def run(self) -> None:
         """Work while there is work, else look again every ``poll_ms``. Reconnects for ever."""
@@ -85,179 +75,108 @@ class Judge:
 
     async def judge_once(self, connection: Connection) -> int:
         """Judge what is due now, in one transaction; return how many residents that was."""
-        now = self._clock()
         with translated():
             due = await due_work.find(
                 connection,
-                now=now,
+                now=self._clock(),
                 session_wait=self._wait,
                 residents_max=self._settings.residents_max,
             )
-            if not due:
-                return 0
+        if not due:
+            return 0
+        return len((await self.judge_residents(connection, due)).residents)
+
+    async def judge_residents(self, connection: Connection, ids: Sequence[str]) -> Outcome:
+        """Judge these residents, due or not, in one transaction.
+
+        Who is being judged by somebody else is left out: ask again for those.
+
+        Args:
+            connection: In autocommit mode, outside a transaction (or in one to be taken back).
+            ids: Pseudonyms, each once.
+
+        Raises:
+            DatabaseUnavailableError: Nothing is known to be committed; try the same again.
+            ProfileError: A centre or a package names a profile that is not there.
+        """
+        now = self._clock()
+        with translated():
+            await due_work.ensure(connection, ids)
             async with connection.transaction():
-                work = await due_work.claim(connection, due, now=now, session_wait=self._wait)
+                work = await due_work.claim(connection, ids, now=now, session_wait=self._wait)
                 if not work.residents:
-                    return 0
-                people = await residents.fetch_people(connection, work.residents)
-                history = await readings.fetch_history(connection, work.residents)
+                    return Outcome([], [])
+                loaded = await load_histories(connection, work.residents, self._profiles)
                 verdict = await asyncio.to_thread(
-                    self.reach_verdict, work.residents, people, history, now
+                    reach_verdict, loaded, at=now, session_wait=self._session_wait()
                 )
-                events = await _write_cases(connection, work.residents, verdict, people, now)
-                events += await _write_alerts(connection, work.residents, verdict, people, now)
+                events = await _write_cases(connection, verdict)
+                events += await _write_alerts(connection, verdict)
                 await outbox.insert(connection, events, at=now)
-                await due_work.finish(connection, work, now=now, timers=verdict.timers)
-        return len(work.residents)
+                await due_work.finish(
+                    connection,
+                    work,
+                    now=now,
+                    timers=verdict.timers,
+                    high_normal_on=verdict.high_normal_on,
+                )
+        return Outcome(work.residents, events)
 
-    def reach_verdict(
-        self,
-        ids: Sequence[str],
-        people: Mapping[str, Person],
-        history: Sequence[HistoryRow],
-        now: datetime,
-    ) -> Verdict:
-        """Run the rules over these residents. Pure; takes milliseconds, so runs in a thread."""
-        persons = [people.get(id_, _NOBODY) for id_ in ids]
-        columns = to_readings(history, {id_: at for at, id_ in enumerate(ids)})
-        judgement = judge(
-            columns,
-            to_residents(persons),
-            self._profile,
-            as_of=np.datetime64(now.replace(tzinfo=None), "us"),
-            session_wait=np.timedelta64(self._wait, "us"),
-            pregnant=flag_pregnant(history, people),  # As ingest saw it: every period counts.
-        )
-        return Verdict(
-            cases=self._case_rows(judgement, ids, history, now),
-            alerts=judged_rows(judgement.alerts, columns, history, ids, self._profile, at=now),
-            timers=[
-                (ids[at], _aware(judgement.next_tick[at]))
-                for at in np.flatnonzero(~np.isnat(judgement.next_tick)).tolist()
-            ],
-            loaded=frozenset(row.id.bytes for row in history),
-        )
-
-    def _case_rows(
-        self,
-        judgement: Judgement,
-        ids: Sequence[str],
-        history: Sequence[HistoryRow],
-        now: datetime,
-    ) -> list[CaseRow]:
-        found = judgement.cases
-        return [
-            CaseRow(
-                resident_id=ids[found.resident[at]],
-                condition=Condition(int(found.condition[at])).name.lower(),
-                state=CaseState(int(found.state[at])).name.lower(),
-                consecutive_unsatisfied=int(found.consecutive_unsatisfied[at]),
-                second_followup_due=day_or_none(found.second_followup_due[at]),
-                referral_followup_due=day_or_none(found.referral_followup_due[at]),
-                next_routine_due=day_or_none(found.next_routine_due[at]),
-                anchor_reading_id=(history[found.anchor[at]].id if found.anchor[at] >= 0 else None),
-                profile=self._profile.id,
-                profile_version=self._profile.version,
-                updated_at=now,
-            )
-            for at in range(len(found.resident))
-        ]
+    def _session_wait(self) -> np.timedelta64 | None:
+        """The one for demonstrations, where it is set; else each profile has its own."""
+        wait = self._settings.session_wait
+        return None if wait is None else np.timedelta64(wait // timedelta(microseconds=1), "us")
 
 
-async def _write_cases(
-    connection: Connection,
-    ids: Sequence[str],
-    verdict: Verdict,
-    people: Mapping[str, Person],
-    now: datetime,
-) -> list[Event]:
-    """Upsert the cases that differ; a case the rules no longer see goes back to none."""
+async def _write_cases(connection: Connection, verdict: Verdict) -> list[Event]:
+    """Upsert the cases that differ, and tell how each change of state came about."""
+    ids, people = verdict.loaded.ids, verdict.loaded.people
     stored = {
         (case.resident_id, case.condition): case for case in await cases.fetch(connection, ids)
     }
-    wanted = {(case.resident_id, case.condition): case for case in verdict.cases}
-    for key, case in stored.items():
-        if key not in wanted and case.state != "none":
-            wanted[key] = _emptied(case, now)
-    changed = [
-        case
-        for key, case in wanted.items()
-        if key not in stored or stored[key]._replace(updated_at=case.updated_at) != case
-    ]
-    before = {key: case.state for key, case in stored.items()}
-    moved = [
-        (before.get((case.resident_id, case.condition), "none"), case)
-        for case in changed
-        if before.get((case.resident_id, case.condition), "none") != case.state
-    ]
-    await cases.upsert(connection, changed)
-    await cases.insert_transitions(connection, moved)
-    return [
-        Event(
-            "case.changed",
-            case.as_event(
-                before.get((case.resident_id, case.condition), "none"),
-                people.get(case.resident_id, _NOBODY).team_id,
-                people.get(case.resident_id, _NOBODY).centre_id,
-            ),
-        )
-        for case in changed
-    ]
-
-
-def _emptied(case: CaseRow, now: datetime) -> CaseRow:
-    return case._replace(
-        state="none",
-        consecutive_unsatisfied=0,
-        second_followup_due=None,
-        referral_followup_due=None,
-        next_routine_due=None,
-        anchor_reading_id=None,
-        updated_at=now,
+    changed = compare_cases(stored, verdict.cases, at=verdict.at)
+    moved = [(before, case) for before, case in changed if before != case.state]
+    authors = await records.fetch_authors(connection, [case.resident_id for _, case in moved])
+    await cases.upsert(connection, [case for _, case in changed])
+    await cases.insert_transitions(
+        connection, [verdict.transition_row(before, case, authors) for before, case in moved]
     )
+    persons = [people.get(case.resident_id, NOBODY) for _, case in changed]
+    return [
+        Event("case.changed", case.as_event(before, person.team_id, person.centre_id))
+        for (before, case), person in zip(changed, persons, strict=True)
+    ]
 
 
-async def _write_alerts(
-    connection: Connection,
-    ids: Sequence[str],
-    verdict: Verdict,
-    people: Mapping[str, Person],
-    now: datetime,
-) -> list[Event]:
+async def _write_alerts(connection: Connection, verdict: Verdict) -> list[Event]:
     """Raise what is new, move what changed, cancel what lost its ground."""
-    stored = {alert.id: alert for alert in await alerts.fetch_for_update(connection, ids)}
-    wanted = {alert.id: alert for alert in verdict.alerts}
-    raised = [alert for alert in wanted.values() if alert.id not in stored]
-    changed = []
-    for id_, alert in stored.items():
-        now_wanted = wanted.get(id_)
-        if now_wanted is not None:
-            moved = alert._replace(
-                severity=now_wanted.severity,
-                status=now_wanted.status,
-                due=now_wanted.due,
-                overdue_days=now_wanted.overdue_days,
-                escalation=now_wanted.escalation,
-            )
-        elif alert.status != "cancelled" and alert.anchor_reading_id.bytes in verdict.loaded:
-            moved = alert._replace(status="cancelled")
-        else:
-            continue
-        if moved != alert:
-            changed.append(moved._replace(updated_at=now))
-    new = await alerts.insert_new(connection, raised)  # Ingest may have raised it meanwhile.
-    raised = [alert for alert in raised if alert.id in new]
-    await alerts.update(connection, changed)
+    loaded = verdict.loaded
+    stored = await alerts.fetch_for_update(connection, loaded.ids, loaded.claimed)
+    difference = compare_alerts(
+        {row.id: row.standing for row in stored},
+        verdict.alerts,
+        assessed_at=verdict.assessed_at,
+        was_seen=verdict.was_seen,
+    )
+    raised = await _raise(connection, verdict, difference.raised)
+    changed = await alerts.update(connection, difference.changed, at=verdict.at)
+    silent = {row.id for row in stored if not row.explained} & difference.kept.keys()
+    await alerts.explain(connection, {id_: verdict.explain(difference.kept[id_]) for id_ in silent})
 
     def tell(kind: outbox.EventKind, rows: Sequence[AlertRow]) -> list[Event]:
         return [
-            Event(kind, row.as_event(people.get(row.resident_id or "", _NOBODY).team_id))
+            Event(kind, row.as_event(loaded.people.get(row.resident_id or "", NOBODY).team_id))
             for row in rows
         ]
 
     return tell("alert.raised", raised) + tell("alert.changed", changed)
 
 
-def _aware(at: np.datetime64) -> datetime:
-    moment: datetime = at.astype("datetime64[us]").item()
-    return moment.replace(tzinfo=UTC)
+async def _raise(connection: Connection, verdict: Verdict, ids: list[UUID]) -> list[AlertRow]:
+    """Insert new alerts; those that ingest has raised meanwhile are left to it."""
+    standings = [verdict.alerts[id_] for id_ in ids]
+    anchors = [each.anchor_id for each in standings if each.anchor_kind == "reading"]
+    centres = await history.fetch_centres(connection, anchors)
+    rows = [verdict.alert_row(id_, centres) for id_ in ids]
+    new = await alerts.insert_new(connection, rows)
+    return [row for row in rows if row.id in new]

@@ -31,7 +31,7 @@ from ingest.emergencies import EmergencyRaiser
 from ingest.settings import BatchSettings, IngestSettings
 from ingest.source import Source
 from ingest.writer import Writer
-from rules.profile import Profile
+from rules.limits import ProfileTable
 
 _LOG = structlog.get_logger()
 _GATEWAYS_S_MAX = 60.0  # An enrolment is seen after this long at the latest ...
@@ -90,7 +90,7 @@ def refuse(decoded: Decoded, accepted: Accepted, error: WireError, at: datetime)
 class Pipeline:
     """One ingest worker."""
 
-    def __init__(self, settings: IngestSettings, profile: Profile, clock: Clock) -> None:
+    def __init__(self, settings: IngestSettings, limits: ProfileTable, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
         self._deliveries: asyncio.Queue[Delivery] = asyncio.Queue(
@@ -98,7 +98,7 @@ class Pipeline:
         )
         self.source = Source(settings.broker, settings.broker_password, self._deliveries)
         self._register = GatewayRegister()
-        self._writer = Writer(EmergencyRaiser(profile), refuse)
+        self._writer = Writer(EmergencyRaiser(limits), refuse)
 
     async def run(self) -> None:
         """Run until cancelled; what is in flight then is redelivered to the next worker."""

@@ -16,8 +16,8 @@ from psycopg.types.json import Jsonb
 from gateway.wire.ids import PARTITION_MIN, partition_time_of
 from gateway.wire.readings import BloodPressure, Glucose, Reading
 from gateway.wire.topics import Topic
+from ingest.columns import to_datetimes, to_instants
 from ingest.db.readings import ReadingRow
-from rules.columns import InstantArray
 from rules.effective_time import correct_times
 
 _CLOCK_SINCE: Final = datetime(2015, 1, 1, tzinfo=UTC)
@@ -38,11 +38,13 @@ def build_rows(
     """
     arrived = [_believed_arrival(reading, received_at) for reading in readings]
     effective, suspect = correct_times(
-        measured_at=_instants([reading.measured_at for reading in readings]),
-        device_now=_instants([_shift_base(reading) for reading in readings]),
-        captured_at=_instants([reading.captured_at for reading in readings]),
-        arrived_at=_instants(arrived),
+        measured_at=to_instants([reading.measured_at for reading in readings]),
+        device_now=to_instants([_shift_base(reading) for reading in readings]),
+        captured_at=to_instants([reading.captured_at for reading in readings]),
+        arrived_at=to_instants(arrived),
+        time_fault=np.array(["time_fault" in reading.status for reading in readings], np.bool_),
     )
+    instants = to_datetimes(effective)
     return [
         _build_row(
             reading,
@@ -50,8 +52,8 @@ def build_rows(
             topic,
             received_at=received_at,
             arrived_at=arrived[at],
-            effective_at=_datetime(effective[at]),
-            time_suspect=bool(suspect[at]) or "time_fault" in reading.status,
+            effective_at=instants[at],
+            time_suspect=bool(suspect[at]),
         )
         for at, (reading, raw) in enumerate(zip(readings, raws, strict=True))
     ]
@@ -166,15 +168,3 @@ def _believed_arrival(reading: Reading, received_at: datetime) -> datetime:
 def content_hash(raw: bytes) -> int:
     """64 bits of the reading's frozen bytes, signed: tells a redelivery from a conflict."""
     return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), signed=True)
-
-
-def _instants(
-    times: Sequence[datetime | None],
-) -> InstantArray:
-    """Aware UTC datetimes to datetime64[us]; None becomes NaT."""
-    naive = [None if at is None else at.replace(tzinfo=None) for at in times]
-    return np.array(naive, dtype="datetime64[us]")
-
-
-def _datetime(instant: np.datetime64) -> datetime:
-    return instant.astype("datetime64[us]").item().replace(tzinfo=UTC)  # type: ignore[no-any-return]

@@ -6,6 +6,7 @@ from typing import Annotated, Self
 from pydantic import (
     BaseModel,
     ConfigDict,
+    DirectoryPath,
     Field,
     PositiveFloat,
     PositiveInt,
@@ -59,6 +60,7 @@ class IngestSettings(ProcessSettings):
     broker: BrokerSettings = BrokerSettings()
     batch: BatchSettings = BatchSettings()
     profile: str = "wuzhou"
+    profile_directory: DirectoryPath | None = None
     database_retry_s_max: PositiveFloat = 5
 
     @model_validator(mode="after")
@@ -76,6 +78,7 @@ class JudgeSettings(ProcessSettings):
 
     db_dsn: Dsn
     profile: str = "wuzhou"
+    profile_directory: DirectoryPath | None = None  # The deployment's own, beside the program's.
     session_wait_s: PositiveFloat | None = None  # None: as the profile says (10 minutes).
     residents_max: PositiveInt = 500  # Of one transaction.
     poll_ms: PositiveInt = 200

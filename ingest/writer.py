@@ -19,7 +19,7 @@ from gateway.wire.errors import Reason, WireError
 from gateway.wire.ids import partition_time_of
 from gateway.wire.receipts import Receipt, Receipts, Refused
 from gateway.wire.topics import Topic
-from ingest.db import due_work, gateway_days, quarantine, readings, residents
+from ingest.db import amendments, due_work, gateway_days, quarantine, readings, residents
 from ingest.db.connections import Connection
 from ingest.db.errors import UnstorableError, translated
 from ingest.db.gateway_days import Totals
@@ -265,6 +265,10 @@ class _Transaction:
             if row.resident_id is not None:
                 key = (row.resident_id, row.kind)
                 latest[key] = max(latest.get(key, row.arrived_at), row.arrived_at)
+        for resident in await amendments.fetch_claimants(
+            self._connection, [row.id for row in inserted]
+        ):
+            latest[resident, "amendment"] = self._at
         await residents.insert_stubs(
             self._connection, sorted({resident for resident, _ in latest}), at=self._at
         )

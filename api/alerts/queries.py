@@ -10,7 +10,9 @@ from api.alerts.schemas import AlertQuery
 _LIST: Final = """
 SELECT a.id, a.number, a.resident_id, r.team_id, a.centre_id, a.condition, a.code, a.severity,
        a.status, a.observed, a.threshold, a.source, a.profile, a.profile_version,
-       a.anchor_reading_id, a.effective_at, a.raised_at, a.raised_by, a.due, a.overdue_days,
+       a.anchor_id, a.anchor_kind,
+       CASE WHEN a.anchor_kind = 'reading' THEN a.anchor_id END AS anchor_reading_id,
+       a.effective_at, a.raised_at, a.raised_by, a.due, a.overdue_days,
        a.escalation, a.page, a.late, a.updated_at
 FROM alert a
 LEFT JOIN resident r ON r.id = a.resident_id

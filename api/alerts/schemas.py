@@ -10,6 +10,7 @@ from api.cursors import Name, Number, PageQuery
 
 Severity = Literal["info", "warn", "high", "critical"]
 Status = Literal["active", "resolved", "cancelled"]
+AnchorKind = Literal["reading", "record", "resident"]
 
 
 class AlertQuery(PageQuery):
@@ -40,7 +41,7 @@ class AlertOut(BaseModel):
     number: int
     resident_id: Annotated[str | None, Field(description="Pseudonym; null: unclaimed")]
     team_id: str | None
-    centre_id: str
+    centre_id: Annotated[str | None, Field(description="null: no reading and no team say where")]
     condition: str
     code: str
     severity: Severity
@@ -50,8 +51,10 @@ class AlertOut(BaseModel):
     source: Annotated[str, Field(description="Document and section of the threshold")]
     profile: str
     profile_version: str
-    anchor_reading_id: UUID
-    effective_at: Annotated[datetime, Field(description="Of the anchoring reading")]
+    anchor_id: Annotated[UUID, Field(description="What the alert rests on")]
+    anchor_kind: AnchorKind
+    anchor_reading_id: Annotated[UUID | None, Field(description="`anchor_id`, if a reading")]
+    effective_at: Annotated[datetime, Field(description="Of the anchor")]
     raised_at: datetime
     raised_by: Literal["ingest", "judge"]
     due: Annotated[date | None, Field(description="Last day, inclusive, Asia/Shanghai")]

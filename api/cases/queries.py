@@ -13,7 +13,9 @@ _LIST: Final = """
 SELECT c.number, c.resident_id, r.team_id, t.centre_id, c.condition, c.state,
        c.consecutive_unsatisfied, c.second_followup_due, c.referral_followup_due,
        c.next_routine_due, d.due, COALESCE(d.due < %(today)s, false) AS overdue,
-       c.anchor_reading_id, c.profile, c.profile_version, c.updated_at
+       c.anchor_id, c.anchor_kind,
+       CASE WHEN c.anchor_kind = 'reading' THEN c.anchor_id END AS anchor_reading_id,
+       c.cause, c.profile, c.profile_version, c.updated_at
 FROM resident_case c
 CROSS JOIN LATERAL (
     SELECT LEAST(c.second_followup_due, c.referral_followup_due, c.next_routine_due) AS due

@@ -41,7 +41,10 @@ class CaseOut(BaseModel):
     next_routine_due: date | None
     due: Annotated[date | None, Field(description="The earliest of the three; last day, inclusive")]
     overdue: Annotated[bool, Field(description="That day has passed")]
-    anchor_reading_id: Annotated[UUID | None, Field(description="Opened the present state")]
+    anchor_id: Annotated[UUID | None, Field(description="What last moved the case")]
+    anchor_kind: Literal["reading", "record", "resident"] | None
+    anchor_reading_id: Annotated[UUID | None, Field(description="`anchor_id`, if a reading")]
+    cause: Annotated[str | None, Field(examples=["first_unsatisfied"])]
     profile: str
     profile_version: str
     updated_at: datetime

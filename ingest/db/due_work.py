@@ -6,14 +6,17 @@ result: a mark written meanwhile survives and brings it back. Timers fire with n
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 
 from ingest.db.connections import Connection
 
 
 async def mark(connection: Connection, marks: Mapping[tuple[str, str], datetime]) -> None:
-    """Append one mark per (resident, kind of reading) with the arrival it speaks of."""
+    """Append one mark per (resident, kind of news) with the arrival it speaks of. Never commits.
+
+    A blood pressure waits for its session to close; whatever else there is to know does not.
+    """
     if not marks:
         return
     await connection.execute(
@@ -55,22 +58,26 @@ async def find(
     """Up to ``residents_max`` residents that are due, locked or not. Outside a transaction.
 
     A mark of a blood pressure is ready once ``session_wait`` has passed since its arrival.
-    Their fold rows are made here and committed at once: inside the claiming transaction two
-    judges that meet the same new resident would wait for each other.
     """
     when = {"now": now, "closed": now - session_wait, "limit": residents_max}
     cursor = await connection.execute(_DUE, when)
-    due = [row[0] for row in await cursor.fetchall()]
-    if due:
-        await connection.execute(_ENSURE, (due,))
-    return due
+    return [row[0] for row in await cursor.fetchall()]
+
+
+async def ensure(connection: Connection, residents: Sequence[str]) -> None:
+    """Make the fold rows that ``claim`` locks. Outside a transaction: committed at once.
+
+    Inside the claiming transaction two judges that meet the same new resident would wait for
+    each other.
+    """
+    await connection.execute(_ENSURE, (sorted(residents),))
 
 
 async def claim(
-    connection: Connection, due: Sequence[str], *, now: datetime, session_wait: timedelta
+    connection: Connection, residents: Sequence[str], *, now: datetime, session_wait: timedelta
 ) -> Work:
-    """Lock those of ``due`` that no other judge holds, then read their ready marks."""
-    cursor = await connection.execute(_LOCK, (list(due),))
+    """Lock those residents that no other judge holds, then read their ready marks."""
+    cursor = await connection.execute(_LOCK, (list(residents),))
     locked = [row[0] for row in await cursor.fetchall()]
     when = {"now": now, "closed": now - session_wait}
     cursor = await connection.execute(_MARKS, {**when, "residents": locked})
@@ -81,19 +88,36 @@ _FORGET_TIMERS: Final = "DELETE FROM due_timer WHERE resident_id = ANY(%s)"
 _SET_TIMERS: Final = """
 INSERT INTO due_timer (resident_id, due_at)
 SELECT * FROM unnest(%s::text[], %s::timestamptz[])"""
-_FOLDED: Final = "UPDATE resident_fold SET folded_at = %s WHERE resident_id = ANY(%s)"
+_FOLDED: Final = """
+UPDATE resident_fold AS f SET folded_at = %s, high_normal_on = n.high_normal_on
+FROM unnest(%s::text[], %s::date[]) AS n (resident_id, high_normal_on)
+WHERE f.resident_id = n.resident_id"""
 
 
 async def finish(
-    connection: Connection, work: Work, *, now: datetime, timers: Sequence[tuple[str, datetime]]
+    connection: Connection,
+    work: Work,
+    *,
+    now: datetime,
+    timers: Sequence[tuple[str, datetime]] = (),
+    high_normal_on: Sequence[date | None] = (),
 ) -> None:
-    """Delete the answered marks and set each resident's next timer. Never commits."""
+    """Delete the answered marks and set each resident's next timer. Never commits.
+
+    Args:
+        connection: In the transaction of ``claim``.
+        work: What ``claim`` gave.
+        now: The clock.
+        timers: Residents who have one, each once.
+        high_normal_on: Of each of the residents, or nothing: of nobody.
+    """
     await connection.execute("DELETE FROM due_mark WHERE id = ANY(%s)", (work.marks,))
     await connection.execute(_FORGET_TIMERS, (work.residents,))
     if timers:
         columns = ([row[0] for row in timers], [row[1] for row in timers])
         await connection.execute(_SET_TIMERS, columns)
-    await connection.execute(_FOLDED, (now, work.residents))
+    days = list(high_normal_on) or [None] * len(work.residents)
+    await connection.execute(_FOLDED, (now, work.residents, days))
 
 
 async def count_waiting(connection: Connection) -> int:

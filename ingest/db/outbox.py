@@ -24,7 +24,7 @@ class Event(NamedTuple):
 
 _INSERT: Final = """
 INSERT INTO outbox (kind, payload, created_at)
-SELECT kind, payload, %s::timestamptz FROM unnest(%s::text[], %s::jsonb[]) AS e (kind, payload)"""
+SELECT kind, payload, %s::timestamptz FROM unnest(%s::text[], %b::jsonb[]) AS e (kind, payload)"""
 _WAKE: Final = "SELECT pg_notify('outbox', '')"
 
 

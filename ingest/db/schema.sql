@@ -7,8 +7,9 @@
 -- People and places ---------------------------------------------------------------------------
 
 CREATE TABLE centre (
-    id   text PRIMARY KEY,
-    name text NOT NULL
+    id      text PRIMARY KEY,
+    name    text NOT NULL,
+    profile text                            -- Of its residents; NULL: the deployment's.
 );
 
 CREATE TABLE team (
@@ -36,7 +37,8 @@ CREATE TABLE resident (
     birth_date date,                        -- NULL: unknown, counts as adult.
     sex        text CHECK (sex IN ('female', 'male')),
     stub       boolean NOT NULL DEFAULT false,  -- Seen by a terminal before the contract system.
-    created_at timestamptz NOT NULL
+    created_at timestamptz NOT NULL,
+    enrolled_on date                        -- Managed from that day; NULL: owes no routine visit.
 );
 
 -- A diagnosis or a state of the resident, with its dates. `diabetes` is type 2 for the rules.
@@ -48,6 +50,47 @@ CREATE TABLE resident_condition (
     PRIMARY KEY (resident_id, condition, since),
     CHECK (until >= since)
 );
+
+-- What a contract buys. Its profile wins over the centre's while the contract runs.
+CREATE TABLE package (
+    id      text PRIMARY KEY,
+    name    text NOT NULL,
+    profile text                            -- NULL: the centre's, else the deployment's.
+);
+
+CREATE TABLE contract (
+    id          text PRIMARY KEY,           -- As the contract system calls it.
+    resident_id text NOT NULL REFERENCES resident,
+    package_id  text NOT NULL REFERENCES package,
+    since       date NOT NULL,
+    until       date,                       -- Inclusive; NULL: open.
+    CHECK (until >= since)
+);
+CREATE INDEX contract_by_resident ON contract (resident_id);
+
+-- What people recorded about a resident. Append-only: a mistake is answered by another record.
+CREATE TABLE record (
+    id          uuid PRIMARY KEY,
+    number      bigint GENERATED ALWAYS AS IDENTITY UNIQUE,  -- For paging.
+    resident_id text NOT NULL REFERENCES resident,
+    condition   text CHECK (condition IN ('hypertension', 'diabetes')),  -- NULL: both.
+    kind        text NOT NULL
+                CHECK (kind IN ('visit', 'referral_followup', 'override', 'closure', 'return')),
+    at          timestamptz NOT NULL,       -- When it happened.
+    received_at timestamptz NOT NULL,
+    mode        text NOT NULL CHECK (mode IN ('clinic', 'home', 'phone')),
+    findings    text[] NOT NULL,            -- Of a visit: adverse_drug_reaction, new_complication, ...
+    state       text,                       -- Of an override: where the case stands from here,
+    due         date,                       -- and until when it asks for something.
+    reason      text CHECK (reason IN ('death', 'moved', 'contract_ended')),  -- Of a closure.
+    outcome     text,                       -- Of a referral follow-up.
+    author      text NOT NULL,
+    note        text,
+    CONSTRAINT record_has_what_its_kind_needs CHECK (
+        (kind = 'override') = (state IS NOT NULL) AND (kind = 'closure') = (reason IS NOT NULL)),
+    CONSTRAINT record_is_not_of_the_future CHECK (at <= received_at + INTERVAL '5 minutes')
+);
+CREATE INDEX record_by_resident ON record (resident_id, at);
 
 -- Readings --------------------------------------------------------------------------------------
 
@@ -101,6 +144,30 @@ CREATE TABLE reading_key (
     PRIMARY KEY (device_id, rule_key, resident_id)
 );
 
+-- What was said of a reading later. Append-only: of each field the latest received wins.
+CREATE TABLE amendment (
+    id              uuid PRIMARY KEY,
+    number          bigint GENERATED ALWAYS AS IDENTITY UNIQUE,  -- For paging.
+    kind            text NOT NULL CHECK (kind IN ('correction', 'retraction', 'context')),
+    reading_id      uuid,                     -- NULL: a late context names device and sequence.
+    device_id       text,
+    boot_id         text,
+    device_sequence bigint,
+    changes         jsonb NOT NULL,           -- Fields by their names on the wire; numbers as exact text.
+    author          text NOT NULL,
+    reason          text,
+    received_at     timestamptz NOT NULL,
+    CONSTRAINT amendment_names_a_reading CHECK (
+        CASE kind WHEN 'context' THEN device_id IS NOT NULL AND device_sequence IS NOT NULL
+                                      AND reading_id IS NULL
+                  ELSE reading_id IS NOT NULL AND device_id IS NULL END)
+);
+CREATE INDEX amendment_by_reading ON amendment (reading_id);
+CREATE INDEX amendment_by_sequence ON amendment (device_id, device_sequence)
+    WHERE kind = 'context';
+CREATE INDEX amendment_by_resident ON amendment ((changes ->> 'resident_id'))
+    WHERE changes ? 'resident_id';
+
 CREATE TABLE duplicate (
     id           uuid PRIMARY KEY,
     duplicate_of uuid NOT NULL,
@@ -143,7 +210,7 @@ CREATE TABLE gateway_day (
 
 -- Due work ------------------------------------------------------------------------------------
 
--- Append-only: ingest (and later: visits, corrections) says whose cases must be folded again.
+-- Append-only: whose cases must be folded again, as new data, a record or a correction says.
 CREATE TABLE due_mark (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     resident_id text NOT NULL,
@@ -161,8 +228,9 @@ CREATE INDEX due_timer_by_time ON due_timer (due_at);
 
 -- The row a judge locks while it folds one resident.
 CREATE TABLE resident_fold (
-    resident_id text PRIMARY KEY,
-    folded_at   timestamptz NOT NULL
+    resident_id    text PRIMARY KEY,
+    folded_at      timestamptz NOT NULL,
+    high_normal_on date                       -- Latest day with a high-normal session, undiagnosed.
 );
 
 -- Cases, alerts, feed ---------------------------------------------------------------------------
@@ -175,11 +243,13 @@ CREATE TABLE resident_case (
     second_followup_due      date,
     referral_followup_due    date,
     next_routine_due         date,
-    anchor_reading_id        uuid,            -- The reading that opened the present state.
+    anchor_id                uuid,            -- What last moved the case.
     profile                  text NOT NULL,
     profile_version          text NOT NULL,
     updated_at               timestamptz NOT NULL,
     number                   bigint GENERATED ALWAYS AS IDENTITY UNIQUE,  -- For paging.
+    anchor_kind              text CHECK (anchor_kind IN ('reading', 'record', 'resident')),
+    cause                    text,            -- The action of the case machine that moved it.
     PRIMARY KEY (resident_id, condition)
 );
 
@@ -193,21 +263,26 @@ CREATE TABLE case_transition (
     at              timestamptz NOT NULL,     -- The clock when it was judged.
     profile         text NOT NULL,
     profile_version text NOT NULL,
-    anchor_reading_id uuid,
-    author          text NOT NULL             -- 'judge', or the person who overrode it.
+    anchor_id       uuid,
+    author          text NOT NULL,            -- 'judge', or the person whose word it is.
+    anchor_kind     text CHECK (anchor_kind IN ('reading', 'record', 'resident')),
+    cause           text,                     -- The action of the case machine; NULL: it lost its ground.
+    threshold       text,                     -- NULL: no limit was asked.
+    input_ids       uuid[] NOT NULL DEFAULT '{}',  -- The readings that decided.
+    explanation     jsonb                     -- {record, zh, en}
 );
 CREATE INDEX case_transition_by_resident ON case_transition (resident_id, number);
 
 CREATE TABLE alert (
-    id              uuid PRIMARY KEY,         -- f(resident, condition, code, anchor): raised once by whoever comes first.
+    id              uuid PRIMARY KEY,         -- f(resident, condition, code, first anchor): raised once by whoever comes first.
     number          bigint GENERATED ALWAYS AS IDENTITY UNIQUE,  -- For paging.
     resident_id     text,                     -- NULL: unclaimed; then the centre acts.
-    centre_id       text NOT NULL,
+    centre_id       text,                     -- NULL: of a resident without readings and team.
     condition       text NOT NULL CHECK (condition IN ('hypertension', 'diabetes')),
     code            text NOT NULL,
     severity        text NOT NULL CHECK (severity IN ('info', 'warn', 'high', 'critical')),
     status          text NOT NULL CHECK (status IN ('active', 'resolved', 'cancelled')),
-    anchor_reading_id uuid NOT NULL,
+    anchor_id       uuid NOT NULL,            -- What it rests on now; a resident's is made from the pseudonym.
     effective_at    timestamptz NOT NULL,     -- Of the anchor.
     raised_at       timestamptz NOT NULL,
     due             date,                     -- Last day, inclusive, Asia/Shanghai.
@@ -221,9 +296,12 @@ CREATE TABLE alert (
     profile         text NOT NULL,
     profile_version text NOT NULL,
     raised_by       text NOT NULL CHECK (raised_by IN ('ingest', 'judge')),
-    updated_at      timestamptz NOT NULL
+    updated_at      timestamptz NOT NULL,
+    anchor_kind     text NOT NULL CHECK (anchor_kind IN ('reading', 'record', 'resident')),
+    explanation     jsonb                     -- {record, zh, en}
 );
 CREATE INDEX alert_by_resident ON alert (resident_id, condition, code);
+CREATE INDEX alert_unclaimed ON alert (anchor_id) WHERE resident_id IS NULL;
 
 -- Written unnumbered in the transaction that made the event; one elected dispatcher numbers
 -- the committed ones, so readers see one gap-free sequence and can resume anywhere.

@@ -61,10 +61,12 @@ def a_case(resident_id: str = "anna", condition: str = "hypertension", **more: A
         second_followup_due=date(2026, 3, 16),
         referral_followup_due=None,
         next_routine_due=None,
-        anchor_reading_id=uuid4(),
+        anchor_id=uuid4(),
         profile="wuzhou",
         profile_version="1",
         updated_at=NOW,
+        anchor_kind="reading",
+        cause="first_unsatisfied",
     )
     return plain._replace(**more)
 
@@ -78,7 +80,7 @@ def an_alert(resident_id: str | None = "anna", **more: Any) -> AlertRow:  # noqa
         code="BP_UNSATISFIED_1",
         severity="warn",
         status="active",
-        anchor_reading_id=uuid4(),
+        anchor_id=uuid4(),
         effective_at=NOW,
         raised_at=NOW,
         due=date(2026, 3, 30),
@@ -93,6 +95,8 @@ def an_alert(resident_id: str | None = "anna", **more: Any) -> AlertRow:  # noqa
         profile_version="1",
         raised_by="judge",
         updated_at=NOW,
+        anchor_kind="reading",
+        explanation=None,
     )
     return plain._replace(**more)
 
@@ -203,7 +207,7 @@ async def test_a_case_says_whose_it_is_what_is_due_and_by_which_rules(
     assert (item["team_id"], item["centre_id"]) == ("n1", "north")
     assert (item["state"], item["due"], item["overdue"]) == (case.state, "2026-03-16", True)
     assert (item["profile"], item["profile_version"]) == ("wuzhou", "1")
-    assert item["anchor_reading_id"] == str(case.anchor_reading_id)
+    assert item["anchor_reading_id"] == item["anchor_id"] == str(case.anchor_id)
 
 
 async def test_paging_visits_every_case_once_while_cases_are_opened(
@@ -251,7 +255,8 @@ async def _slowly(
 
 async def test_an_alert_always_carries_its_ground(database: Fresh, writer: Connection) -> None:
     alert = an_alert()
-    await alerts.insert_new(writer, [alert, an_alert(None, severity="critical", page=True)])
+    of_a_visit = an_alert(None, severity="critical", page=True, anchor_kind="record")
+    await alerts.insert_new(writer, [alert, of_a_visit])
 
     async with a_client(database.dsn) as client:
         items = (await client.get("/v1/alerts")).raise_for_status().json()["items"]
@@ -260,6 +265,8 @@ async def test_an_alert_always_carries_its_ground(database: Fresh, writer: Conne
     assert set(found) == {"anna", None}
     assert found["anna"]["id"] == str(alert.id)
     assert (found[None]["team_id"], found[None]["centre_id"]) == (None, "north")
+    assert found["anna"]["anchor_reading_id"] == str(alert.anchor_id)
+    assert (found[None]["anchor_kind"], found[None]["anchor_reading_id"]) == ("record", None)
     for item in items:
         assert item["observed"] == "146/92 mmHg"
         assert item["threshold"] == "> 140/90 mmHg"

@@ -2,77 +2,27 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from pydantic import SecretStr
 
-from ingest.db import due_work, readings
+from ingest.db import due_work
 from ingest.db.connections import Connection, connect
 from ingest.db.residents import DatedCondition
-from ingest.judge import Judge
-from ingest.settings import JudgeSettings
-from rules.profiles import load_profile
-from tests.builders import AT, a_batch, a_blood_pressure, a_glucose, enrol
+from tests.builders import AT, a_blood_pressure, a_glucose, enrol
 from tests.fix_clock import TestClock
 from tests.fix_db import Database
-from tests.integration.writer_bench import WriterBench
+from tests.integration.judge_bench import HYPERTENSION, JudgeBench, open_bench
 
-HYPERTENSION = DatedCondition(condition="hypertension", since=date(2020, 1, 1))
-DIABETES = DatedCondition(condition="diabetes", since=date(2020, 1, 1))
 JUST_BEFORE_CLOSE = timedelta(minutes=9, seconds=59)
 CLOSED = timedelta(minutes=10)
 
 
-class JudgeBench(WriterBench):
-    """A writer and a judge with one clock."""
-
-    def __init__(self, connection: Connection, database: Database, clock: TestClock) -> None:
-        super().__init__(connection)
-        self.clock = clock
-        settings = JudgeSettings(db_dsn=SecretStr(database.dsn))
-        self.judge = Judge(settings, load_profile("wuzhou"), clock)
-
-    async def send(self, *fields: dict[str, Any]) -> None:
-        """Store readings, received now."""
-        await self.store(a_batch(*fields), at=self.clock.now)
-
-    async def work(self) -> int:
-        """Let the judge do what is due now; returns how many residents that was."""
-        judged = 0
-        while done := await self.judge.judge_once(self.connection):
-            judged += done
-        return judged
-
-    async def mark(self) -> None:
-        """Say that something about the resident has changed."""
-        await self.connection.execute(
-            "INSERT INTO due_mark (resident_id, kind, marked_at) VALUES ('r-1', 'person', %s)",
-            (AT,),
-        )
-
-    async def cases(self) -> list[tuple[Any, ...]]:
-        """(condition, state, second follow-up due, referral follow-up due)."""
-        return await self.rows(
-            "SELECT condition, state, second_followup_due::text, referral_followup_due::text"
-            " FROM resident_case ORDER BY condition"
-        )
-
-    async def alerts(self) -> list[tuple[Any, ...]]:
-        """(code, status, due) of every alert."""
-        return await self.rows("SELECT code, status, due::text FROM alert ORDER BY code, due")
-
-
 @pytest_asyncio.fixture
-async def bench(
-    connection: Connection, database: Database, clock: TestClock
-) -> AsyncIterator[JudgeBench]:
-    await enrol(connection, HYPERTENSION, DIABETES)
-    await readings.prepare(connection)
-    yield JudgeBench(connection, database, clock)
+async def bench(connection: Connection, database: Database, clock: TestClock) -> JudgeBench:
+    return await open_bench(connection, database, clock)
 
 
 async def test_a_first_high_pressure_is_due_in_fourteen_days_once_its_session_closed(
@@ -206,17 +156,13 @@ async def test_judging_twice_changes_and_tells_nothing(bench: JudgeBench) -> Non
     assert await bench.rows("SELECT count(*) FROM outbox") == told
 
 
-async def _claim(connection: Connection, now: datetime) -> due_work.Work:
-    due = await due_work.find(connection, now=now, session_wait=CLOSED, residents_max=10)
-    return await due_work.claim(connection, due, now=now, session_wait=CLOSED)
-
-
 async def test_a_mark_that_comes_while_a_judge_works_is_not_lost(
     bench: JudgeBench, database: Database
 ) -> None:
     await bench.send(a_glucose("7.1"))
     async with await connect(database.dsn, application_name="other", autocommit=True) as other:
         due = await due_work.find(other, now=bench.clock.now, session_wait=CLOSED, residents_max=10)
+        await due_work.ensure(other, due)
         async with other.transaction():
             work = await due_work.claim(other, due, now=bench.clock.now, session_wait=CLOSED)
             await bench.send(a_glucose("7.2", at=AT + timedelta(seconds=1)))
@@ -231,9 +177,13 @@ async def test_a_judge_that_dies_leaves_the_work_to_the_next(
 ) -> None:
     await bench.send(a_glucose("7.1"))
     other = await connect(database.dsn, application_name="dies", autocommit=True)
+    due = await due_work.find(other, now=bench.clock.now, session_wait=CLOSED, residents_max=10)
+    await due_work.ensure(other, due)
     await other.execute("BEGIN")
-    await _claim(other, bench.clock.now)
+    assert await due_work.claim(other, due, now=bench.clock.now, session_wait=CLOSED)
     await other.close()  # As the kernel does for a killed process.
+
+    await bench.rows("SELECT 1 FROM resident_fold FOR UPDATE")  # Waits: the server has noticed.
 
     assert await bench.work() == 1
 

@@ -10,8 +10,8 @@ from ingest.decoder import decode
 from ingest.deliveries import Delivery, Settled
 from ingest.emergencies import EmergencyRaiser
 from ingest.pipeline import refuse
+from ingest.profiles import Profiles
 from ingest.writer import Writer
-from rules.profiles import load_profile
 from tests.builders import AT
 
 TOPIC = "suifang/v1/east/gw-1/readings"
@@ -23,7 +23,7 @@ class WriterBench:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._writer = Writer(EmergencyRaiser(load_profile("wuzhou")), refuse)
+        self._writer = Writer(EmergencyRaiser(Profiles("wuzhou").limits), refuse)
 
     async def store(self, *payloads: bytes, topic: str = TOPIC, at: datetime = AT) -> Settled:
         """Decode and store payloads in one transaction."""

@@ -1,0 +1,124 @@
+"""All that is known of some residents, as the rules take it. Reads only.
+
+The judge, a re-judge and a back-test load the same way, so that they cannot disagree.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from uuid import UUID
+
+import numpy as np
+
+from ingest.columns import Period, to_amendments, to_periods, to_pregnancies, to_residents
+from ingest.db import amendments, contracts, history, residents
+from ingest.db.amendments import Said
+from ingest.db.connections import Connection
+from ingest.db.contracts import Chosen
+from ingest.db.residents import NOBODY, Person
+from ingest.profiles import Choices, Profiles
+from rules.columns import IdArray, Periods, Records, Residents
+from rules.limits import ProfileTable
+from rules.reported import Amendments, Reported
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """What ``rules`` needs to judge these residents, and what the outcome needs of them."""
+
+    ids: tuple[str, ...]  # Pseudonyms, row-aligned with ``residents``.
+    people: Mapping[str, Person]  # Unknown pseudonyms are absent.
+    residents: Residents
+    reported: Reported  # Readings that are theirs now.
+    amendments: Amendments  # Of ``reported``.
+    records: Records
+    limits: ProfileTable
+    seen: IdArray  # Every reading looked at, also those that turned out to be somebody else's.
+    claimed: tuple[UUID, ...]  # Of ``reported``: theirs because somebody said so.
+
+
+async def load_histories(connection: Connection, ids: Sequence[str], profiles: Profiles) -> Loaded:
+    """Load everything about these residents.
+
+    Args:
+        connection: In a transaction that holds their fold rows, or that only reads.
+        ids: Pseudonyms, each once.
+        profiles: The deployment's.
+
+    Raises:
+        ProfileError: A centre or a package names a profile that is not there.
+    """
+    people = await residents.fetch_people(connection, ids)
+    pregnancies = await residents.fetch_pregnancies(connection, ids)
+    chosen = await contracts.fetch_profiles(connection, ids)
+    claimed = await amendments.fetch_claimed(connection, ids)
+    reported = await history.fetch_reported(connection, ids, claimed)
+    said = await amendments.fetch_said(connection, ids, claimed)
+    records = await history.fetch_records(connection, ids)
+    rows = {id_: row for row, id_ in enumerate(ids)}
+    theirs, places = _give_to_owners(reported, said, rows)
+    persons = [people.get(id_, NOBODY) for id_ in ids]
+    wanted = {each.profile for each in chosen} | {
+        person.centre_profile for person in persons if person.centre_profile is not None
+    }
+    limits, choices = profiles.choose(wanted)
+    return Loaded(
+        ids=tuple(ids),
+        people=people,
+        residents=to_residents(
+            persons,
+            to_pregnancies(pregnancies, rows),
+            _choose_profiles(rows, people, chosen, choices),
+        ),
+        reported=theirs,
+        amendments=to_amendments(said, places, theirs),
+        records=records,
+        limits=limits,
+        seen=reported.ids,
+        claimed=tuple(id_ for id_ in claimed if id_.bytes in places),
+    )
+
+
+def _give_to_owners(
+    reported: Reported, said: Sequence[Said], rows: Mapping[str, int]
+) -> tuple[Reported, dict[bytes, int]]:
+    """Each reading to whom it was last said to belong; those of nobody here are left out.
+
+    Returns:
+        What is left, and where each of it stands, if anything was said at all.
+    """
+    if not said:
+        return reported, {}
+    moves = [each for each in said if "resident_id" in each.changes]
+    if moves:
+        owner = reported.resident.copy()
+        places = _places(reported)
+        for each in sorted(moves, key=lambda move: (move.received_at, move.id)):
+            row = places.get(each.reading_id.bytes)
+            if row is not None:
+                owner[row] = rows.get(each.changes["resident_id"], -1)
+        reported = replace(reported, resident=owner).take(np.flatnonzero(owner >= 0))
+    return reported, _places(reported)
+
+
+def _places(reported: Reported) -> dict[bytes, int]:
+    """Row of each id. As void: a column of bytes drops trailing zeros."""
+    return {id_: row for row, id_ in enumerate(reported.ids.view("V16").tolist())}
+
+
+def _choose_profiles(
+    rows: Mapping[str, int],
+    people: Mapping[str, Person],
+    chosen: Sequence[Chosen],
+    choices: Choices,
+) -> Periods:
+    """The centre's profile always, and over it that of each contract while it runs."""
+    if len(choices) == 1:
+        return Periods.none()
+    periods: list[Period] = [
+        (id_, date.min, None, choices[person.centre_profile])
+        for id_, person in people.items()
+        if person.centre_profile is not None
+    ]
+    periods += [(row.resident_id, row.since, row.until, choices[row.profile]) for row in chosen]
+    return to_periods(periods, rows)
