@@ -21,12 +21,12 @@ from rules.codes import AlertCode, AlertStatus, CaseState, Condition, Severity
 from rules.columns import Int64Array
 from rules.engine import judge
 from rules.explain import explain_alert, explain_case
-from rules.explanation import Explanation
-from rules.judged import Judged
+from rules.explain.explanation import Explanation
+from rules.explain.judged import Judged
+from rules.explain.sentences import sentence
 from rules.local_time import local_midnight
 from rules.machine import Action
 from rules.normalise import normalise
-from rules.sentences import sentence
 
 _CONDITIONS: Final = {int(condition): condition.name.lower() for condition in Condition}
 _CODES: Final = {int(code): code.name for code in AlertCode}

@@ -3,11 +3,11 @@
 from typing import Final
 
 from rules.codes import AlertCode, CaseState, ClosureReason
-from rules.explanation import Answer, ChangeKind, Happening, Needed, Scope
+from rules.explain.explanation import Answer, ChangeKind, Happening, Needed, Scope
+from rules.explain.thresholds import Quantity
+from rules.explain.words import Act, Words
 from rules.machine import Action
 from rules.profile import Comparator
-from rules.thresholds import Quantity
-from rules.words import Act, Words
 
 _UNMANAGED: Final = "Act and refer at once; nobody follows this resident now, so no day is set"
 _REFER_NOW: Final = Act(by="Refer at once and follow the referral up by {due}", undated=_UNMANAGED)

@@ -14,21 +14,17 @@ import numpy as np
 from rules import machine
 from rules.codes import AlertCode, AlertStatus, CaseState, Condition, Severity
 from rules.columns import MEAL_FASTING
-from rules.counterfactuals import (
+from rules.explain.counterfactuals import (
     answer_in_time,
     change_age,
     change_earlier,
     change_record,
     change_value,
 )
-from rules.explanation import Answer, Counterfactual, Explanation, Moment, Side, UsedReading
-from rules.figures import observed_text
-from rules.judged import Evidence, Judged
-from rules.local_time import age_on
-from rules.machine import EMERGENCY_CODES, OWN_CODE, Action
-from rules.measured import arms_text, difference_text, list_readings, mean_text, observed_by
-from rules.profile import Profile
-from rules.related import (
+from rules.explain.explanation import Answer, Counterfactual, Explanation, Moment, Side, UsedReading
+from rules.explain.judged import Evidence, Judged
+from rules.explain.measured import arms_text, difference_text, list_readings, mean_text, observed_by
+from rules.explain.related import (
     FIRST_CODES,
     SCREEN_CODES,
     day_of,
@@ -38,10 +34,11 @@ from rules.related import (
     find_resolution,
     moment_of,
 )
-from rules.sides import compare_sides
-from rules.thresholds import LimitText, limit_of
-
-__all__ = ["Judged", "LimitText", "explain_alert", "explain_case", "limit_of", "observed_text"]
+from rules.explain.sides import compare_sides
+from rules.explain.thresholds import LimitText, limit_of
+from rules.local_time import age_on
+from rules.machine import EMERGENCY_CODES, OWN_CODE, Action
+from rules.profile import Profile
 
 _OPENED_BY: Final = {
     AlertCode.FOLLOWUP_OVERDUE: frozenset(

@@ -13,10 +13,10 @@ from rules.columns import (
     MEAL_CODES,
     SETTING_CODES,
 )
-from rules.explanation import UsedReading
-from rules.figures import mmhg_text, observed_text, pair_text
-from rules.judged import Evidence, Judged, Mean
-from rules.sides import difference_of_arms
+from rules.explain.explanation import UsedReading
+from rules.explain.figures import mmhg_text, observed_text, pair_text
+from rules.explain.judged import Evidence, Judged, Mean
+from rules.explain.sides import difference_of_arms
 
 _KINDS: Final = {code: name for name, code in KIND_CODES.items()}
 _SETTINGS: Final = {code: name for name, code in SETTING_CODES.items()}

@@ -3,11 +3,11 @@
 from typing import Final
 
 from rules.codes import AlertCode, CaseState, ClosureReason
-from rules.explanation import Answer, ChangeKind, Happening, Needed, Scope
+from rules.explain.explanation import Answer, ChangeKind, Happening, Needed, Scope
+from rules.explain.thresholds import Quantity
+from rules.explain.words import Act, Words
 from rules.machine import Action
 from rules.profile import Comparator
-from rules.thresholds import Quantity
-from rules.words import Act, Words
 
 _UNMANAGED: Final = "请立即处理并转诊，该居民目前不在管理中，未设随访期限"
 _REFER_NOW: Final = Act(by="请立即转诊，并不晚于 {due} 随访转诊结果", undated=_UNMANAGED)

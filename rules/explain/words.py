@@ -7,10 +7,10 @@ both languages have words for it.
 from dataclasses import dataclass
 
 from rules.codes import AlertCode, CaseState, ClosureReason
-from rules.explanation import Answer, ChangeKind, Happening, Needed, Scope
+from rules.explain.explanation import Answer, ChangeKind, Happening, Needed, Scope
+from rules.explain.thresholds import Quantity
 from rules.machine import Action
 from rules.profile import Comparator
-from rules.thresholds import Quantity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,11 @@ from typing import Final, Literal, TypeAlias
 
 from rules import words_en, words_zh
 from rules.codes import AlertCode, AlertStatus
-from rules.explanation import ChangeKind, Counterfactual, Explanation, Moment, Scope, Side
+from rules.explain.explanation import ChangeKind, Counterfactual, Explanation, Moment, Scope, Side
+from rules.explain.thresholds import Quantity
+from rules.explain.words import Words
 from rules.machine import Action
 from rules.profile import Comparator
-from rules.thresholds import Quantity
-from rules.words import Words
 
 Language: TypeAlias = Literal["zh", "en"]
 

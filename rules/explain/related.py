@@ -7,15 +7,15 @@ import numpy as np
 
 from rules.codes import AlertCode, CaseState, ClosureReason, Condition, RecordKind
 from rules.columns import BOTH_CONDITIONS, KIND_BLOOD_PRESSURE, SETTING_OFFICE
-from rules.explanation import Answer, Answered, Happening, Moment
-from rules.judged import Judged
+from rules.explain.explanation import Answer, Answered, Happening, Moment
+from rules.explain.judged import Judged
+from rules.explain.measured import observed_by
+from rules.explain.sides import compare_sides
+from rules.explain.thresholds import limit_of
 from rules.local_time import local_date, local_midnight
 from rules.machine import EMERGENCY_CODES
-from rules.measured import observed_by
 from rules.moments import choose_rows
 from rules.profile import Profile
-from rules.sides import compare_sides
-from rules.thresholds import limit_of
 
 FIRST_CODES: Final = {
     Condition.HYPERTENSION: AlertCode.BP_UNSATISFIED_1,

@@ -5,11 +5,11 @@ exact integers and comparators; that both agree is a property test.
 """
 
 from rules.columns import ARM_LEFT, ARM_RIGHT, MISSING, Readings
-from rules.explanation import Side
-from rules.figures import mmhg_text, mmol_l_text
-from rules.judged import Evidence
+from rules.explain.explanation import Side
+from rules.explain.figures import mmhg_text, mmol_l_text
+from rules.explain.judged import Evidence
+from rules.explain.thresholds import LimitText, Quantity
 from rules.profile import Comparator
-from rules.thresholds import LimitText, Quantity
 
 
 def difference_of_arms(evidence: Evidence) -> int:

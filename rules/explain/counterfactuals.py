@@ -10,12 +10,12 @@ from typing import Final
 
 from rules.codes import AlertCode
 from rules.columns import Readings
-from rules.explanation import Answer, ChangeKind, Counterfactual, Moment, Needed, Scope
-from rules.judged import Evidence
+from rules.explain.explanation import Answer, ChangeKind, Counterfactual, Moment, Needed, Scope
+from rules.explain.judged import Evidence
+from rules.explain.sides import compare_sides
+from rules.explain.thresholds import LimitText, Quantity, limits_by_age
 from rules.machine import Action
 from rules.profile import Comparator, PressureBands, Profile
-from rules.sides import compare_sides
-from rules.thresholds import LimitText, Quantity, limits_by_age
 
 _AVOIDS: Final = {
     Comparator.ABOVE: Needed.NOT_ABOVE,

@@ -10,8 +10,8 @@ from enum import IntEnum, StrEnum
 from typing import TypeAlias
 
 from rules.codes import AlertCode, AlertStatus, CaseState, ClosureReason, Condition, Severity
+from rules.explain.thresholds import LimitText, Quantity
 from rules.machine import Action
-from rules.thresholds import LimitText, Quantity
 
 Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json] | None"
 

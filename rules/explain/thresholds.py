@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from rules.codes import AlertCode
-from rules.figures import mmhg_text, mmol_l_text, pair_text
+from rules.explain.figures import mmhg_text, mmol_l_text, pair_text
 from rules.profile import (
     Comparator,
     GlucoseLimit,
