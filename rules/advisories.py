@@ -56,7 +56,7 @@ class Advised:
     """Everything that came of the advisories."""
 
     advisories: Advisories
-    memberships: dict[AlertCode, Membership]  # Which findings were told together.
+    memberships: dict[AlertCode | None, Membership]  # Which findings were told together.
     answers: dict[AlertCode, RowArray]  # What resolved those a checkpoint left active; -1.
 
 

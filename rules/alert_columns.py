@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rules.alerts import Grounds, Told
 from rules.codes import AlertCode, AlertStatus, Condition, Severity
-from rules.columns import MISSING, DateArray, Int8Array, Int64Array, Readings
+from rules.columns import MISSING, BoolArray, DateArray, Int8Array, Int64Array, Readings
 from rules.judgement import Alerts
 from rules.lanes import NEVER
 from rules.limits import ProfileTable
@@ -161,6 +161,6 @@ def _escalate(overdue_days: Int64Array, row: Int64Array, limits: ProfileTable) -
 
 
 def _severity(
-    code: Int8Array, by_random: Int8Array, row: Int64Array, limits: ProfileTable
+    code: Int8Array, by_random: BoolArray, row: Int64Array, limits: ProfileTable
 ) -> Int8Array:
     return np.where(by_random, limits.random_severity[row], limits.severity[row, code])

@@ -5,7 +5,8 @@ already part of the limit (``limits.py``).
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from rules.columns import BoolArray, Int64Array
 from rules.limits import GlucoseColumns, PressureColumns, RowOrRows, pick
 
 
-class Sums(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Sums:
     """What a mean is made of, shape (n,) each."""
 
     systolic: Int64Array  # Over ``count`` readings, 1e-13 mmHg.

@@ -168,7 +168,12 @@ def pressure_controlled(
         Shape (n,). A value that was not measured is not under control.
     """
     measured = (sums.systolic != MISSING) & (sums.diastolic != MISSING)
-    controlled: BoolArray = measured & ~crosses_bands(sums, age_years, table.bp_office, row)
+
+    def has_reached(years: Int64Array | int) -> BoolArray:
+        reached: BoolArray = age_years >= years
+        return reached
+
+    controlled: BoolArray = measured & ~crosses_bands(sums, has_reached, table.bp_office, row)
     return controlled
 
 

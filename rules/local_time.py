@@ -71,7 +71,7 @@ def day_of_age(birth_date: DateArray, years: int) -> DateArray:
 
 
 def has_reached(
-    birth_date: DateArray, resident: Int64Array, day: DateArray, years: Int64Array | np.int64
+    birth_date: DateArray, resident: Int64Array, day: DateArray, years: Int64Array | np.int64 | int
 ) -> BoolArray:
     """Whether each row's resident is so many years old on its day; unknown age: no.
 
@@ -83,8 +83,9 @@ def has_reached(
 
     Cost: one look-up a row for each distinct number of years; ages themselves are not needed.
     """
-    if np.ndim(years) == 0:
-        reached: BoolArray = day_of_age(birth_date, int(years))[resident] <= day
+    reached: BoolArray
+    if not isinstance(years, np.ndarray):
+        reached = day_of_age(birth_date, int(years))[resident] <= day
         return reached
     reached = np.zeros(len(resident), dtype=np.bool_)
     for each in np.unique(years):

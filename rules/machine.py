@@ -133,9 +133,6 @@ class Effect:
     anchors: bool = True  # The case's anchor becomes this event's.
 
 
-_OPENED: Final = {"routine": False}
-_REFERS: Final = {"first_open": False, "reaction_open": False, "routine": False}
-
 ACTIONS: Final[dict[Action, Effect]] = {
     Action.NOTHING: Effect(anchors=False),
     Action.SATISFIED: Effect(
@@ -165,7 +162,7 @@ ACTIONS: Final[dict[Action, Effect]] = {
         raises=_FIRST,
         resolves=_SCREEN_ALERTS | frozenset(_FIRST),
         screening=Change.ZERO,
-        **_OPENED,
+        routine=False,
     ),
     Action.SECOND_UNSATISFIED: Effect(
         state=CaseState.REFERRAL_RECOMMENDED,
@@ -174,7 +171,9 @@ ACTIONS: Final[dict[Action, Effect]] = {
         raises=_SECOND,
         resolves=_SCREEN_ALERTS | _FIRST_ALERTS,
         screening=Change.ZERO,
-        **_REFERS,
+        first_open=False,
+        reaction_open=False,
+        routine=False,
     ),
     Action.UNSATISFIED_IN_EMERGENCY: Effect(
         count=Change.ADD_ONE, resolves=_SCREEN_ALERTS, screening=Change.ZERO, anchors=False
@@ -187,7 +186,9 @@ ACTIONS: Final[dict[Action, Effect]] = {
         due=Due.REFERRAL,
         raises=OWN_CODE,
         resolves=_FIRST_ALERTS,
-        **_REFERS,
+        first_open=False,
+        reaction_open=False,
+        routine=False,
     ),
     Action.EMERGENCY_OF_CLOSED_CASE: Effect(raises=OWN_CODE, alert_due=Due.REFERRAL, anchors=False),
     Action.SCREENING_BEGUN: Effect(
@@ -196,17 +197,17 @@ ACTIONS: Final[dict[Action, Effect]] = {
         raises=_SCREEN,
         resolves=frozenset(_SCREEN),
         screening=Change.ADD_ONE,
-        **_OPENED,
+        routine=False,
     ),
     Action.SCREENING_BEGUN_BY_RANDOM: Effect(
         state=CaseState.SCREENING,
         due=Due.CLEAR,
         raises=_SCREEN,
         screening=Change.ADD_ONE,
-        **_OPENED,
+        routine=False,
     ),
     Action.SCREENING_AGAIN: Effect(
-        state=CaseState.SCREENING, due=Due.SCREENING, screening=Change.ADD_ONE, **_OPENED
+        state=CaseState.SCREENING, due=Due.SCREENING, screening=Change.ADD_ONE, routine=False
     ),
     Action.SCREENING_SUSPECTED: Effect(
         state=CaseState.SCREENING_REFERRAL,
@@ -214,7 +215,9 @@ ACTIONS: Final[dict[Action, Effect]] = {
         raises=AlertCode.SCREEN_HTN_SUSPECTED,
         resolves=_FIRST_ALERTS,
         screening=Change.ADD_ONE,
-        **_REFERS,
+        first_open=False,
+        reaction_open=False,
+        routine=False,
     ),
     Action.SCREENING_ENDED: Effect(
         state=CaseState.NONE,
@@ -240,7 +243,7 @@ ACTIONS: Final[dict[Action, Effect]] = {
         reaction_open=True,
         due=Due.SECOND,
         raises=AlertCode.ADR_1,
-        **_OPENED,
+        routine=False,
     ),
     Action.REACTION_UNDER_REFERRAL: Effect(reactions=Change.ADD_ONE, anchors=False),
     Action.SECOND_REACTION: Effect(
@@ -249,7 +252,9 @@ ACTIONS: Final[dict[Action, Effect]] = {
         due=Due.REFERRAL,
         raises=AlertCode.ADR_2,
         resolves=_FIRST_ALERTS,
-        **_REFERS,
+        first_open=False,
+        reaction_open=False,
+        routine=False,
     ),
     Action.REACTION_ENDED: Effect(
         state=CaseState.CONTROLLED,
@@ -270,7 +275,9 @@ ACTIONS: Final[dict[Action, Effect]] = {
         due=Due.REFERRAL,
         raises=AlertCode.COMPLICATION,
         resolves=_FIRST_ALERTS,
-        **_REFERS,
+        first_open=False,
+        reaction_open=False,
+        routine=False,
     ),
     Action.REFERRAL_FOLLOWED_UP: Effect(
         state=CaseState.REFERRAL_CLOSED,

@@ -80,4 +80,5 @@ def _effective_turns(records: Records, turns: RowArray, closed: Int64Array) -> R
     first = np.where(np.isin(resident, closed), RecordKind.RETURN, RecordKind.CLOSURE)
     changes = begins & (kind == first)
     changes[1:] |= ~begins[1:] & (kind[1:] != kind[:-1])
-    return rows[changes]
+    effective: RowArray = rows[changes]
+    return effective

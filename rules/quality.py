@@ -145,7 +145,8 @@ def _says_both(reported: Reported, pressure: BoolArray) -> BoolArray:
     """HI and LO at once, without a number: nothing that anybody could judge."""
     both = STATUS_RESULT_TOO_HIGH | STATUS_RESULT_TOO_LOW
     said: BoolArray = ~pressure & _is_unsaid(reported.glucose_e7)
-    return said & ((reported.status & both) == both)
+    said &= (reported.status & both) == both
+    return said
 
 
 def _range_status(reported: Reported, pressure: BoolArray) -> Int8Array:
@@ -153,4 +154,7 @@ def _range_status(reported: Reported, pressure: BoolArray) -> Int8Array:
     silent = ~pressure & _is_unsaid(reported.glucose_e7) & ~_says_both(reported, pressure)
     high = silent & ((reported.status & STATUS_RESULT_TOO_HIGH) != 0)
     low = silent & ((reported.status & STATUS_RESULT_TOO_LOW) != 0)
-    return (high * np.int8(RANGE_HIGH) + low * np.int8(RANGE_LOW)).astype(np.int8)
+    said = np.zeros(len(reported), dtype=np.int8)
+    said[high] = RANGE_HIGH
+    said[low] = RANGE_LOW
+    return said

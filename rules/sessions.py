@@ -220,4 +220,5 @@ def ask_third(sessions: Sessions, scene: Scene) -> RowArray:
     systolic, diastolic = ordered.systolic_mmhg_e13, ordered.diastolic_mmhg_e13
     apart = np.abs(systolic[first] - systolic[last]) > limit
     apart |= np.abs(diastolic[first] - diastolic[last]) > limit
-    return first[apart]
+    asked: RowArray = first[apart]
+    return asked

@@ -8,8 +8,8 @@ which things are said; ``words_zh`` and ``words_en`` have the words.
 from datetime import timedelta
 from typing import Final, Literal, TypeAlias
 
-from rules import words_en, words_zh
 from rules.codes import AlertCode, AlertStatus
+from rules.explain import words_en, words_zh
 from rules.explain.explanation import ChangeKind, Counterfactual, Explanation, Moment, Scope, Side
 from rules.explain.thresholds import Quantity
 from rules.explain.words import Words

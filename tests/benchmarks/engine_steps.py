@@ -51,7 +51,7 @@ class EngineAssessments:
         """Do the step."""
         parts = []
         readings, people = self._population.readings, self._population.residents
-        for low, rows, _ in _blocks(readings, _NO_RECORDS, len(people)):
+        for low, _, rows, _ in _blocks(readings, _NO_RECORDS, len(people)):
             mine = _from(readings.take(rows), low)
             part = self._assess(mine, low)
             part["resident"] += low
