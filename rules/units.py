@@ -1,8 +1,9 @@
 """From the unit a device reported to the unit of the limits, exactly. No float ever.
 
 Blood pressure becomes whole 1e-13 mmHg and is not rounded (18.6 kPa = 139.51… mmHg stays below
-140); glucose becomes whole 1e-4 mmol/L, and what was reported by mass is rounded half up to
-0.1 mmol/L as the published pairs are (126 mg/dL = 7.0, 300 = 16.7, 70 = 3.9).
+140; where a kPa has more than two decimals what lies below that is cut, and no limit lies there).
+Glucose becomes whole 1e-4 mmol/L, and what was reported by mass is rounded half up to 0.1 mmol/L
+as the published pairs are (126 mg/dL = 7.0, 300 = 16.7, 70 = 3.9).
 
 Source: clinical decision table 2.2 step 6; glucose 180.156 g/mol (LOINC LG7967-5).
 """
@@ -37,7 +38,8 @@ _MG_DL_E7_PER_MMOL_L: Final = 180_156_000  # 18.0156
 _MG_DL_PER_KG_L: Final = 100_000
 _REPORTED_MAX: Final = 10**9 - 1  # In 1e-4 or 1e-7: far above any plausible value, far below 2**63.
 _GLUCOSE_REPORTED_MAX: Final = 10**13 - 1
-_KPA_STEP: Final = 100  # In 1e-4: two decimals of a kPa are exact in 1e-13 mmHg.
+_KPA_REPORTED_MAX: Final = 10**7  # In 1e-4: 1,000 kPa; times the factor it fits 64 bits.
+_CUT: Final = 100  # 1e-15 mmHg in 1e-13.
 _MMOL_STEP: Final = 1_000  # In 1e-7: four decimals of a mmol/L.
 
 
@@ -45,7 +47,7 @@ def find_exact_pressure(value_e4: Int64Array, unit: Int8Array) -> BoolArray:
     """Which values ``to_mmhg_e13`` can convert: not negative, not absurd, exact in 64 bits."""
     fits = (value_e4 >= 0) & (value_e4 <= _REPORTED_MAX)
     exact: BoolArray = fits & (unit == UNIT_MMHG)
-    exact |= fits & (unit == UNIT_KPA) & (value_e4 % _KPA_STEP == 0)
+    exact |= fits & (unit == UNIT_KPA) & (value_e4 <= _KPA_REPORTED_MAX)
     return exact
 
 
@@ -68,14 +70,14 @@ def _require_exact(value: Int64Array, given: BoolArray, step: int, unit: str, mo
 
 
 def to_mmhg_e13(value_e4: Int64Array, unit: Int8Array) -> Int64Array:
-    """Blood pressure in 1e-13 mmHg, unrounded.
+    """Blood pressure in 1e-13 mmHg, unrounded: cut where a kPa has more than two decimals.
 
     Args:
         value_e4: Shape (n,), the reported value times 10**4; MISSING stays MISSING.
         unit: Shape (n,), codes of ``PRESSURE_UNIT_CODES``; any where the value is MISSING.
 
     Raises:
-        PrecisionError: More than 4 decimals of mmHg or 2 of kPa are not exact in 64 bits.
+        PrecisionError: A negative or absurd value.
         UnknownCodeError: Not a unit of pressure.
     """
     _require_same_length(value_e4, unit)
@@ -83,10 +85,10 @@ def to_mmhg_e13(value_e4: Int64Array, unit: Int8Array) -> Int64Array:
     mmhg, kpa = given & (unit == UNIT_MMHG), given & (unit == UNIT_KPA)
     _require_known(given, mmhg | kpa)
     _require_exact(value_e4, mmhg, 1, "mmHg", _REPORTED_MAX)
-    _require_exact(value_e4, kpa, _KPA_STEP, "kPa", _REPORTED_MAX)
+    _require_exact(value_e4, kpa, 1, "kPa", _KPA_REPORTED_MAX)
     result = np.full(value_e4.shape, MISSING, dtype=np.int64)
     result[mmhg] = value_e4[mmhg] * 10**9
-    result[kpa] = value_e4[kpa] // _KPA_STEP * _MMHG_E11_PER_KPA
+    result[kpa] = value_e4[kpa] * _MMHG_E11_PER_KPA // _CUT
     return result
 
 

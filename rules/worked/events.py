@@ -76,7 +76,7 @@ def as_id(name: str) -> bytes:
     return name.encode()[:16]
 
 
-def read_events(case: str, resident: str, events: list[dict[str, Any]]) -> CaseEvents:
+def read_events(case: str, resident: str, events: list[Any]) -> CaseEvents:
     """Read all events.
 
     Raises:
@@ -84,6 +84,9 @@ def read_events(case: str, resident: str, events: list[dict[str, Any]]) -> CaseE
     """
     found = CaseEvents()
     for number, content in enumerate(events):
+        if not isinstance(content, dict):
+            place = Fields(case, "case", {})
+            place.refuse(f"events[{number}]", f"is {content!r}; write an object")
         name = content.get("event_id")
         fields = Fields(case, str(name or f"events[{number}]"), content)
         if not isinstance(name, str) or not 0 < len(name.encode()) <= 16:  # noqa: PLR2004 - an id's bytes
@@ -163,6 +166,8 @@ def _or_nat(instant: int | None) -> int:
 def unit_code(name: Any, *, pressure: bool) -> int:  # noqa: ANN401 - whatever the file says
     """A unit that is missing or of nothing measured here is no unit: quarantined, not guessed."""
     known = PRESSURE_UNIT_CODES if pressure else GLUCOSE_UNIT_CODES
+    if not isinstance(name, str):
+        return NO_UNIT
     return known.get("mmHg" if name == "mm[Hg]" else name, NO_UNIT)
 
 
@@ -215,10 +220,9 @@ def _read_record(found: CaseEvents, fields: Fields, kind: RecordKind) -> None:
     at = fields.instant("at")
     received = fields.clock("received_at")
     findings = fields.content.get("findings") or []
-    unknown = [item for item in findings if item not in {*_REACTION, *_COMPLICATION}]
-    if not isinstance(findings, list) or unknown:
-        known = ", ".join((*_REACTION, *_COMPLICATION))
-        fields.refuse("findings", f"is {findings!r}; expected a list of {known}")
+    known = (*_REACTION, *_COMPLICATION)
+    if not isinstance(findings, list) or any(item not in known for item in findings):
+        fields.refuse("findings", f"is {findings!r}; expected a list of {', '.join(known)}")
     about = fields.content.get("condition")
     override, closure = kind == RecordKind.OVERRIDE, kind == RecordKind.CLOSURE
     found.arrivals.append(at if received is None else received)

@@ -48,7 +48,7 @@ class Fields:
         value = self.content.get(field)
         if value is None:
             value = default
-        if value not in codes:
+        if not isinstance(value, str | None) or value not in codes:
             known = ", ".join(str(code) for code in codes if code is not None)
             self.refuse(field, f"is {value!r}; expected one of {known}")
         return codes[value]
