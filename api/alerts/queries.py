@@ -13,7 +13,7 @@ SELECT a.id, a.number, a.resident_id, r.team_id, a.centre_id, a.condition, a.cod
        a.anchor_id, a.anchor_kind,
        CASE WHEN a.anchor_kind = 'reading' THEN a.anchor_id END AS anchor_reading_id,
        a.effective_at, a.raised_at, a.raised_by, a.due, a.overdue_days,
-       a.escalation, a.page, a.late, a.updated_at
+       a.escalation, a.page, a.late, a.explanation, a.updated_at
 FROM alert a
 LEFT JOIN resident r ON r.id = a.resident_id
 WHERE (%(before)s::bigint IS NULL OR a.number < %(before)s)

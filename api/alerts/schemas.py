@@ -1,7 +1,7 @@
 """What an alert looks like from outside, and what one can ask for."""
 
 from datetime import date, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,6 +34,14 @@ class StreamQuery(BaseModel):
     centre: Name | None = None
 
 
+class Explained(BaseModel):
+    """Why there is an alert: facts, and a sentence in both languages."""
+
+    zh: str
+    en: str
+    record: Annotated[dict[str, Any], Field(description="Readings, mean, limit, what would change")]
+
+
 class AlertOut(BaseModel):
     """One alert: what was seen, against which limit, by whose rule."""
 
@@ -62,6 +70,9 @@ class AlertOut(BaseModel):
     escalation: int
     page: Annotated[bool, Field(description="Someone must be called, not only shown")]
     late: bool
+    explanation: Annotated[
+        Explained | None, Field(description="null: an emergency not yet looked at by the judge")
+    ]
     updated_at: datetime
 
 
