@@ -128,7 +128,7 @@ class Effect:
     alert_due: Due | None = None
     routine: bool | None = None  # True: set anew; False: none while something is open.
     raises: Codes | AlertCode | int | None = None
-    resolves: frozenset[AlertCode] = frozenset()
+    resolves: frozenset[AlertCode] = frozenset()  # Beside an older one of the code it raises.
     screening: Change = Change.KEEP  # ZERO: forget the high days; ADD_ONE: remember this one.
     anchors: bool = True  # The case's anchor becomes this event's.
 
@@ -160,7 +160,7 @@ ACTIONS: Final[dict[Action, Effect]] = {
         first_open=True,
         due=Due.SECOND,
         raises=_FIRST,
-        resolves=_SCREEN_ALERTS | frozenset(_FIRST),
+        resolves=_SCREEN_ALERTS,
         screening=Change.ZERO,
         routine=False,
     ),
@@ -195,7 +195,6 @@ ACTIONS: Final[dict[Action, Effect]] = {
         state=CaseState.SCREENING,
         due=Due.SCREENING,
         raises=_SCREEN,
-        resolves=frozenset(_SCREEN),
         screening=Change.ADD_ONE,
         routine=False,
     ),
@@ -232,7 +231,6 @@ ACTIONS: Final[dict[Action, Effect]] = {
     Action.SCREENING_BEGUN_BESIDE: Effect(
         alert_due=Due.SCREENING,
         raises=_SCREEN,
-        resolves=frozenset(_SCREEN),
         screening=Change.ADD_ONE,
         anchors=False,
     ),

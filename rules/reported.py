@@ -186,5 +186,9 @@ def amend(reported: Reported, amendments: Amendments) -> tuple[Reported, BoolArr
             column = changed.get(name, getattr(reported, name)).copy()
             column[target[rows]] = amendments.value[rows].astype(column.dtype)  # The last wins.
             changed[name] = column
+    timed = target[amendments.field == Field.MEASURED_AT]
+    if len(timed):  # A person's word about the time is not the device's clock: no shift.
+        changed["device_now"] = reported.device_now.copy()
+        changed["device_now"][timed] = np.datetime64("NaT")
     retracted[target[amendments.field == Field.RETRACTED]] = True
     return replace(reported, **changed), retracted
