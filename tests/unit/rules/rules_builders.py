@@ -1,216 +1,132 @@
-"""Rows and people as a test writes them, and the columns the rules take."""
+"""Columns as a test writes them: so many rows of defaults, and only what matters."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from rules import columns, units
-from rules.codes import AlertCode, CaseState, Condition, Severity
-from rules.engine import Judgement
+from rules.columns import Periods, Readings, Records, Residents
+from rules.reported import Amendments, Field, Reported
+from rules.units import MMHG_E13_PER_MMHG
 
-LOCAL = timezone(timedelta(hours=8))
-NOON = datetime(2026, 3, 2, 12, 0, tzinfo=LOCAL)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One reading in the unit its device reported."""
-
-    id: bytes
-    kind: str
-    at: datetime  # Effective.
-    captured_at: datetime
-    arrived_at: datetime
-    received_at: datetime
-    unit: str | None
-    systolic: Decimal | None = None
-    diastolic: Decimal | None = None
-    glucose: Decimal | None = None
-    range_status: int = 0
-    setting: str = "office"
-    arm: str | None = None
-    meal_context: str = "unknown"
-    countable: bool = True
-    resident: int = 0
+Table = TypeVar("Table", Reported, Readings, Records, Amendments)
+NOON = np.datetime64("2026-03-02T04:00", "us")  # 12:00 in Shanghai.
+NOT_A_TIME = np.datetime64("NaT", "us")
+MINUTE = np.timedelta64(60_000_000, "us")
+MMHG = MMHG_E13_PER_MMHG
+_SCALED = 10_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class Person:
-    """What the rules know of somebody."""
-
-    birth_date: date | None = date(1968, 2, 11)
-    hypertension_since: date | None = None
-    diabetes_since: date | None = None
-    pregnant_since: date | None = None
-    pregnant_until: date | None = None
+def numbered(many: int) -> list[bytes]:
+    """Ids that ascend with the rows."""
+    return [b"%04d" % row for row in range(many)]
 
 
-LONG_AGO = date(2010, 1, 1)
-HYPERTENSIVE = Person(hypertension_since=LONG_AGO)
-DIABETIC = Person(diabetes_since=LONG_AGO)
-HEALTHY = Person()
-PREGNANT = Person(birth_date=date(1994, 5, 5), pregnant_since=date(2025, 12, 1))
-_COUNTER = iter(range(1, 10**9))
+def _fill(table: type[Table], defaults: dict[str, tuple[object, str]], columns: Any) -> Table:  # noqa: ANN401 - columns by name
+    """Every column that is not given holds its default; a scalar stands in every row."""
+    lengths = {len(each) for each in columns.values() if isinstance(each, list | tuple)}
+    many = max(lengths, default=1)
+    filled = {}
+    for name, (default, dtype) in defaults.items():
+        value = columns.pop(name, default)
+        if name == "ids" and value is None:
+            value = numbered(many)
+        column = np.array(value if isinstance(value, list | tuple) else [value] * many)
+        filled[name] = column.astype(dtype)
+    assert not columns, f"no such column: {', '.join(columns)}"
+    return table(**filled)
 
 
-def _row(at: datetime, **fields: Any) -> Row:  # noqa: ANN401 - passed on
-    arrived = fields.pop("arrived_at", at + timedelta(seconds=5))
-    received = fields.pop("received_at", arrived)
-    identifier = fields.pop("id", next(_COUNTER).to_bytes(16, "big"))
-    captured = fields.pop("captured_at", at)
-    return Row(
-        id=identifier,
-        at=at,
-        captured_at=captured,
-        arrived_at=arrived,
-        received_at=received,
-        **fields,
-    )
-
-
-def a_blood_pressure(
-    systolic: object = 128,
-    diastolic: object = 78,
-    *,
-    at: datetime = NOON,
-    unit: str = "mmHg",
-    **fields: Any,  # noqa: ANN401 - passed on
-) -> Row:
-    """A blood pressure with defaults and only what matters."""
-    values = {"systolic": Decimal(str(systolic)), "diastolic": Decimal(str(diastolic))}
-    return _row(at, kind="blood_pressure", unit=unit, **values, **fields)
-
-
-def a_glucose(
-    glucose: object = "5.6",
-    *,
-    at: datetime = NOON,
-    unit: str | None = "mmol/L",
-    meal_context: str = "fasting",
-    **fields: Any,  # noqa: ANN401 - passed on
-) -> Row:
-    """A glucose value with defaults and only what matters; None is HI or LO."""
-    number = None if glucose is None else Decimal(str(glucose))
-    return _row(at, kind="glucose", unit=unit, glucose=number, meal_context=meal_context, **fields)
-
-
-def _instants(values: list[datetime]) -> npt.NDArray[np.datetime64]:
-    naive = [value.astimezone(UTC).replace(tzinfo=None) for value in values]
-    return np.array(naive, dtype="datetime64[us]")
-
-
-def _scaled(value: Decimal | None, digits: int) -> int:
-    if value is None:
-        return columns.MISSING
-    scaled = value.scaleb(digits)
-    assert scaled == int(scaled)
-    return int(scaled)
-
-
-def readings_of(rows: Sequence[Row]) -> columns.Readings:
-    """The columns of these rows, normalised by ``rules.units``."""
-
-    def small(values: list[int]) -> npt.NDArray[np.int8]:
-        return np.array(values, dtype=np.int8)
-
-    pressure_unit = small([units.PRESSURE_UNIT_CODES.get(row.unit or "", 0) for row in rows])
-    glucose_unit = small([units.GLUCOSE_UNIT_CODES.get(row.unit or "", 0) for row in rows])
-
-    def pressure(side: str) -> npt.NDArray[np.int64]:
-        scaled = [_scaled(getattr(row, side), 4) for row in rows]
-        return units.to_mmhg_e13(np.array(scaled, dtype=np.int64), pressure_unit)
-
-    glucose = np.array([_scaled(row.glucose, 7) for row in rows], dtype=np.int64)
-    return columns.Readings(
-        resident=np.array([row.resident for row in rows], dtype=np.int64),
-        ids=np.array([row.id for row in rows], dtype="S16"),
-        kind=small([columns.KIND_CODES[row.kind] for row in rows]),
-        systolic_mmhg_e13=pressure("systolic"),
-        diastolic_mmhg_e13=pressure("diastolic"),
-        glucose_mmol_l_e4=units.to_mmol_l_e4(glucose, glucose_unit),
-        range_status=small([row.range_status for row in rows]),
-        setting=small([columns.SETTING_CODES[row.setting] for row in rows]),
-        arm=small([columns.ARM_CODES[row.arm] for row in rows]),
-        meal_context=small([columns.MEAL_CODES[row.meal_context] for row in rows]),
-        countable=np.array([row.countable for row in rows], dtype=np.bool_),
-        effective_at=_instants([row.at for row in rows]),
-        captured_at=_instants([row.captured_at for row in rows]),
-        arrived_at=_instants([row.arrived_at for row in rows]),
-        received_at=_instants([row.received_at for row in rows]),
-    )
-
-
-def residents_of(people: Sequence[Person]) -> columns.Residents:
-    """The columns of these people."""
-
-    def days(name: str) -> npt.NDArray[np.datetime64]:
-        return np.array([getattr(person, name) for person in people], dtype="datetime64[D]")
-
-    return columns.Residents(
-        birth_date=days("birth_date"),
-        hypertension_since=days("hypertension_since"),
-        diabetes_since=days("diabetes_since"),
-        pregnant_since=days("pregnant_since"),
-        pregnant_until=days("pregnant_until"),
-    )
-
-
-def instant(at: datetime) -> np.datetime64:
-    """An aware time as numpy's UTC instant."""
-    return np.datetime64(at.astimezone(UTC).replace(tzinfo=None), "us")
-
-
-def _day(value: np.datetime64) -> str | None:
-    return None if np.isnat(value) else str(value)
-
-
-def cases_in(judgement: Judgement) -> dict[tuple[int, str], dict[str, object]]:
-    """(resident, condition) to the fields of ``clinical_cases.json``; states none are absent."""
-    cases = judgement.cases
-    return {
-        (int(cases.resident[row]), Condition(cases.condition[row]).name.lower()): {
-            "state": CaseState(cases.state[row]).name.lower(),
-            "consecutive_unsatisfied": int(cases.consecutive_unsatisfied[row]),
-            "second_followup_due": _day(cases.second_followup_due[row]),
-            "referral_followup_due": _day(cases.referral_followup_due[row]),
-            "next_routine_due": _day(cases.next_routine_due[row]),
-        }
-        for row in range(len(cases))
+def reported(**columns: Any) -> Reported:  # noqa: ANN401 - columns by name
+    """Readings as devices sent them: 128/78 mmHg at noon, numbered, in the office."""
+    times = dict.fromkeys(("measured_at", "captured_at", "arrived_at", "received_at"), NOON)
+    defaults: dict[str, tuple[object, str]] = {
+        **dict.fromkeys(("resident", "device", "status"), (0, "int64")),
+        "ids": (None, "S16"),
+        "kind": (1, "int8"),
+        "systolic_e4": (128 * _SCALED, "int64"),
+        "diastolic_e4": (78 * _SCALED, "int64"),
+        "glucose_e7": (-1, "int64"),
+        "unit": (1, "int8"),
+        "setting": (1, "int8"),
+        **dict.fromkeys(("arm", "meal_context"), (0, "int8")),
+        **dict.fromkeys(("control_solution", "stored_record"), (False, "bool")),
+        "sequence": (-1, "int64"),
+        "device_now": (NOT_A_TIME, "datetime64[us]"),
+        **{name: (at, "datetime64[us]") for name, at in times.items()},
     }
+    return _fill(Reported, defaults, columns)
 
 
-def anchors_in(judgement: Judgement, rows: Sequence[Row]) -> dict[tuple[int, str], bytes]:
-    """(resident, condition) to the id of the reading that last moved the case."""
-    cases = judgement.cases
-    return {
-        (int(cases.resident[row]), Condition(cases.condition[row]).name.lower()): rows[
-            cases.anchor[row]
-        ].id
-        for row in range(len(cases))
+def amendments(*said: tuple[int, Field, int], **columns: Any) -> Amendments:  # noqa: ANN401 - columns by name
+    """What was said: (row, field, value) each, received one minute after the other."""
+    many = range(len(said))
+    defaults: dict[str, tuple[object, str]] = {
+        "target": ([each[0] for each in said], "int64"),
+        "field": ([each[1] for each in said], "int8"),
+        "value": ([each[2] for each in said], "int64"),
+        "received_at": ([NOON + number * MINUTE for number in many], "datetime64[us]"),
+        "ids": (numbered(len(said)), "S16"),
     }
+    return _fill(Amendments, defaults, columns)
 
 
-def alerts_in(judgement: Judgement, rows: Sequence[Row]) -> list[dict[str, object]]:
-    """Alerts with the fields of ``clinical_cases.json``; the anchor is the row's id."""
-    alerts = judgement.alerts
-    return [
-        {
-            "resident": int(alerts.resident[row]),
-            "condition": Condition(alerts.condition[row]).name.lower(),
-            "code": AlertCode(alerts.code[row]).name,
-            "severity": Severity(alerts.severity[row]).name.lower(),
-            "status": {1: "active", 2: "resolved"}[int(alerts.status[row])],
-            "anchor": rows[alerts.anchor[row]].id,
-            "due": _day(alerts.due[row]),
-            "page": bool(alerts.page[row]),
-            "late": bool(alerts.late[row]),
-            "overdue_days": int(alerts.overdue_days[row]),
-            "escalation": int(alerts.escalation[row]),
-        }
-        for row in range(len(alerts))
-    ]
+def readings(**columns: Any) -> Readings:  # noqa: ANN401 - columns by name
+    """Usable readings: 128/78 mmHg in the office, each at noon; pressures in mmHg."""
+    for side, default in (("systolic", 128), ("diastolic", 78)):
+        value = columns.pop(side, default)
+        scaled = [each * MMHG for each in value] if isinstance(value, list) else value * MMHG
+        columns.setdefault(f"{side}_mmhg_e13", scaled)
+    times = ("effective_at", "captured_at", "arrived_at", "received_at")
+    defaults: dict[str, tuple[object, str]] = {
+        "resident": (0, "int64"),
+        "ids": (None, "S16"),
+        "kind": (1, "int8"),
+        **dict.fromkeys(("systolic_mmhg_e13", "diastolic_mmhg_e13"), (-1, "int64")),
+        "glucose_mmol_l_e4": (-1, "int64"),
+        **dict.fromkeys(("range_status", "arm", "meal_context"), (0, "int8")),
+        "setting": (1, "int8"),
+        "countable": (True, "bool"),
+        **dict.fromkeys(times, (NOON, "datetime64[us]")),
+    }
+    return _fill(Readings, defaults, columns)
+
+
+def records(**columns: Any) -> Records:  # noqa: ANN401 - columns by name
+    """What people recorded: a visit about hypertension at noon, face to face."""
+    defaults: dict[str, tuple[object, str]] = {
+        "resident": (0, "int64"),
+        "ids": (None, "S16"),
+        **dict.fromkeys(("kind", "condition"), (1, "int8")),
+        **dict.fromkeys(("state", "reason"), (0, "int8")),
+        **dict.fromkeys(("at", "received_at"), (NOON, "datetime64[us]")),
+        **dict.fromkeys(("adverse_reaction", "complication"), (False, "bool")),
+        "face_to_face": (True, "bool"),
+        "due": (np.datetime64("NaT", "D"), "datetime64[D]"),
+    }
+    return _fill(Records, defaults, columns)
+
+
+def periods(*held: tuple[int, str, str, int]) -> Periods:
+    """(resident, first day, last day, value) each."""
+    residents, since, until, values = zip(*held, strict=True) if held else ((), (), (), ())
+    return Periods(
+        resident=np.array(residents, np.int64),
+        since=np.array(since, "datetime64[D]"),
+        until=np.array(until, "datetime64[D]"),
+        value=np.array(values, np.int8),
+    )
+
+
+def residents(many: int = 1, **columns: Any) -> Residents:  # noqa: ANN401 - columns by name
+    """People born in 1968 with no diagnosis, not enrolled."""
+    birth_date = columns.pop("birth_date", ["1968-02-11"] * many)
+    days = {
+        name: np.array(columns.pop(name, ["NaT"] * many), "datetime64[D]")
+        for name in ("hypertension_since", "diabetes_since", "enrolled_on")
+    }
+    return Residents(
+        birth_date=np.array(birth_date, "datetime64[D]"),
+        **days,
+        pregnancies=columns.pop("pregnancies", Periods.none()),
+        profiles=columns.pop("profiles", Periods.none()),
+    )

@@ -142,8 +142,9 @@ def gather(members: Sequence[Member], at: datetime) -> Crowd:
 
 def _own(ids: Any, number: int, members: int) -> Any:  # noqa: ANN401 - a column of ids
     """Ids that no other member has; among those of one member they keep their order."""
-    if members == 1 or not len(ids) or len(max(ids, key=len)) > 11:  # noqa: PLR2004 - 16 bytes
+    if members == 1:
         return ids
+    assert all(len(each) <= 11 for each in ids)  # Of 16 bytes five are the member's.
     return np.array([b"%04d:" % number + bytes(each) for each in ids], dtype="S16")
 
 
@@ -151,11 +152,12 @@ def _stack_residents(people: Sequence[Residents]) -> Residents:
     sizes = np.cumsum([0, *(len(each) for each in people)])
 
     def periods(name: str) -> Periods:
-        parts = [
+        parts: list[Periods] = [getattr(each, name) for each in people]
+        moved = [
             replace(part, resident=part.resident + first)
-            for part, first in zip([getattr(each, name) for each in people], sizes, strict=False)
+            for part, first in zip(parts, sizes[:-1], strict=True)
         ]
-        return stack_tables([Periods.none(), *parts])
+        return stack_tables([Periods.none(), *moved])
 
     columns = ("birth_date", "hypertension_since", "diabetes_since", "enrolled_on")
     return Residents(

@@ -14,7 +14,7 @@ from rules import columns
 from rules.codes import AlertCode, CaseState, ClosureReason, Condition, RecordKind
 from rules.engine import judge
 from rules.explain import Judged, explain_alert, explain_case
-from rules.explanation import Explanation
+from rules.explain.explanation import Explanation
 from rules.limits import tabulate
 from rules.machine import Action
 from rules.profiles import load_profile

@@ -35,7 +35,7 @@ class LiveJudge:
         self._arrivals = np.array(times, dtype="datetime64[us]")
         self._owners = np.array(owners, dtype=np.int64)
         self._ticks = np.full(len(members), np.datetime64("NaT", "us"))
-        self._before = _LONG_AGO
+        self._before: np.datetime64 = _LONG_AGO
 
     def look(self, at: datetime) -> None:
         """Judge whoever is due at that moment."""

@@ -1,4 +1,4 @@
-"""Short questions about one person: both the engine and the plain evaluator have to answer alike."""
+"""Short questions about one person, which engine and plain evaluator have to answer alike."""
 
 from datetime import datetime
 from typing import Any

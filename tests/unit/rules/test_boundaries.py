@@ -53,6 +53,8 @@ def glucose(value: str, context: str = "fasting") -> dict[str, Any]:
         ("120/90.0001", True, True),
         ("18.6/11 kPa", False, False),
         ("18.66/11 kPa", False, False),
+        ("18.6651/11 kPa", False, False),
+        ("18.6652/11 kPa", True, True),
         ("18.67/11 kPa", True, True),
         ("18.7/11 kPa", True, True),
         ("16/11.99 kPa", False, False),

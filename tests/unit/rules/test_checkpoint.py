@@ -4,7 +4,7 @@ fold(checkpoint, tail) = fold(all): the same cases and the same alerts, but for 
 answered before the cut, about which nobody asks any more.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from random import Random
 from typing import Any, TypeAlias
 
@@ -18,8 +18,8 @@ from rules.codes import AlertCode
 from rules.judgement import Judgement
 from rules.local_time import local_midnight
 from tests.unit.rules.oracle.histories import START, random_case
-from tests.unit.rules.oracle.told import bp, glu, recorded, visit
 from tests.unit.rules.oracle.told import at as local
+from tests.unit.rules.oracle.told import bp, glu, recorded, visit
 from tests.unit.rules.rules_crowd import CHOICES, LIMITS, Crowd, gather, instant, read_member
 
 Moments: TypeAlias = list[tuple[bytes, int]]

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 
 from rules.codes import AlertCode, Condition, RecordKind
 from rules.explain import Judged, explain_alert, explain_case
-from rules.explanation import Answer, ChangeKind, Counterfactual, Explanation, Needed, Scope
+from rules.explain.explanation import Answer, ChangeKind, Counterfactual, Explanation, Needed, Scope
 from rules.machine import Action
 from tests.unit.rules.rules_explained import (
     ALERTS,

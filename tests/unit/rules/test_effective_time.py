@@ -69,6 +69,7 @@ def test_device_clock_is_corrected_believed_or_replaced(
         device_now=column(device_now),
         captured_at=column(captured),
         arrived_at=column(ARRIVED),
+        time_fault=np.array([False]),
     )
 
     assert at.tolist() == column(effective).tolist()
@@ -76,8 +77,50 @@ def test_device_clock_is_corrected_believed_or_replaced(
     assert at.dtype == np.dtype("datetime64[us]")
 
 
-def test_unaligned_columns_are_refused() -> None:
-    one, two = np.zeros(1, dtype="datetime64[us]"), np.zeros(2, dtype="datetime64[us]")
+@pytest.mark.parametrize("measured", ["2026-03-02T08:59", "1970-01-01", "NaT"])
+def test_a_device_that_reports_a_time_fault_gets_the_arrival(measured: str) -> None:
+    arrived = np.array([ARRIVED], dtype="datetime64[us]")
 
-    with pytest.raises(ShapeError):
-        correct_times(measured_at=one, device_now=one, captured_at=two, arrived_at=one)
+    at, flag = correct_times(
+        measured_at=np.array([measured], dtype="datetime64[us]"),
+        device_now=arrived,
+        captured_at=arrived,
+        arrived_at=arrived,
+        time_fault=np.array([True]),
+    )
+
+    assert at.tolist() == arrived.tolist()
+    assert flag.tolist() == [True]
+
+
+def test_the_arrival_counts_not_the_capture() -> None:
+    def column(*texts: str) -> np.ndarray[tuple[int], np.dtype[np.datetime64]]:
+        return np.array(texts, dtype="datetime64[us]")
+
+    at, flag = correct_times(
+        measured_at=column("2026-03-02T08:59", "1970-01-01"),
+        device_now=column("NaT", "NaT"),
+        captured_at=column("2026-03-01T08:00", "2026-03-01T08:00"),
+        arrived_at=column(ARRIVED, ARRIVED),
+        time_fault=np.array([False, False]),
+    )
+
+    assert at.astype("datetime64[m]").astype(str).tolist() == [
+        "2026-03-02T08:59",
+        "2026-03-02T09:00",
+    ]
+    assert flag.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("short", ["measured_at", "device_now", "captured_at", "arrived_at"])
+def test_unaligned_columns_are_refused(short: str) -> None:
+    columns = dict.fromkeys(
+        ("measured_at", "device_now", "captured_at", "arrived_at"),
+        np.zeros(2, dtype="datetime64[us]"),
+    )
+
+    with pytest.raises(ShapeError, match="are not row-aligned"):
+        correct_times(
+            **columns | {short: np.zeros(1, dtype="datetime64[us]")},
+            time_fault=np.zeros(2, dtype=np.bool_),
+        )

@@ -1,265 +1,232 @@
-"""The promise: cases and alerts move as the decision table says, at every boundary of time."""
+"""The promise: the engine refuses what does not fit, and says what it judged by and on what."""
 
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date
+from typing import Any
 
 import numpy as np
 import pytest
 
-from rules.engine import judge
-from rules.profiles import load_profile
+from rules.codes import AlertCode, CaseState
+from rules.columns import Records
+from rules.engine import Judgement, judge
+from rules.errors import UnknownCodeError
+from rules.limits import ProfileTable, tabulate
+from rules.machine import Action
+from rules.profiles import load_profile, load_versions
 from tests.unit.rules.rules_builders import (
-    DIABETIC,
-    HYPERTENSIVE,
-    LOCAL,
-    NOON,
-    a_blood_pressure,
-    a_glucose,
-    alerts_in,
-    cases_in,
-    instant,
-    readings_of,
-    residents_of,
-)
-from tests.unit.rules.rules_questions import (
-    CONTROLLED,
-    DAY,
-    HOUR,
     MINUTE,
-    OPEN,
-    alerts_of,
-    case_of,
-    state_of,
+    MMHG,
+    NOON,
+    periods,
+    readings,
+    records,
+    residents,
 )
+from tests.unit.rules.rules_crowd import LIMITS
+
+WUZHOU = tabulate([load_versions("wuzhou")])
+DAY = np.timedelta64(1, "D")
+ILL = {"hypertension_since": ["2010-01-01"]}
+
+
+def say(
+    table: Any,  # noqa: ANN401 - readings
+    said: Records | None = None,
+    people: dict[str, Any] | None = None,
+    limits: ProfileTable = WUZHOU,
+    **options: Any,  # noqa: ANN401 - passed on
+) -> Judgement:
+    options.setdefault("as_of", NOON + DAY)
+    return judge(table, said or Records.none(), residents(**people or ILL), limits, **options)
+
+
+def states(judgement: Judgement) -> list[str]:
+    return [CaseState(each).name for each in judgement.cases.state]
 
 
 def test_nobody_and_nothing_is_judged_without_complaint() -> None:
-    profile, at = load_profile("wuzhou"), instant(NOON)
+    nothing = readings().take(np.zeros(0, np.intp))
 
-    empty = judge(readings_of([]), residents_of([]), profile, as_of=at)
-    idle = judge(readings_of([]), residents_of([HYPERTENSIVE]), profile, as_of=at)
+    empty = judge(nothing, Records.none(), residents(0), WUZHOU, as_of=NOON)
+    idle = say(nothing)
 
     assert (len(empty.cases), len(empty.alerts), empty.next_tick.shape) == (0, 0, (0,))
+    assert empty.high_normal_on.shape == (0,)
+    assert (len(idle.cases), len(idle.alerts), idle.trace.session.shape) == (0, 0, (0,))
     assert np.isnat(idle.next_tick).tolist() == [True]
 
 
-def test_session_is_judged_ten_minutes_after_its_last_arrival() -> None:
-    row = a_blood_pressure(152, 94, arrived_at=NOON + MINUTE)
+@pytest.mark.parametrize("resident", [-1, 1])
+def test_whoever_is_not_among_the_residents_is_refused(resident: int) -> None:
+    with pytest.raises(UnknownCodeError, match="resident must be a row of the 1 residents"):
+        say(readings(resident=resident))
+    with pytest.raises(UnknownCodeError, match="resident must be a row of the 1 residents"):
+        say(readings(), records(resident=resident))
 
-    assert state_of([row], as_of=NOON + 11 * MINUTE - timedelta(microseconds=1)) == "none"
-    assert state_of([row], as_of=NOON + 11 * MINUTE) == OPEN
+
+def test_a_shorter_wait_can_be_asked_for() -> None:
+    table = readings(systolic=152, diastolic=94)
+
+    assert states(say(table, as_of=NOON)) == []
+    shorter = say(table, as_of=NOON, session_wait=np.timedelta64(0, "s"))
+    assert states(shorter) == ["SECOND_FOLLOWUP_OPEN"]
+    assert states(say(table, as_of=NOON + MINUTE, session_wait=2 * MINUTE)) == []
+    assert WUZHOU.session_wait_us.tolist() == [600_000_000]
 
 
-def test_shorter_wait_can_be_asked_for() -> None:
-    readings = readings_of([a_blood_pressure(152, 94, arrived_at=NOON)])
-    residents, profile = residents_of([HYPERTENSIVE]), load_profile("wuzhou")
+def test_an_open_session_raises_its_emergency_and_ticks_at_its_close() -> None:
+    found = say(readings(systolic=182, diastolic=104), as_of=NOON)
 
-    judgement = judge(
-        readings, residents, profile, as_of=instant(NOON), session_wait=np.timedelta64(0, "s")
+    assert states(found) == ["EMERGENCY_REFERRAL"]
+    assert found.cases.consecutive_unsatisfied.tolist() == [0]
+    assert found.next_tick.tolist() == [(NOON + 10 * MINUTE).item()]
+
+
+def test_ticks_stop_after_the_last_escalation() -> None:
+    table = readings(systolic=152, diastolic=94)
+    overdue = np.datetime64("2026-03-16T16:00", "us")  # Midnight in Shanghai.
+
+    def tick(as_of: np.datetime64) -> object:
+        return say(table, as_of=as_of).next_tick[0].item()
+
+    assert tick(NOON + DAY) == overdue.item()
+    assert tick(overdue) == (overdue + 6 * DAY).item()
+    assert tick(overdue + 6 * DAY) == (overdue + 13 * DAY).item()
+    assert tick(overdue + 13 * DAY) is None
+
+
+def test_a_routine_visit_ticks_on_the_day_it_is_overdue_until_the_contract_ends() -> None:
+    nothing = readings().take(np.zeros(0, np.intp))
+    enrolled = ILL | {"enrolled_on": ["2026-03-02"]}
+    closure = records(kind=4, reason=1, condition=0)
+
+    found = say(nothing, people=enrolled)
+
+    assert found.next_tick.tolist() == [np.datetime64("2026-05-31T16:00", "us").item()]
+    assert np.isnat(say(nothing, closure, enrolled).next_tick).tolist() == [True]
+
+
+def test_an_alert_shows_what_was_seen_and_who_resolved_it() -> None:
+    table = readings(
+        systolic=[150, 154, 190, 120],
+        diastolic=[92, 96, 99, 70],
+        effective_at=[NOON, NOON + MINUTE, NOON + 2 * DAY, NOON + 5 * DAY],
+        ids=[b"a", b"b", b"c", b"d"],
+    )
+    said = records(kind=2, at=NOON + 4 * DAY, received_at=NOON + 4 * DAY)
+
+    alerts = say(table, said, as_of=NOON + 9 * DAY).alerts
+
+    names = [AlertCode(each).name for each in alerts.code]
+    assert names == ["BP_UNSATISFIED_1", "BP_EMERGENCY"]
+    assert (alerts.systolic_sum // MMHG).tolist() == [304, 190]
+    assert (alerts.diastolic_sum // MMHG).tolist() == [188, 99]
+    assert alerts.count.tolist() == [2, 1]
+    assert alerts.anchor.tolist() == alerts.decided.tolist() == [0, 2]
+    assert alerts.resolved_by.tolist() == [2, 4]  # The emergency; the record after four readings.
+    assert alerts.became_true_at.tolist() == [NOON.item(), (NOON + 2 * DAY).item()]
+
+
+def test_a_case_names_what_moved_it() -> None:
+    table = readings(
+        systolic=[120, 152],
+        diastolic=[70, 94],
+        effective_at=[NOON, NOON + 60 * MINUTE],
+        ids=[b"a", b"b"],
     )
 
-    assert cases_in(judgement)[0, "hypertension"]["state"] == OPEN
+    cases = say(table, as_of=NOON + DAY).cases
+
+    assert (cases.anchor.tolist(), cases.decided.tolist()) == ([0], [1])
+    assert [Action(each) for each in cases.cause] == [Action.FIRST_UNSATISFIED]
+    assert cases.row.tolist() == [0]
 
 
-def test_open_session_raises_its_emergency_and_ticks_at_its_close() -> None:
-    rows = [a_blood_pressure(182, 104, arrived_at=NOON)]
-    judgement = judge(
-        readings_of(rows),
-        residents_of([HYPERTENSIVE]),
-        load_profile("wuzhou"),
-        as_of=instant(NOON),
+def test_each_reading_knows_its_session_and_its_assessment() -> None:
+    table = readings(
+        ids=[b"a", b"b", b"c", b"d", b"e", b"f"],
+        kind=[1, 1, 1, 1, 2, 2],
+        setting=[1, 1, 1, 3, 1, 1],
+        meal_context=[0, 0, 0, 0, 1, 4],
+        glucose_mmol_l_e4=[-1, -1, -1, -1, 56_000, 56_000],
+        effective_at=[NOON, NOON + MINUTE, NOON + 60 * MINUTE, *[NOON] * 3],
     )
+    people = ILL | {"diabetes_since": ["2010-01-01"]}
 
-    case = cases_in(judgement)[0, "hypertension"]
-    assert (case["state"], case["consecutive_unsatisfied"]) == ("emergency_referral", 0)
-    assert judgement.next_tick.tolist() == [instant(NOON + 10 * MINUTE).item()]
+    trace = say(table, people=people).trace
 
-
-@pytest.mark.parametrize(
-    ("gap", "state"),
-    [
-        pytest.param(10 * MINUTE, CONTROLLED, id="ten-minutes-is-one-session-mean-140"),
-        pytest.param(10 * MINUTE + timedelta(microseconds=1), OPEN, id="more-is-two"),
-    ],
-)
-def test_gap_of_ten_minutes_joins_a_session(gap: timedelta, state: str) -> None:
-    rows = [a_blood_pressure(130, 80), a_blood_pressure(150, 80, at=NOON + gap)]
-
-    assert state_of(rows) == state
+    assert trace.session.tolist() == [0, 0, 2, -1, 4, 5]
+    assert trace.group.tolist() == [0, 0, 0, -1, 4, -1]
 
 
-@pytest.mark.parametrize("readings", [7, 8, 13, 14, 15, 30])
-def test_session_lasts_at_most_sixty_minutes(readings: int) -> None:
-    # Every ten minutes: seven span sixty minutes, the eighth begins a session of its own.
-    # The last of each seven is so high that the mean is above 140 only when all seven count.
-    rows = [
-        a_blood_pressure(146 if number % 7 == 6 else 140, 80, at=NOON + number * 10 * MINUTE)
-        for number in range(readings)
-    ]
-    complete = readings % 7 == 0
-
-    assert state_of(rows) == (OPEN if complete else CONTROLLED)
-
-
-def test_session_of_more_readings_than_one_sum_holds_is_cut_not_overflowed() -> None:
-    rows = [
-        a_blood_pressure(300, 79, at=NOON + timedelta(milliseconds=number))
-        for number in range(7_000)
-    ]
-
-    assert state_of(rows) == "emergency_referral"
-
-
-def test_mean_is_exact_across_units() -> None:
-    # 18.66 kPa + 140.0385097… would average to 140; only an exact sum tells the sides apart.
-    below = [a_blood_pressure("18.66", 12, unit="kPa"), a_blood_pressure("140.0385", 80)]
-    above = [a_blood_pressure("18.66", 12, unit="kPa"), a_blood_pressure("140.0386", 80)]
-
-    assert state_of(below) == CONTROLLED
-    assert state_of(above) == OPEN
-
-
-@pytest.mark.parametrize(
-    ("left", "right", "state"),
-    [
-        pytest.param((144, 80), (130, 80), OPEN, id="left-is-higher"),
-        pytest.param((130, 80), (144, 80), OPEN, id="right-is-higher"),
-        pytest.param((139, 80), (130, 95), CONTROLLED, id="by-systolic-not-diastolic"),
-        pytest.param((139, 80), (139, 95), OPEN, id="tie-goes-to-the-higher-diastolic"),
-    ],
-)
-def test_higher_arm_decides(left: tuple[int, int], right: tuple[int, int], state: str) -> None:
-    rows = [
-        a_blood_pressure(*left, arm="left"),
-        a_blood_pressure(*right, arm="right", at=NOON + MINUTE),
-    ]
-
-    assert state_of(rows) == state
-
-
-def test_arms_are_compared_by_mean_not_by_sum() -> None:
-    rows = [
-        a_blood_pressure(130, 80, arm="left"),
-        a_blood_pressure(130, 80, arm="left", at=NOON + MINUTE),
-        a_blood_pressure(150, 80, arm="right", at=NOON + 2 * MINUTE),
-    ]
-
-    assert state_of(rows) == OPEN
-
-
-def test_home_and_ambulatory_values_never_move_a_case() -> None:
-    rows = [
-        a_blood_pressure(170, 100, setting="home"),
-        a_blood_pressure(170, 100, setting="ambulatory", at=NOON + MINUTE),
-    ]
-
-    assert state_of(rows) == "none"
-    assert alerts_of(rows) == [("BP_HOME_HIGH", "active")]
-
-
-def test_home_advisory_is_not_repeated_and_a_normal_value_resolves_it() -> None:
-    rows = [
-        a_blood_pressure(137, 83, setting="home"),
-        a_blood_pressure(139, 83, setting="home", at=NOON + 2 * DAY),
-        a_blood_pressure(120, 70, setting="home", at=NOON + 4 * DAY),
-    ]
-
-    assert alerts_of(rows[:2]) == [("BP_HOME_HIGH", "active")]
-    assert alerts_of(rows) == [("BP_HOME_HIGH", "resolved")]
-
-
-@pytest.mark.parametrize(
-    ("apart", "state"),
-    [
-        pytest.param(DAY - timedelta(microseconds=1), OPEN, id="one-assessment"),
-        pytest.param(DAY, "referral_recommended", id="two-assessments"),
-    ],
-)
-def test_twenty_four_hours_part_two_assessments(apart: timedelta, state: str) -> None:
-    rows = [a_blood_pressure(152, 94), a_blood_pressure(152, 94, at=NOON + apart)]
-
-    assert state_of(rows) == state
-
-
-def test_twenty_four_hours_are_counted_from_the_first_value() -> None:
-    rows = [a_glucose("8.0", at=NOON + number * 12 * HOUR) for number in range(3)]
-
-    assert state_of(rows[:2], DIABETIC, condition="diabetes") == OPEN
-    assert state_of(rows, DIABETIC, condition="diabetes") == "referral_recommended"
-
-
-def test_group_is_counted_from_its_first_value_not_from_the_last() -> None:
-    # Every 16 hours: 0 and 16 are one assessment, 32 begins the next, although 16 h after 16.
-    rows = [a_glucose("8.0", at=NOON + number * 16 * HOUR) for number in range(3)]
-
-    case = case_of(rows, DIABETIC, condition="diabetes")
-    assert (case["state"], case["consecutive_unsatisfied"]) == ("referral_recommended", 2)
-
-
-def test_latest_session_of_a_day_decides_and_the_first_anchors() -> None:
-    late = datetime(2026, 3, 2, 20, 0, tzinfo=LOCAL)
-    rows = [a_blood_pressure(128, 78, at=late), a_blood_pressure(152, 94, at=late + 12 * HOUR)]
-    judgement = judge(
-        readings_of(rows),
-        residents_of([HYPERTENSIVE]),
-        load_profile("wuzhou"),
-        as_of=instant(late + DAY),
+def test_a_contract_s_profile_judges_from_its_first_day_to_its_last() -> None:
+    people = ILL | {
+        "birth_date": ["1968-01-01"],
+        "profiles": periods((0, "2026-03-02", "2026-03-04", 1)),
+    }
+    days = [NOON + number * DAY for number in range(-1, 4)]
+    table = readings(
+        systolic=[140] * 5,
+        effective_at=days,
+        ids=[b"a", b"b", b"c", b"d", b"e"],
     )
+    last = []
+    for row in range(5):
+        found = say(
+            table.take(slice(row, row + 1)), people=people, limits=LIMITS, as_of=NOON + 9 * DAY
+        )
+        last.append((states(found)[0], found.cases.row.tolist()))
 
-    (alert,) = alerts_in(judgement, rows)
-    assert (alert["code"], alert["due"]) == ("BP_UNSATISFIED_1", "2026-03-16")
-    assert alert["anchor"] == rows[0].id
-    assert state_of([*rows, a_blood_pressure(128, 78, at=late + 13 * HOUR)]) == CONTROLLED
+    assert last == [
+        ("CONTROLLED", [0]),
+        *[("SECOND_FOLLOWUP_OPEN", [1])] * 3,
+        ("CONTROLLED", [0]),
+    ]
 
 
-@pytest.mark.parametrize(
-    ("as_of", "state", "escalation"),
-    [
-        pytest.param("2026-03-16T23:59:59+08:00", OPEN, None, id="day-14"),
-        pytest.param("2026-03-17T00:00:00+08:00", "second_followup_overdue", 0, id="day-15"),
-        pytest.param("2026-03-22T23:59:59+08:00", "second_followup_overdue", 0, id="6-days-over"),
-        pytest.param("2026-03-23T00:00:00+08:00", "second_followup_overdue", 1, id="7-days-over"),
-        pytest.param("2026-03-30T00:00:00+08:00", "second_followup_overdue", 2, id="14-days-over"),
-    ],
-)
-def test_overdue_by_local_midnights(as_of: str, state: str, escalation: int | None) -> None:
-    rows = [a_blood_pressure(152, 94)]
-    at = datetime.fromisoformat(as_of)
-    judgement = judge(
-        readings_of(rows), residents_of([HYPERTENSIVE]), load_profile("wuzhou"), as_of=instant(at)
+def test_a_newer_version_judges_from_its_day_on() -> None:
+    wuzhou = load_profile("wuzhou")
+    limit = replace(wuzhou.bp_office.base, systolic_mmhg_e13=130 * MMHG)
+    newer = replace(
+        wuzhou,
+        version="2",
+        valid_from=date(2026, 3, 2),
+        bp_office=replace(wuzhou.bp_office, base=limit),
     )
+    limits = tabulate([[wuzhou, newer]])
 
-    assert state_of(rows, as_of=at) == state
-    found = [each for each in alerts_in(judgement, rows) if each["code"] == "FOLLOWUP_OVERDUE"]
-    assert [alert["escalation"] for alert in found] == [escalation][: len(found)]
-    assert len(found) == (escalation is not None)
-
-
-@pytest.mark.parametrize(
-    ("measured", "due"),
-    [
-        pytest.param("2026-03-02T23:59:59+08:00", "2026-03-16", id="before-midnight"),
-        pytest.param("2026-03-03T00:00:00+08:00", "2026-03-17", id="at-midnight"),
-        pytest.param("2026-12-25T09:00:00+08:00", "2027-01-08", id="over-the-year-end"),
-        pytest.param("2028-02-16T09:00:00+08:00", "2028-03-01", id="over-a-leap-day"),
-        pytest.param("2026-03-02T16:30:00+00:00", "2026-03-17", id="utc-day-is-not-the-local-day"),
-    ],
-)
-def test_due_day_is_a_local_calendar_day(measured: str, due: str) -> None:
-    row = a_blood_pressure(152, 94, at=datetime.fromisoformat(measured))
-
-    assert case_of([row])["second_followup_due"] == due
+    for at, expected in ((NOON - DAY, "CONTROLLED"), (NOON, "SECOND_FOLLOWUP_OPEN")):
+        found = say(readings(systolic=135, effective_at=at), limits=limits)
+        assert states(found) == [expected]
 
 
-@pytest.mark.parametrize(
-    ("birth", "state"),
-    [
-        pytest.param(date(1961, 3, 2), CONTROLLED, id="65-today"),
-        pytest.param(date(1961, 3, 3), OPEN, id="65-tomorrow"),
-        pytest.param(None, OPEN, id="unknown-age-has-no-tier"),
-    ],
-)
-def test_elderly_tier_begins_on_the_birthday(birth: date | None, state: str) -> None:
-    person = replace(HYPERTENSIVE, birth_date=birth)
+def test_emergencies_are_judged_by_the_deployment_s_profile() -> None:
+    wuzhou = load_profile("wuzhou")
+    limit = replace(wuzhou.bp_emergency, systolic_mmhg_e13=200 * MMHG)
+    lenient = replace(wuzhou, bp_emergency=limit)
+    people = ILL | {"profiles": periods((0, "2020-01-01", "NaT", 1))}
+    table = readings(systolic=190, diastolic=80)
 
-    assert state_of([a_blood_pressure(146, 84)], person, profile="cn_nbphs_2017") == state
+    def codes(limits: ProfileTable) -> list[str]:
+        return [
+            AlertCode(each).name for each in say(table, people=people, limits=limits).alerts.code
+        ]
+
+    assert codes(tabulate([[wuzhou], [lenient]])) == ["BP_EMERGENCY"]
+    assert codes(tabulate([[lenient], [wuzhou]])) == ["BP_UNSATISFIED_1"]
+
+
+def test_a_reading_that_does_not_count_moves_nothing() -> None:
+    table = readings(systolic=[190, 152], diastolic=[120, 94], countable=[False, False])
+
+    found = say(table)
+
+    assert (len(found.cases), len(found.alerts)) == (0, 0)
+    assert found.trace.session.tolist() == [-1, -1]
+
+
+def test_the_clock_may_be_given_in_any_unit() -> None:
+    table = readings(systolic=152, diastolic=94)
+
+    assert states(say(table, as_of=np.datetime64("2026-03-03"))) == ["SECOND_FOLLOWUP_OPEN"]

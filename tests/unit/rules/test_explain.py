@@ -14,7 +14,7 @@ from rules.columns import RANGE_HIGH
 from rules.engine import judge
 from rules.errors import UnknownCodeError
 from rules.explain import Judged, explain_alert, explain_case, observed_text
-from rules.explanation import Answer, ChangeKind, Explanation, Happening, Json
+from rules.explain.explanation import Answer, ChangeKind, Explanation, Happening, Json
 from rules.machine import ACTIONS, EMERGENCY_CODES, Action
 from tests.unit.rules.rules_explained import (
     ALERTS,

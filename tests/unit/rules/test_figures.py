@@ -4,9 +4,9 @@ import doctest
 
 import pytest
 
-from rules import figures
 from rules.columns import MISSING, RANGE_HIGH, RANGE_LOW
-from rules.figures import mmhg_text, observed_text
+from rules.explain import figures
+from rules.explain.figures import mmhg_text, observed_text
 
 MMHG = 10**13
 KPA = 75_006_157_584_600  # 1e-13 mmHg.

@@ -7,7 +7,6 @@ be read, said in one line that names the case, the event and the field.
 import json
 import subprocess
 import sys
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +131,7 @@ def test_one_case_can_be_asked_for() -> None:
 
 
 def test_without_check_nothing_is_compared(tmp_path: Path) -> None:
-    file = a_file(tmp_path, bp("e1", "03-02 09:00", Decimal(152).__int__(), 94))
+    file = a_file(tmp_path, bp("e1", "03-02 09:00", 152, 94))
 
     code, told, _ = invoke("evaluate", file, "--json")
 

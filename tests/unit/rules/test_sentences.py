@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from rules.codes import AlertCode, CaseState
 from rules.columns import RANGE_HIGH
 from rules.explain import explain_alert, explain_case
-from rules.explanation import Explanation
+from rules.explain.explanation import Explanation
+from rules.explain.sentences import Language, sentence
 from rules.machine import Action
-from rules.sentences import Language, sentence
 from tests.unit.rules.rules_explained import (
     ALERTS,
     CASES,

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from rules.codes import AlertCode
+from rules.explain.thresholds import limit_of
 from rules.profiles import load_profile
-from rules.thresholds import limit_of
 
 
 @pytest.mark.parametrize(

@@ -23,67 +23,73 @@ def correction(**said: object) -> dict[str, Any]:
     return later("correction", "c1", "03-03 09:00", target="e1", set=said)
 
 
-REFUSED = {
-    "e1.kind": [READING | {"kind": each} for each in ("pulse", None, [])],
-    "e1.type": [READING | {"type": each} for each in ("rumour", None, [])],
-    "e1.sbp": [READING | {"sbp": each} for each in (True, 152.5, [152])],
-    "e1.arm": [READING | {"arm": each} for each in ("foot", ["left"])],
-    "e1.setting": [READING | {"setting": each} for each in ("car", 1, {})],
-    "e1.status": [READING | {"status": each} for each in ("ok", True, 1 << 62)],
-    "e1.seq": [READING | {"seq": each} for each in ("7", 7.0, True)],
-    "e1.device": [READING | {"device": each} for each in (5, "")],
-    "e1.stored_record": [READING | {"stored_record": each} for each in ("yes", 1)],
-    "e1.measured_at": [READING | {"measured_at": each} for each in ("today", 5)],
-    "e1.received_at": [READING | {"received_at": each} for each in (None, "2026-13-01")],
-    "events[0].event_id": [READING | {"event_id": each} for each in (None, "")],
-    "7.event_id": [READING | {"event_id": 7}],
-    "12345678901234567.event_id": [READING | {"event_id": "12345678901234567"}],
-    "g1.context": [glu("g1", "03-02 09:00", 7, each) for each in ("hungry", ["fasting"])],  # type: ignore[arg-type]
-    "v1.condition": [visit("v1", "03-02 09:00", condition=each) for each in ("asthma", [])],  # type: ignore[arg-type]
-    "v1.findings": [
-        visit("v1", "03-02 09:00") | {"findings": each}
-        for each in (["cough"], "adverse_drug_reaction", 5, [["new_complication"]], {"new": 1})
-    ],
-    "v1.mode": [visit("v1", "03-02 09:00", mode=each) for each in ("letter", [])],
-    "v1.at": [visit("v1", "03-02 09:00") | {"at": each} for each in (None, "noon")],
-    "o1.state": [
-        recorded("override", "o1", "03-02 09:00", state=each) for each in (None, "better", [])
-    ],
-    "o1.due": [recorded("override", "o1", "03-02 09:00", state="screening", due="soon")],
-    "x1.reason": [recorded("closure", "x1", "03-02 09:00", reason=each) for each in (None, "ill")],
-    "c1.target": [later(each, "c1", "03-03 09:00") for each in ("correction", "retraction")],
-    "c1.context": [
-        later("context", "c1", "03-03 09:00", device="G", seq=1, context="hungry"),
-    ],
-    "c1.device": [later("context", "c1", "03-03 09:00", seq=1, context="fasting")],
-    "c1.set": [
-        later("correction", "c1", "03-03 09:00", target="e1", set=each) for each in (None, {}, [1])
-    ],
-}
+VISIT = visit("v1", "03-02 09:00")
+OVERRIDE = recorded("override", "o1", "03-02 09:00", state="screening")
+CLOSURE = recorded("closure", "x1", "03-02 09:00", reason="moved")
+CONTEXT = later("context", "c1", "03-03 09:00", device="G", seq=1, context="fasting")
+RETRACTION = later("retraction", "r1", "03-03 09:00", target="e1")
+BAD: list[tuple[dict[str, Any], str, list[Any]]] = [
+    (READING, "kind", ["pulse", None, []]),
+    (READING, "type", ["rumour", None, []]),
+    (READING, "sbp", [True, 152.5, [152]]),
+    (READING, "arm", ["foot", ["left"]]),
+    (READING, "setting", ["car", 1, {}]),
+    (READING, "status", ["ok", True, 1 << 62]),
+    (READING, "seq", ["7", 7.0, True]),
+    (READING, "device", [5, ""]),
+    (READING, "stored_record", ["yes", 1]),
+    (READING, "measured_at", ["today", 5]),
+    (READING, "received_at", [None, "2026-13-01"]),
+    (glu("g1", "03-02 09:00", 7), "context", ["hungry", ["fasting"]]),
+    (VISIT, "condition", ["asthma", []]),
+    (VISIT, "findings", [["cough"], "adverse_drug_reaction", 5, [["worse"]], {"new": 1}]),
+    (VISIT, "mode", ["letter", []]),
+    (VISIT, "at", [None, "noon"]),
+    (OVERRIDE, "state", [None, "better", []]),
+    (OVERRIDE, "due", ["soon"]),
+    (CLOSURE, "reason", [None, "ill"]),
+    (RETRACTION, "target", [None, ""]),
+    (correction(sbp=150), "target", [None, 7]),
+    (correction(sbp=150), "set", [None, {}, [1]]),
+    (CONTEXT, "context", ["hungry"]),
+    (CONTEXT, "device", [None]),
+]
 
 
 @pytest.mark.parametrize(
-    ("place", "event"),
+    ("event", "field", "value"),
     [
-        pytest.param(place, event, id=f"{place}-{number}")
-        for place, events in REFUSED.items()
-        for number, event in enumerate(events)
+        pytest.param(event, field, value, id=f"{event['type']}-{field}-{value}")
+        for event, field, values in BAD
+        for value in values
     ],
 )
-def test_an_event_is_refused_with_its_place(place: str, event: dict[str, Any]) -> None:
+def test_an_event_is_refused_with_its_place(
+    event: dict[str, Any], field: str, value: object
+) -> None:
     with pytest.raises(CaseFileError) as refusal:
-        read([event])
+        read([event | {field: value}])
 
+    place = f"{event['event_id']}.{field}"
     assert (refusal.value.case, refusal.value.where) == ("C9", place)
-    assert str(refusal.value).startswith(f"case C9: {place}: ")
+    assert str(refusal.value).startswith(f"case C9: {place}: is ")
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"), [(None, "events[0]"), ("", "events[0]"), (7, "7"), ("x" * 17, "x" * 17)]
+)
+def test_an_event_without_a_usable_id_is_refused(name: object, place: str) -> None:
+    with pytest.raises(CaseFileError, match="write a text of 1 to 16 bytes") as refusal:
+        read([READING | {"event_id": name}])
+
+    assert refusal.value.where == f"{place}.event_id"
 
 
 @pytest.mark.parametrize(
     ("field", "value"),
     [
         ("sbp", True),
-        ("unit", []),
         ("arm", "foot"),
         ("setting", "car"),
         ("status", "ok"),
@@ -163,7 +169,7 @@ def test_a_bad_value_is_quarantined_and_never_refused(value: object, disposition
     assert (found["alerts"], found["cases"]) == ([], {})
 
 
-@pytest.mark.parametrize("unit", [None, "", "bar", "mmol/L", 3])
+@pytest.mark.parametrize("unit", [None, "", "bar", "mmol/L", 3, [], {}])
 def test_a_unit_that_is_none_of_pressure_is_never_guessed(unit: object) -> None:
     found = read([READING | {"unit": unit}])
 
@@ -171,5 +177,5 @@ def test_a_unit_that_is_none_of_pressure_is_never_guessed(unit: object) -> None:
 
 
 def test_a_case_without_an_id_is_named_so() -> None:
-    with pytest.raises(CaseFileError, match="case without id: case.as_of"):
+    with pytest.raises(CaseFileError, match=r"case without id: case\.as_of"):
         evaluate_case({"resident": {}, "events": [], "profile": "wuzhou"})

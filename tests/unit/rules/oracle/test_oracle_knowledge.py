@@ -85,7 +85,7 @@ def test_the_same_id_is_a_redelivery_whatever_it_says() -> None:
         as_of="03-02 12:00",
     )
 
-    assert found["dispositions"] == {"e1": "accepted"}
+    assert found["dispositions"] == {"e1": "duplicate"}  # As the second delivery.
     assert state(found) == "second_followup_open"
 
 
