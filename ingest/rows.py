@@ -128,19 +128,24 @@ def _rule_key(reading: Reading, values: str) -> str | None:
     Source: clinical decision table 2.6, architecture 8.9.
     """
     if reading.device_sequence is not None:
-        return f"sequence:{reading.boot_id or ''}:{reading.device_sequence}"
+        arm = f":{reading.arm}" if isinstance(reading, BloodPressure) and reading.arm else ""
+        return f"sequence:{reading.boot_id or ''}:{reading.device_sequence}{arm}"
     if reading.measured_at is not None and _is_credible(reading):
         return f"time:{reading.measured_at.isoformat()}:{values}"
     return None
 
 
 def _is_credible(reading: Reading) -> bool:
-    """Whether the device's time says *when*: a clock stuck at 1970 makes no two readings one.
+    """Whether the device's time, corrected, says *when*: a stuck clock makes no two readings one.
 
     A function of the payload alone, so that a redelivery gets the same key.
     """
-    latest = reading.captured_at + _CLOCK_TOLERANCE
-    return reading.measured_at is not None and _CLOCK_SINCE <= reading.measured_at <= latest
+    if reading.measured_at is None or "time_fault" in reading.status:
+        return False
+    base = _shift_base(reading)
+    shift = timedelta(0) if base is None else reading.captured_at - base
+    at = reading.measured_at + shift
+    return _CLOCK_SINCE <= at <= reading.captured_at + _CLOCK_TOLERANCE
 
 
 def _shift_base(reading: Reading) -> datetime | None:

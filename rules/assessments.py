@@ -179,7 +179,8 @@ def _verdict(diagnosed: BoolArray, unsatisfied: BoolArray, high: BoolArray) -> I
 def group_findings(findings: Findings, scene: Scene) -> tuple[Assessments, Membership]:
     """Group findings less than 24 h after the first of their group; the latest decides.
 
-    A closure ends a group: what comes after the resident returned begins another.
+    A closure ends a group, and so does a person's word that settles the case: what is measured
+    after it is another assessment.
     """
     at = scene.ordered.effective_at[findings.first].view(np.int64)
     span = pick(scene.limits.assessment_span_us, rows_at(scene.row, findings.first))
@@ -187,6 +188,9 @@ def group_findings(findings: Findings, scene: Scene) -> tuple[Assessments, Membe
         findings.condition, findings.resident, scene.phases.number[findings.first]
     )
     begins[1:] |= at[1:] - at[:-1] >= np.broadcast_to(span, len(at))[1:]
+    for condition, settled in scene.phases.settled.items():
+        word = settled[findings.first]
+        begins[1:] |= (word[1:] != word[:-1]) & (findings.condition[1:] == condition)
     begins = split_long_runs(begins, at, span=span, reaches=False, rows_max=len(at))
     first, group = number_runs(begins)
     last = last_rows(first, len(at))

@@ -56,16 +56,19 @@ def evaluate(
             _fail(f"{file}: no case has the id {only}")
     results = [_evaluate(file, case, check=check) for case in cases]
     different = [result for result in results if result.get("differences")]
+    unread = [result for result in results if "error" in result]
     if as_json:
         report: dict[str, Any] = {"cases": results}
         if check:
-            report["matched"] = len(results) - len(different)
+            report["matched"] = len(results) - len(different) - len(unread)
             report["different"] = [result["id"] for result in different]
         sys.stdout.write(json.dumps(report, default=_plain, ensure_ascii=False, indent=1) + "\n")
     else:
         _tell(results, check=check)
-    if different:
-        raise typer.Exit(1)
+    for result in unread:
+        sys.stderr.write(f"suifang: {file}: {result['error']}\n")
+    if different or unread:
+        raise typer.Exit(2 if unread else 1)
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -88,7 +91,7 @@ def _evaluate(file: Path, case: dict[str, Any], *, check: bool) -> dict[str, Any
     try:
         result = evaluate_indicator_case(case) if indicator else evaluate_case(case)
     except RulesError as error:
-        _fail(f"{file}: {error}")
+        return {"id": case.get("id"), "error": str(error)}
     told = {"id": case.get("id"), **result}
     if check:
         expected = case.get("expected")
@@ -119,16 +122,19 @@ def _indicator_differences(expected: dict[str, Any], result: dict[str, Any]) -> 
 def _tell(results: list[dict[str, Any]], *, check: bool) -> None:
     for result in results:
         found = result.get("differences", [])
-        verdict = "differs" if found else "ok" if check else ""
+        verdict = "cannot be read" if "error" in result else ""
+        verdict = verdict or ("differs" if found else "ok" if check else "")
         sys.stdout.write(f"{result['id']} {verdict}".rstrip() + "\n")
         lines = found if check else _lines(result)
         sys.stdout.write("".join(f"  {line}\n" for line in lines))
     if check:
-        different = sum(bool(result.get("differences")) for result in results)
+        different = sum(bool(each.get("differences")) or "error" in each for each in results)
         sys.stdout.write(f"{len(results) - different} of {len(results)} cases match\n")
 
 
 def _lines(result: dict[str, Any]) -> list[str]:
+    if "error" in result:
+        return [str(result["error"])]
     if "alerts" not in result:
         return [f"{name}: {value}" for name, value in result.items() if name != "id"]
     alerts = [

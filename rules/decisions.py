@@ -17,21 +17,13 @@ from rules.columns import BoolArray, Int8Array
 from rules.events import KINDS, EventKind
 from rules.lanes import LONG_AGO, Lanes, Step
 from rules.limits import ProfileTable, pick
-from rules.machine import IS_REFERRAL, Action
+from rules.machine import IS_QUIET, IS_REFERRAL, Action
 
 Column: TypeAlias = Int8Array | np.int8
 """An action for every lane, or one for all of them."""
 _SECOND_CODES: Final = (AlertCode.BP_PREG_HIGH, AlertCode.GLU_EMERGENCY_LOW)
 IN_SECOND_SLOT: Final[BoolArray] = np.isin(np.arange(max(AlertCode) + 1), _SECOND_CODES)
 """By alert code. A lane has two emergency codes, each with its own repeat window."""
-_QUIET_STATES: Final = (
-    CaseState.NONE,
-    CaseState.CONTROLLED,
-    CaseState.REFERRAL_CLOSED,
-    CaseState.CLOSED,
-)
-IS_QUIET: Final[BoolArray] = np.isin(np.arange(max(CaseState) + 1), _QUIET_STATES)
-"""By state: nothing is open."""
 
 
 def decide(now: Lanes, event: Step, limits: ProfileTable) -> Int8Array:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rules.columns import BoolArray
-from rules.effective_time import EARLIEST, FUTURE_TOLERANCE
+from rules.effective_time import correct_times
 from rules.reported import NO_SEQUENCE, STATUS_TIME_FAULT, Reported
 from rules.runs import begins_where, number_runs
 
@@ -20,9 +20,9 @@ from rules.runs import begins_where, number_runs
 def find_duplicates(reported: Reported) -> tuple[BoolArray, BoolArray]:
     """Flag duplicates and conflicts; the first to be received, then the smaller id, stays.
 
-    A duplicate has the id of an earlier reading, or device, sequence and values of one (without
-    a sequence: device, credible device time and values). A conflict has device and sequence of
-    an earlier one but other values. The arm is a value; the resident is part of every key.
+    A duplicate has the id of an earlier reading, or device, sequence, arm and values of one
+    (without a sequence: device, credible device time, arm and values). A conflict has device,
+    sequence and arm of an earlier one but other values. The resident is part of every key.
 
     Returns:
         ``duplicate`` and ``conflict``, shape (n,) each, never both.
@@ -32,9 +32,7 @@ def find_duplicates(reported: Reported) -> tuple[BoolArray, BoolArray]:
     order = np.lexsort((*_id_keys(reported), reported.received_at))
     again = np.zeros(len(reported), dtype=np.bool_)
     again[order] = _repeats(order, *_id_keys(reported))
-    credible = ~np.isnat(reported.measured_at) & (reported.measured_at >= EARLIEST)
-    credible &= reported.measured_at <= reported.captured_at + FUTURE_TOLERANCE
-    credible &= (reported.status & STATUS_TIME_FAULT) == 0
+    credible = ~np.isnat(reported.measured_at) & ~_is_suspect(reported)
     numbered = reported.sequence != NO_SEQUENCE
     duplicate, conflict = again.copy(), np.zeros_like(again)
     values = _values(reported)
@@ -53,7 +51,7 @@ def _tell_apart(
     found: tuple[BoolArray, BoolArray],
 ) -> None:
     """Of readings with one sequence number: same values as the first, or a conflict."""
-    keys = (reported.sequence, reported.device, reported.resident)
+    keys = (reported.arm, reported.sequence, reported.device, reported.resident)
     place = np.lexsort(tuple(key[rows] for key in keys))
     ordered = rows[place]
     first, run = number_runs(begins_where(*(key[ordered] for key in keys)))
@@ -67,6 +65,22 @@ def _tell_apart(
     duplicate, conflict = found
     duplicate[ordered[later & same]] = True
     conflict[ordered[later & ~same]] = True
+
+
+def _is_suspect(reported: Reported) -> BoolArray:
+    """Whether the device's time, corrected where it can be, does not say *when*.
+
+    By what the device and its gateway said alone, so that a redelivery is judged alike: a clock
+    stuck at 1970 makes no two readings one.
+    """
+    _, suspect = correct_times(
+        measured_at=reported.measured_at,
+        device_now=reported.device_now,
+        captured_at=reported.captured_at,
+        arrived_at=reported.captured_at,
+        time_fault=(reported.status & STATUS_TIME_FAULT) != 0,
+    )
+    return suspect
 
 
 def _values(reported: Reported) -> tuple[npt.NDArray[Any], ...]:

@@ -18,7 +18,7 @@ from rules.codes import CaseState, Condition
 from rules.columns import Int8Array, Int64Array
 from rules.decisions import IN_SECOND_SLOT, decide
 from rules.events import NO_ROW, EventKind, Events, Turned
-from rules.lanes import LONG_AGO, NEVER, Lanes, Step
+from rules.lanes import LONG_AGO, LONG_AGO_US, NEVER, Lanes, Step
 from rules.limits import ProfileTable, RowOrRows, pick
 from rules.machine import Action, Change, Due
 from rules.moments import Moments
@@ -134,6 +134,10 @@ def _apply(
     _remember_screening(now, event, chosen)
     if (raises < 0).any():
         _remember_emergencies(now, event, raises)
+    settles = machine.SETTLES.take(chosen)
+    if settles.any():
+        for at in (now.first_emergency_at, now.second_emergency_at):
+            np.copyto(at, LONG_AGO_US, where=settles)
 
 
 def _due_of(now: Lanes, event: Step, policy: Int8Array, limits: ProfileTable) -> Int64Array:

@@ -21,7 +21,7 @@ NEVER: Final = NO_DUE
 """A day beyond every calendar: nothing is due."""
 LONG_AGO: Final = -NO_DUE
 """A day before every calendar."""
-_LONG_AGO_US: Final = -(1 << 62)
+LONG_AGO_US: Final = -(1 << 62)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,8 +78,8 @@ def fresh_lanes(resident: Int64Array, condition: Int8Array) -> Lanes:
         high_day=of(LONG_AGO, np.int64),
         high_day_before=of(LONG_AGO, np.int64),
         by_random=of(0, np.int8),
-        first_emergency_at=of(_LONG_AGO_US, np.int64),
-        second_emergency_at=of(_LONG_AGO_US, np.int64),
+        first_emergency_at=of(LONG_AGO_US, np.int64),
+        second_emergency_at=of(LONG_AGO_US, np.int64),
         last_visit=of(LONG_AGO, np.int64),
         visit_anchor=of(NO_ROW, np.intp),
     )

@@ -111,6 +111,14 @@ _REFERRAL_STATES: Final = [
     CaseState.EMERGENCY_REFERRAL,
     CaseState.SCREENING_REFERRAL,
 ]
+_QUIET_STATES: Final = [
+    CaseState.NONE,
+    CaseState.CONTROLLED,
+    CaseState.REFERRAL_CLOSED,
+    CaseState.CLOSED,
+]
+IS_QUIET: Final[BoolArray] = np.isin(np.arange(max(CaseState) + 1), _QUIET_STATES)
+"""By state: nothing is open."""
 IS_REFERRAL: Final[BoolArray] = np.isin(np.arange(max(CaseState) + 1), _REFERRAL_STATES)
 """By state: a referral is open."""
 
@@ -131,6 +139,7 @@ class Effect:
     resolves: frozenset[AlertCode] = frozenset()  # Beside an older one of the code it raises.
     screening: Change = Change.KEEP  # ZERO: forget the high days; ADD_ONE: remember this one.
     anchors: bool = True  # The case's anchor becomes this event's.
+    settles: bool = False  # A person has dealt with it: the next emergency is a new one.
 
 
 ACTIONS: Final[dict[Action, Effect]] = {
@@ -278,6 +287,7 @@ ACTIONS: Final[dict[Action, Effect]] = {
         routine=False,
     ),
     Action.REFERRAL_FOLLOWED_UP: Effect(
+        settles=True,
         state=CaseState.REFERRAL_CLOSED,
         count=Change.ZERO,
         reactions=Change.ZERO,
@@ -290,6 +300,7 @@ ACTIONS: Final[dict[Action, Effect]] = {
     ),
     Action.OVERRIDDEN_OPEN: Effect(state=GIVEN_STATE, due=Due.GIVEN, routine=False),
     Action.OVERRIDDEN_QUIET: Effect(
+        settles=True,
         state=GIVEN_STATE,
         count=Change.ZERO,
         reactions=Change.ZERO,
@@ -350,6 +361,7 @@ ALERT_DUE: Final = _table([e.due if e.alert_due is None else e.alert_due for e i
 ROUTINE: Final = _table([_ternary(e.routine) for e in _EFFECTS])
 SCREENING: Final = _table([e.screening for e in _EFFECTS])
 ANCHORS: Final = np.array([e.anchors for e in _EFFECTS])
+SETTLES: Final = np.array([e.settles for e in _EFFECTS])
 RAISES: Final = np.array(
     [[0] * len(_EFFECTS), *([_raised(e, condition) for e in _EFFECTS] for condition in Condition)],
     dtype=np.int8,

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rules.codes import RecordKind
-from rules.columns import BoolArray, Int64Array, Readings, Records
+from rules.codes import Condition, RecordKind
+from rules.columns import BOTH_CONDITIONS, BoolArray, Int64Array, Readings, Records
+from rules.machine import IS_QUIET
 from rules.runs import RowArray
 
 
@@ -22,6 +23,9 @@ class Phases:
 
     judged: BoolArray  # Countable, and not measured while closed.
     number: npt.NDArray[np.int16]  # How many closures lie before the reading.
+    settled: dict[Condition, npt.NDArray[np.int16]]
+    """How many words of a person that settle a case (a referral followed up, a quiet override) lie
+    before the reading: what is measured after one is another assessment. Empty: nobody's."""
     closed_resident: Int64Array  # Of each closure that took effect, by (resident, time).
     closed_moment: RowArray
 
@@ -46,12 +50,19 @@ def find_phases(ordered: Readings, records: Records, closed: Int64Array) -> Phas
     """
     judged = ordered.countable
     number = np.zeros(len(ordered), dtype=np.int16)
+    settled = _find_settled(ordered, records)
     turns = np.flatnonzero(np.isin(records.kind, (RecordKind.CLOSURE, RecordKind.RETURN)))
     if len(closed):
         judged = judged & ~np.isin(ordered.resident, closed)
     if not len(turns):
         nobody = np.zeros(0, dtype=np.intp)
-        return Phases(judged=judged, number=number, closed_resident=nobody, closed_moment=nobody)
+        return Phases(
+            judged=judged,
+            number=number,
+            settled=settled,
+            closed_resident=nobody,
+            closed_moment=nobody,
+        )
     rows = _effective_turns(records, turns, closed)
     closes = records.kind[rows] == RecordKind.CLOSURE
     judged = judged.copy()
@@ -64,9 +75,25 @@ def find_phases(ordered: Readings, records: Records, closed: Int64Array) -> Phas
     return Phases(
         judged=judged,
         number=number,
+        settled=settled,
         closed_resident=records.resident[rows[closes]],
         closed_moment=rows[closes] + len(ordered),
     )
+
+
+def _find_settled(ordered: Readings, records: Records) -> dict[Condition, npt.NDArray[np.int16]]:
+    ends = records.kind == RecordKind.REFERRAL_FOLLOWUP
+    ends |= (records.kind == RecordKind.OVERRIDE) & IS_QUIET.take(records.state)
+    found: dict[Condition, npt.NDArray[np.int16]] = {}
+    for row in np.flatnonzero(ends):
+        low = np.searchsorted(ordered.resident, records.resident[row], side="left")
+        high = np.searchsorted(ordered.resident, records.resident[row], side="right")
+        at = low + np.searchsorted(ordered.effective_at[low:high], records.at[row], side="right")
+        for condition in Condition:
+            if records.condition[row] in (BOTH_CONDITIONS, condition):
+                column = found.setdefault(condition, np.zeros(len(ordered), dtype=np.int16))
+                column[at:high] += 1
+    return found
 
 
 def _effective_turns(records: Records, turns: RowArray, closed: Int64Array) -> RowArray:

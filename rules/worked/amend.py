@@ -39,9 +39,12 @@ def to_amendments(found: CaseEvents, known: Reported, until: int) -> Amendments:
     order = np.argsort(duplicate, kind="stable")[::-1]  # Of one id the accepted row comes last.
     rows = {known.ids[row]: int(row) for row in order}
     said: list[dict[str, Any]] = []
+    taken_back = retracted_ids(found, until)
     for amendment in found.amendments:
         target = rows.get(np.bytes_(as_id(amendment["target"])))
         if amendment["received_at"] > until or target is None:
+            continue  # Not said yet, or of something else: a record, another amendment.
+        if amendment["ids"] in taken_back:
             continue
         common = {name: amendment[name] for name in ("received_at", "ids")} | {"target": target}
         changes: Fields | None = amendment["changes"]
@@ -57,9 +60,31 @@ def to_amendments(found: CaseEvents, known: Reported, until: int) -> Amendments:
     numbered = {(int(known.device[row]), int(known.sequence[row])): int(row) for row in first}
     for context in found.contexts:
         target = numbered.get((context["device"], context["sequence"]))
+        if context["ids"] in taken_back:
+            continue
         if context["received_at"] <= until and target is not None:
             said.append(context | {"target": target, "field": int(Field.LATE_CONTEXT)})
     return Amendments(**as_columns(said, _TYPES))
+
+
+def retracted_ids(found: CaseEvents, until: int) -> set[bytes]:
+    """Everything that was taken back up to a moment: readings, records, corrections, contexts."""
+    return {
+        as_id(amendment["target"])
+        for amendment in found.amendments
+        if amendment["changes"] is None and amendment["received_at"] <= until
+    }
+
+
+def unmatched(found: CaseEvents) -> list[str]:
+    """Corrections and retractions of something that is not in the file at all."""
+    events = (*found.records, *found.amendments, *found.contexts)
+    known = {as_id(name) for name in found.ids} | {event["ids"] for event in events}
+    return [
+        found.name_of(amendment["ids"])
+        for amendment in found.amendments
+        if as_id(amendment["target"]) not in known
+    ]
 
 
 def _changes(found: CaseEvents, changes: Fields, kind: int) -> list[tuple[Field, int]]:
@@ -71,7 +96,7 @@ def _changes(found: CaseEvents, changes: Fields, kind: int) -> list[tuple[Field,
         return unit_code(content["unit"], pressure=pressure)
 
     def owner() -> int:
-        return found.strangers.setdefault(changes.text("resident"), len(found.strangers) + 1)
+        return found.row_of(changes.text("resident"))
 
     readers: dict[str, tuple[Field, Callable[[], int]]] = {
         "sbp": (Field.SYSTOLIC, lambda: changes.scaled("sbp", 4)),
@@ -84,7 +109,7 @@ def _changes(found: CaseEvents, changes: Fields, kind: int) -> list[tuple[Field,
         "status": (Field.STATUS, lambda: status_bits(changes, pressure=pressure)),
         "measured_at": (Field.MEASURED_AT, lambda: changes.instant("measured_at")),
         "resident": (Field.RESIDENT, owner),
-        "sample_type": (Field.CONTROL_SOLUTION, lambda: int(is_control_solution(content))),
+        "sample_type": (Field.CONTROL_SOLUTION, lambda: int(is_control_solution(changes))),
     }
     unknown = sorted(set(content) - set(readers))
     if unknown:

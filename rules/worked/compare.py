@@ -5,6 +5,7 @@ condition that is not named is ``none``. Numbers agree to the digits given.
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -74,8 +75,16 @@ def _same(wanted: Any, given: Any) -> bool:  # noqa: ANN401 - whatever the file 
     if isinstance(wanted, int | Decimal) and isinstance(given, Decimal):
         digits = Decimal(1).scaleb(int(Decimal(wanted).as_tuple().exponent))
         return given.quantize(digits) == wanted or given == wanted
-    same = _SAME_UNIT.get(wanted, wanted) if isinstance(wanted, str) else wanted
-    return bool(same == given)
+    if wanted == given or (isinstance(wanted, str) and _SAME_UNIT.get(wanted) == given):
+        return True
+    return _same_instant(wanted, given)
+
+
+def _same_instant(wanted: Any, given: Any) -> bool:  # noqa: ANN401 - whatever the file says
+    try:
+        return datetime.fromisoformat(wanted) == datetime.fromisoformat(given)
+    except (TypeError, ValueError):
+        return False
 
 
 def _of_third(expected: dict[str, Any], found: dict[str, Any]) -> Iterator[str]:

@@ -5,6 +5,7 @@ result is read. An alert that was there at an earlier step and is not at the las
 """
 
 from dataclasses import dataclass, field
+from datetime import UTC
 from decimal import Decimal
 from typing import Any, Final
 
@@ -21,10 +22,10 @@ from rules.profiles import load_versions
 from rules.quality import Disposition
 from rules.reported import Reported
 from rules.units import MMHG_E13_PER_MMHG, MMOL_L_E4_PER_MMOL_L
-from rules.worked.amend import to_amendments
+from rules.worked.amend import retracted_ids, to_amendments, unmatched
 from rules.worked.errors import CaseFileError
 from rules.worked.events import CaseEvents, read_events, to_records, to_reported
-from rules.worked.fields import Fields
+from rules.worked.fields import ZONE, Fields
 from rules.worked.people import CONDITIONS, read_residents
 
 _CONDITION_NAMES: Final = {code: name for name, code in CONDITIONS.items()}
@@ -117,7 +118,7 @@ def evaluate_case(case: dict[str, Any]) -> dict[str, Any]:
         names = [known.names[row] for row in known.normalised.rows] + known.record_names
         told.hear(judgement, [*names, resident.get("id", "resident")], raised_at)
         before = step
-    return _result(known, judgement, told)
+    return _result(known, judgement, told) | {"unmatched": unmatched(found)}
 
 
 def _limits(top: Fields) -> ProfileTable:
@@ -160,14 +161,15 @@ def _look(
     reported, records = to_reported(found), to_records(found)
     moment = np.datetime64(step, "us")
     mine = np.flatnonzero(reported.received_at <= moment)
-    said = np.flatnonzero(records.received_at <= moment)
+    gone = np.isin(records.ids, np.array(sorted(retracted_ids(found, step)), dtype="S16"))
+    said = np.flatnonzero((records.received_at <= moment) & ~gone)
     reported = reported.take(mine)
     amendments = to_amendments(found, reported, step)
     normalised = normalise(reported, amendments)
     residents = read_residents(people, len(found.strangers))
     judgement = judge(normalised.readings, records.take(said), residents, limits, as_of=moment)
     names = [found.ids[row] for row in mine]
-    record_names = [bytes(records.ids[row]).decode() for row in said]
+    record_names = [found.name_of(bytes(records.ids[row])) for row in said]
     return _Known(reported, normalised, names, record_names), judgement
 
 
@@ -188,9 +190,8 @@ def _result(known: _Known, judgement: Judgement, told: _Told) -> dict[str, Any]:
         "alerts": list(told.alerts.values()),
         "cases": _cases(judgement),
         "dispositions": dispositions,
-        "normalized": {
-            known.names[row]: _normalised(known, row) for row in range(len(known.names))
-        },
+        # Of a reading that came twice the one that was accepted.
+        "normalized": {known.names[row]: _normalised(known, row) for row in arrived[::-1]},
         "needs_third_reading": [readings[row] for row in mine],
         "high_normal_on": _day(judgement.high_normal_on[0]),
     }
@@ -232,9 +233,9 @@ def _normalised(known: _Known, row: int) -> dict[str, Any]:
             value = Decimal(int(assayed.glucose_mmol_l_e4[row])) / MMOL_L_E4_PER_MMOL_L
             shown["value"] = value
         shown["unit"] = "mmol/L"
-    at = str(known.normalised.effective_at[row].astype("datetime64[us]"))
+    at = known.normalised.effective_at[row].astype("datetime64[us]").item()
     return {
         **shown,
-        "effective_at": f"{at}+00:00",
+        "effective_at": at.replace(tzinfo=UTC).astimezone(ZONE).isoformat(),
         "time_suspect": bool(known.normalised.time_suspect[row]),
     }

@@ -4,6 +4,7 @@ Nothing is judged here, and nothing is guessed: an unknown word is refused with 
 """
 
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, Final
 
 import numpy as np
@@ -54,6 +55,18 @@ _GLUCOSE_STATUS: Final = {
     11: raw.STATUS_TIME_FAULT,
 }
 _CONTROL_SAMPLE: Final = (10, "control_solution")
+_SAMPLES: Final = (
+    "capillary_whole_blood",
+    "capillary_plasma",
+    "venous_whole_blood",
+    "venous_plasma",
+    "arterial_whole_blood",
+    "arterial_plasma",
+    "undetermined_whole_blood",
+    "undetermined_plasma",
+    "interstitial_fluid",
+    "control_solution",
+)
 _NAT: Final = np.iinfo(np.int64).min
 
 
@@ -69,11 +82,29 @@ class CaseEvents:
     strangers: dict[str, int] = field(default_factory=dict)
     arrivals: list[int] = field(default_factory=list)
     ids: list[str] = field(default_factory=list)  # Of readings, in order.
+    resident: str = ""  # Who is asked about: row 0 of residents.
+    long_names: dict[bytes, str] = field(default_factory=dict)
+
+    def row_of(self, owner: str) -> int:
+        """Row of the resident with this name; whoever is not asked about is a stranger."""
+        if owner == self.resident:
+            return 0
+        return self.strangers.setdefault(owner, len(self.strangers) + 1)
+
+    def name_of(self, id_: bytes) -> str:
+        """An event's name from the id of a column."""
+        return self.long_names.get(id_) or id_.decode()
+
+
+_ID_BYTES: Final = 16
 
 
 def as_id(name: str) -> bytes:
-    """An event's name as the raw id of a column."""
-    return name.encode()[:16]
+    """An event's name as the raw id of a column; a longer one by its digest."""
+    raw = name.encode()
+    if len(raw) <= _ID_BYTES:
+        return raw
+    return b"~" + blake2b(raw, digest_size=_ID_BYTES - 1).digest().replace(b"\0", b"\1")
 
 
 def read_events(case: str, resident: str, events: list[Any]) -> CaseEvents:
@@ -82,18 +113,20 @@ def read_events(case: str, resident: str, events: list[Any]) -> CaseEvents:
     Raises:
         CaseFileError: An event or field that cannot be read.
     """
-    found = CaseEvents()
+    found = CaseEvents(resident=resident)
     for number, content in enumerate(events):
         if not isinstance(content, dict):
             place = Fields(case, "case", {})
             place.refuse(f"events[{number}]", f"is {content!r}; write an object")
         name = content.get("event_id")
         fields = Fields(case, str(name or f"events[{number}]"), content)
-        if not isinstance(name, str) or not 0 < len(name.encode()) <= 16:  # noqa: PLR2004 - an id's bytes
-            fields.refuse("event_id", f"is {name!r}; write a text of 1 to 16 bytes")
+        if not isinstance(name, str) or not name or "\0" in name:
+            fields.refuse("event_id", f"is {name!r}; write a text")
+        if len(name.encode()) > _ID_BYTES:
+            found.long_names[as_id(name)] = name
         kind = fields.text("type")
         if kind == "reading":
-            _read_reading(found, fields, resident)
+            _read_reading(found, fields)
         elif kind in {"correction", "retraction"}:
             _read_amendment(found, fields, kind)
         elif kind == "context":
@@ -120,15 +153,12 @@ def _keep_first(told: list[dict[str, Any]]) -> None:
     told[:] = first.values()
 
 
-def _read_reading(found: CaseEvents, fields: Fields, resident: str) -> None:
+def _read_reading(found: CaseEvents, fields: Fields) -> None:
     kind = fields.one_of("kind", _KINDS)
     pressure = kind == KIND_BLOOD_PRESSURE
     received = fields.instant("received_at")
-    owner = fields.content.get("resident", resident)
-    row = 0
-    if owner != resident:
-        stranger = str(owner) if owner is not None else f"unclaimed {fields.name}"
-        row = found.strangers.setdefault(stranger, len(found.strangers) + 1)
+    owner = fields.content.get("resident", found.resident)
+    row = found.row_of(f"unclaimed {fields.name}" if owner is None else str(owner))
     device = fields.text("device", "unknown") + f" {fields.content.get('boot_id')}"
     gateway = fields.clock("gateway_now")
     found.arrivals.append(received)
@@ -146,7 +176,7 @@ def _read_reading(found: CaseEvents, fields: Fields, resident: str) -> None:
             "setting": fields.one_of("setting", SETTING_CODES, "office"),
             "arm": fields.one_of("arm", ARM_CODES),
             "meal_context": fields.one_of("context", MEAL_CODES),
-            "control_solution": is_control_solution(fields.content),
+            "control_solution": is_control_solution(fields),
             "stored_record": fields.flag("stored_record"),
             "device": found.devices.setdefault(device, len(found.devices)),
             "sequence": fields.whole("seq", NO_SEQUENCE),
@@ -171,9 +201,12 @@ def unit_code(name: Any, *, pressure: bool) -> int:  # noqa: ANN401 - whatever t
     return known.get("mmHg" if name == "mm[Hg]" else name, NO_UNIT)
 
 
-def is_control_solution(content: dict[str, Any]) -> bool:
-    """Sample type 10 of the glucose profile, or its name."""
-    return content.get("sample_type") in _CONTROL_SAMPLE
+def is_control_solution(fields: Fields) -> bool:
+    """Sample type 10 of the glucose profile, or its name; an unknown word is refused."""
+    sample = fields.content.get("sample_type")
+    if isinstance(sample, str) and sample not in _SAMPLES:
+        fields.refuse("sample_type", f"is {sample!r}; expected a number, or {', '.join(_SAMPLES)}")
+    return sample in _CONTROL_SAMPLE
 
 
 def status_bits(fields: Fields, *, pressure: bool) -> int:
@@ -205,6 +238,8 @@ def _read_context(found: CaseEvents, fields: Fields) -> None:
     received = fields.instant("received_at")
     found.arrivals.append(received)
     device = fields.text("device") + f" {fields.content.get('boot_id')}"
+    if fields.content.get("seq") is None:
+        fields.refuse("seq", "is missing; a context names its reading by device and sequence")
     found.contexts.append(
         {
             "device": found.devices.setdefault(device, len(found.devices)),
@@ -233,7 +268,7 @@ def _read_record(found: CaseEvents, fields: Fields, kind: RecordKind) -> None:
             "kind": int(kind),
             "condition": BOTH_CONDITIONS
             if about is None
-            else fields.one_of("condition", CONDITIONS),
+            else fields.one_of("condition", CONDITIONS | {"diabetes": CONDITIONS["diabetes_t2"]}),
             "at": at,
             "received_at": at if received is None else received,
             "adverse_reaction": any(item in _REACTION for item in findings),

@@ -14,9 +14,10 @@ from rules.columns import MISSING
 from rules.reported import NOT_A_NUMBER
 from rules.worked.errors import CaseFileError
 
-_ZONE: Final = ZoneInfo("Asia/Shanghai")
+ZONE: Final = ZoneInfo("Asia/Shanghai")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ABSURD: Final = 10**17
+_DIGITS_MAX: Final = 12  # No instrument's number is longer.
 _NO_YEAR: Final = re.compile(r"0000-")
 LONG_BEFORE: Final = datetime(1900, 1, 1, tzinfo=UTC)
 """Stands for a device time that no clock could show; it is not believed."""
@@ -64,6 +65,8 @@ class Fields:
             self.refuse(field, f"is {value!r}; write a number (floats lose digits)")
         if not Decimal(value).is_finite():
             return NOT_A_NUMBER
+        if Decimal(value).adjusted() > _DIGITS_MAX:
+            return _ABSURD
         scaled = Decimal(value).scaleb(digits)
         if scaled != scaled.to_integral_value() or abs(scaled) > _ABSURD:
             return _ABSURD  # More digits than an instrument has: implausible, never rounded.
@@ -104,7 +107,7 @@ class Fields:
         except (TypeError, ValueError):
             self.refuse(field, f"is {value!r}; write a time such as 2026-03-02T09:00:00+08:00")
         if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=_ZONE)
+            moment = moment.replace(tzinfo=ZONE)
         span = moment - _EPOCH
         return (span.days * 86_400 + span.seconds) * 1_000_000 + span.microseconds
 

@@ -22,12 +22,14 @@ from tests.unit.rules.oracle.sittings import (
 ROUTINE_DAYS = timedelta(days=90)
 
 
-def advise(condition: str, code: str, findings: Iterable[Finding]) -> list[Alert]:
+def advise(
+    condition: str, code: str, findings: Iterable[Finding], words: Sequence[datetime]
+) -> list[Alert]:
     """Alerts of one kind, from findings whose verdict is "over" or "below"."""
     alerts: list[Alert] = []
     active: Alert | None = None
     period: Period | None = None
-    for group in group_findings(findings):
+    for group in group_findings(findings, words):
         if active is not None and (group[0].period is not period or group[-1].verdict == "below"):
             active.status = "resolved"
             active = None

@@ -131,6 +131,7 @@ class Case:
             return
         on = local_day(act.at)
         self._note_overdue(on)
+        self.last_emergency.clear()  # Somebody has dealt with it.
         self._begin_anew("referral_closed")
         self.routine = on + NINETY
 
@@ -142,6 +143,7 @@ class Case:
         said, due = str(act.told["state"]), act.told.get("due")
         day = date.fromisoformat(due) if due else None
         if said in RESET:
+            self.last_emergency.clear()
             self._begin_anew(said)
             if said in {"controlled", "referral_closed"}:
                 self.routine = day or local_day(act.at) + NINETY

@@ -51,6 +51,7 @@ from tests.unit.rules.oracle.sittings import (
     is_random_high,
     needs_third,
     pressure_findings,
+    settling_words,
     split_sittings,
 )
 
@@ -184,17 +185,20 @@ def _fold_pressure(
     home = [reading for reading in readings if reading.setting == "home"]
     periods = contract_periods(knowledge.acts)
     urgent = {each.id: code for each in readings if (code := emergency_of(each, resident))}
+    words = settling_words(knowledge.acts, case.condition)
     sittings = closed_sittings(office, periods, now)
     findings = pressure_findings(sittings, resident, case.profile)
     line = [
         *_emergencies(case, readings, urgent),
-        *_assessments(case, findings, urgent),
+        *_assessments(case, findings, urgent, words),
         *_recorded(case, knowledge.acts),
     ]
     _run(line)
     at_home = home_findings(closed_sittings(home, periods, now), resident, urgent)
-    folded.advisories += advise("hypertension", "BP_HOME_HIGH", at_home)
-    folded.advisories += advise("hypertension", "BP_INTERARM_DIFF", arm_findings(sittings, urgent))
+    folded.advisories += advise("hypertension", "BP_HOME_HIGH", at_home, words)
+    folded.advisories += advise(
+        "hypertension", "BP_INTERARM_DIFF", arm_findings(sittings, urgent), words
+    )
     folded.needs_third_reading = [
         sitting.first.id for sitting in split_sittings(office, periods) if needs_third(sitting)
     ]
@@ -206,9 +210,10 @@ def _fold_glucose(case: Case, folded: Folded, knowledge: Knowledge, resident: Re
     periods = contract_periods(knowledge.acts)
     urgent = {each.id: code for each in readings if (code := emergency_of(each, resident))}
     findings = fasting_findings(readings, periods, resident, case.profile)
+    words = settling_words(knowledge.acts, case.condition)
     line = [
         *_emergencies(case, readings, urgent),
-        *_assessments(case, findings, urgent),
+        *_assessments(case, findings, urgent, words),
         *_recorded(case, knowledge.acts),
     ]
     for reading in readings:
@@ -220,7 +225,7 @@ def _fold_glucose(case: Case, folded: Folded, knowledge: Knowledge, resident: Re
     _run(line)
     calm = [reading for reading in readings if reading.id not in urgent]
     after_meals = meal_findings(calm, periods, resident)
-    folded.advisories += advise("diabetes_t2", "GLU_POSTPRANDIAL_HIGH", after_meals)
+    folded.advisories += advise("diabetes_t2", "GLU_POSTPRANDIAL_HIGH", after_meals, words)
 
 
 class _Happening(NamedTuple):
@@ -243,9 +248,9 @@ def _emergencies(
 
 
 def _assessments(
-    case: Case, findings: Iterable[Finding], urgent: Mapping[str, str]
+    case: Case, findings: Iterable[Finding], urgent: Mapping[str, str], words: list[datetime]
 ) -> Iterable[_Happening]:
-    for assessment in assess(findings, urgent):
+    for assessment in assess(findings, urgent, words):
         place, happens = assessment.place, partial(case.on_assessment, assessment)
         yield _Happening(place.at, _ASSESSMENT, place.captured_at, place.id, happens)
 

@@ -203,7 +203,8 @@ def _sequence_key(event: Event, resident_id: str) -> object:
     if event.get("seq") is None or event.get("device") is None:
         return None
     resident = event.get("resident") or resident_id
-    return "sequence", resident, event["device"], event.get("boot_id"), event["seq"]
+    arm = event.get("arm")
+    return "sequence", resident, event["device"], event.get("boot_id"), event["seq"], arm
 
 
 def _time_key(event: Event, resident_id: str) -> object:
@@ -320,9 +321,9 @@ def effective_time(fields: Event) -> tuple[datetime, bool]:
 
 
 def _clock_is_credible(event: Event) -> bool:
-    """Whether the device's own time, uncorrected, can be when it was."""
-    raw = {**event, "gateway_now": None, "device_now": None}
-    return event.get("measured_at") is not None and not effective_time(raw)[1]
+    """Whether the device's time, corrected where it can be, can be when it was."""
+    told = {**event, "received_at": event.get("gateway_now") or event["received_at"]}
+    return event.get("measured_at") is not None and not effective_time(told)[1]
 
 
 def normalise(fields: Event) -> Reading:

@@ -258,12 +258,32 @@ def high_normal_on(
     return found
 
 
-def group_findings(findings: Iterable[Finding]) -> list[list[Finding]]:
-    """Those less than 24 hours after the first of their group, under the same contract."""
+def settling_words(acts: Iterable[Act], condition: str) -> list[datetime]:
+    """When somebody settled the case: followed the referral up, or overrode to a quiet state."""
+    return [
+        act.at
+        for act in acts
+        if act.condition in {None, condition}
+        and (
+            act.kind == "referral_followup"
+            or (
+                act.kind == "override"
+                and act.told["state"] in {"none", "controlled", "referral_closed", "closed"}
+            )
+        )
+    ]
+
+
+def group_findings(findings: Iterable[Finding], words: Sequence[datetime]) -> list[list[Finding]]:
+    """Those less than 24 hours after the first of their group, under the same contract.
+
+    What is measured after a person's word that settled the case is another assessment.
+    """
     groups: list[list[Finding]] = []
     for finding in findings:
         if (
             groups
+            and not any(groups[-1][-1].first.at <= word < finding.first.at for word in words)
             and finding.period is groups[-1][0].period
             and finding.first.at - groups[-1][0].first.at < timedelta(hours=24)
         ):
@@ -273,11 +293,13 @@ def group_findings(findings: Iterable[Finding]) -> list[list[Finding]]:
     return groups
 
 
-def assess(findings: Iterable[Finding], emergencies: Iterable[str]) -> list[Assessment]:
+def assess(
+    findings: Iterable[Finding], emergencies: Iterable[str], words: Sequence[datetime]
+) -> list[Assessment]:
     """The groups, each judged by its latest finding. ``emergencies`` are readings' ids."""
     ids = set(emergencies)
     assessments = []
-    for group in group_findings(findings):
+    for group in group_findings(findings, words):
         decision = group[-1].verdict
         agreeing = next(finding for finding in group if finding.verdict == decision)
         assessments.append(
