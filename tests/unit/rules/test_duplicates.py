@@ -35,7 +35,7 @@ def tell(**columns: Any) -> list[str]:  # noqa: ANN401 - columns by name
         pytest.param({"sequence": 7, "glucose_e7": [1, 2]}, "conflict", id="other-glucose"),
         pytest.param({"sequence": 7, "unit": [1, 2]}, "conflict", id="other-unit"),
         pytest.param({"sequence": 7, "kind": [1, 2]}, "conflict", id="other-kind"),
-        pytest.param({"sequence": 7, "arm": [1, 2]}, "conflict", id="other-arm"),
+        pytest.param({"sequence": 7, "arm": [1, 2]}, "own", id="other-arm"),
         pytest.param({"sequence": 7, "setting": [1, 2]}, "duplicate", id="setting-is-no-value"),
         pytest.param(
             {"sequence": 7, "measured_at": [NOON, NOT_A_TIME]}, "duplicate", id="time-is-no-value"

@@ -78,12 +78,18 @@ def test_a_changed_expectation_is_named_and_is_code_1(tmp_path: Path) -> None:
     ]
 
 
-def test_a_case_that_cannot_be_read_is_one_line_and_code_2(tmp_path: Path) -> None:
+def test_a_case_that_cannot_be_read_is_one_line_and_hides_no_other(tmp_path: Path) -> None:
     file = a_file(tmp_path, bp("e7", "03-02 09:00", 152, 94, arm="foot"))
+    content = json.loads(file.read_text("utf-8"))
+    content["cases"] += json.loads(CASES.read_text("utf-8"))["cases"][:1]
+    file = write(tmp_path, content)
 
     done = suifang_rules("evaluate", file, "--json", "--check")
 
-    assert (done.returncode, done.stdout) == (2, "")
+    assert done.returncode == 2
+    report = json.loads(done.stdout)
+    assert (report["matched"], report["different"]) == (1, [])
+    assert "e7.arm" in report["cases"][0]["error"]
     assert done.stderr == (
         f"suifang: {file}: case C9: e7.arm: is 'foot'; expected one of left, right\n"
     )

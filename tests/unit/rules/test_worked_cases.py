@@ -164,24 +164,24 @@ def test_what_is_normalised_is_shown_with_its_time() -> None:
         "g1": {
             "value": Decimal(7),
             "unit": "mmol/L",
-            "effective_at": "2026-03-02T01:00:00.000000+00:00",
+            "effective_at": "2026-03-02T09:00:00+08:00",
             "time_suspect": False,
         },
         "g2": {
             "unit": "mmol/L",
-            "effective_at": "2026-03-03T01:00:00.000000+00:00",
+            "effective_at": "2026-03-03T09:00:00+08:00",
             "time_suspect": False,
         },
         "e1": {
             "sbp": Decimal(120),
             "dbp": Decimal(70),
             "unit": "mm[Hg]",
-            "effective_at": "2026-03-04T01:00:00.000000+00:00",
+            "effective_at": "2026-03-04T09:00:00+08:00",
             "time_suspect": True,
         },
         "e2": {
             "unit": "mm[Hg]",
-            "effective_at": "2026-03-04T02:00:00.000000+00:00",
+            "effective_at": "2026-03-04T10:00:00+08:00",
             "time_suspect": False,
         },
     }

@@ -76,11 +76,9 @@ def test_an_event_is_refused_with_its_place(
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize(
-    ("name", "place"), [(None, "events[0]"), ("", "events[0]"), (7, "7"), ("x" * 17, "x" * 17)]
-)
+@pytest.mark.parametrize(("name", "place"), [(None, "events[0]"), ("", "events[0]"), (7, "7")])
 def test_an_event_without_a_usable_id_is_refused(name: object, place: str) -> None:
-    with pytest.raises(CaseFileError, match="write a text of 1 to 16 bytes") as refusal:
+    with pytest.raises(CaseFileError, match="write a text") as refusal:
         read([READING | {"event_id": name}])
 
     assert refusal.value.where == f"{place}.event_id"

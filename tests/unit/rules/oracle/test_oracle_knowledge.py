@@ -34,7 +34,7 @@ FIRST = bp("e1", "03-02 09:00", 152, 94, seq=7, boot_id="b")
         pytest.param({"measured_at": at("03-02 09:30")}, "duplicate", id="time-is-not-in-the-key"),
         pytest.param({"sbp": 153}, "conflict", id="other-value"),
         pytest.param({"unit": None}, "conflict", id="other-unit"),
-        pytest.param({"arm": "left"}, "conflict", id="other-arm"),
+        pytest.param({"arm": "left"}, "accepted", id="other-arm"),
         pytest.param({"seq": 8}, "accepted", id="other-number"),
         pytest.param({"boot_id": "c"}, "accepted", id="after-a-battery-change"),
         pytest.param({"device": "BP-B"}, "accepted", id="other-device"),
