@@ -160,8 +160,11 @@ async def _write_alerts(connection: Connection, verdict: Verdict) -> list[Event]
     )
     raised = await _raise(connection, verdict, difference.raised)
     changed = await alerts.update(connection, difference.changed, at=verdict.at)
-    silent = {row.id for row in stored if not row.explained} & difference.kept.keys()
-    await alerts.explain(connection, {id_: verdict.explain(difference.kept[id_]) for id_ in silent})
+    outdated = {row.id for row in stored if not row.explained} | difference.changed.keys()
+    again = {id_: difference.kept[id_] for id_ in sorted(outdated & difference.kept.keys())}
+    await alerts.explain(
+        connection, {id_: verdict.explain(wanted) for id_, wanted in again.items()}
+    )
 
     def tell(kind: outbox.EventKind, rows: Sequence[AlertRow]) -> list[Event]:
         return [

@@ -135,6 +135,7 @@ class _Transaction:
         These are the rows really inserted, and the sequence conflicts filed just now: a device
         that began to count anew must not hide somebody in danger in the quarantine.
         """
+        await readings.let_amenders_wait(self._connection)
         known = await readings.fetch_known(self._connection, self._all_ids())
         for index, decoded in self._parts:
             for accepted in decoded.accepted:

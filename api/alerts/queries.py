@@ -1,5 +1,6 @@
 """SQL of the alerts list. Reads only."""
 
+from datetime import date
 from typing import Final
 
 from psycopg import AsyncConnection
@@ -12,7 +13,9 @@ SELECT a.id, a.number, a.resident_id, r.team_id, a.centre_id, a.condition, a.cod
        a.status, a.observed, a.threshold, a.source, a.profile, a.profile_version,
        a.anchor_id, a.anchor_kind,
        CASE WHEN a.anchor_kind = 'reading' THEN a.anchor_id END AS anchor_reading_id,
-       a.effective_at, a.raised_at, a.raised_by, a.due, a.overdue_days,
+       a.effective_at, a.raised_at, a.raised_by, a.due,
+       CASE WHEN a.status = 'active' AND a.overdue_days > 0 THEN %(today)s - a.due
+            ELSE a.overdue_days END AS overdue_days,
        a.escalation, a.page, a.late, a.explanation, a.updated_at
 FROM alert a
 LEFT JOIN resident r ON r.id = a.resident_id
@@ -28,9 +31,14 @@ LIMIT %(rows)s"""
 
 
 async def list_newest(
-    connection: AsyncConnection[DictRow], query: AlertQuery, *, before: int | None
+    connection: AsyncConnection[DictRow], query: AlertQuery, *, before: int | None, today: date
 ) -> list[DictRow]:
-    """Alerts below number ``before``, newest first: one more than the limit, if there is one."""
+    """Alerts below number ``before``, newest first: one more than the limit, if there is one.
+
+    Days overdue are counted to ``today``, a local day: the judge writes them when a step changes.
+    """
     asked = query.model_dump(exclude={"cursor", "limit"})
-    cursor = await connection.execute(_LIST, {**asked, "before": before, "rows": query.limit + 1})
+    cursor = await connection.execute(
+        _LIST, {**asked, "before": before, "today": today, "rows": query.limit + 1}
+    )
     return await cursor.fetchall()

@@ -9,6 +9,7 @@ from api.alerts import queries
 from api.alerts.schemas import AlertOut, AlertPage, AlertQuery
 from api.cursors import Cursor, Number
 from api.feed import read_head
+from api.local_days import local_day
 from api.services import Running
 
 router = APIRouter()
@@ -23,8 +24,9 @@ async def list_alerts(running: Running, query: Annotated[AlertQuery, Query()]) -
     pages; the stream tells it.
     """
     before = CURSOR.read(query.cursor)
+    today = local_day(running.clock())
     async with running.database.reading() as connection:
-        rows = await queries.list_newest(connection, query, before=before)
+        rows = await queries.list_newest(connection, query, before=before, today=today)
         feed_number = await read_head(connection)
     items = [AlertOut.model_validate(row) for row in rows[: query.limit]]
     return AlertPage(

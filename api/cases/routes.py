@@ -1,7 +1,6 @@
 """``GET /v1/cases``."""
 
 from typing import Annotated, Final
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query
 from pydantic import TypeAdapter
@@ -10,11 +9,11 @@ from api.cases import queries
 from api.cases.schemas import CaseOut, CasePage, CaseQuery
 from api.cursors import Cursor, Number
 from api.feed import read_head
+from api.local_days import local_day
 from api.services import Running
 
 router = APIRouter()
 CURSOR: Final[Cursor[int]] = Cursor("cases", TypeAdapter(Number))
-LOCAL: Final = ZoneInfo("Asia/Shanghai")  # A due day ends when the day ends there.
 
 
 @router.get("")
@@ -24,7 +23,7 @@ async def list_cases(running: Running, query: Annotated[CaseQuery, Query()]) -> 
     Every case that stood when one began is seen exactly once, whatever is opened meanwhile.
     """
     after = CURSOR.read(query.cursor)
-    today = running.clock().astimezone(LOCAL).date()
+    today = local_day(running.clock())
     async with running.database.reading() as connection:
         rows = await queries.list_opened(connection, query, after=after, today=today)
         feed_number = await read_head(connection)

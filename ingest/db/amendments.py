@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 from pydantic import AwareDatetime
 
 from gateway.wire.readings import StatusFlag
-from ingest.db import due_work
+from ingest.db import due_work, readings
 from ingest.db.connections import Connection
 from ingest.db.errors import UnstorableError
 from ingest.db.records import insert_each
@@ -151,7 +151,9 @@ async def insert_new(
 ) -> set[UUID]:
     """Store what is not stored yet, and mark whose cases it concerns. Never commits.
 
-    Whoever has the reading, had it, or gets it, is marked.
+    Whoever has the reading, had it, or gets it, is marked. Meanwhile nobody stores a reading: one
+    that commits between our look and our COMMIT would be judged without what is said of it here,
+    and nothing would bring its resident back.
 
     Args:
         connection: Inside a transaction.
@@ -164,6 +166,7 @@ async def insert_new(
     Raises:
         UnstorableError: An id is taken by an amendment with other content.
     """
+    await readings.keep_out_writers(connection)
     rows = {amendment.id: _as_row(amendment, at) for amendment in amendments}
     sent = [row._replace(changes=Jsonb(row.changes)) for row in rows.values()]
     new = await insert_each(connection, _INSERT, sent)

@@ -36,11 +36,13 @@ class Work(NamedTuple):
 _READY: Final = "marked_at <= CASE kind WHEN 'blood_pressure' THEN %(closed)s ELSE %(now)s END"
 _DUE: Final = f"""
 SELECT resident_id FROM (
-    (SELECT DISTINCT resident_id FROM due_mark WHERE {_READY} LIMIT %(limit)s)
-    UNION
-    (SELECT resident_id FROM due_timer WHERE due_at <= %(now)s ORDER BY due_at LIMIT %(limit)s)
+    (SELECT resident_id, min(marked_at) AS since FROM due_mark WHERE {_READY}
+      GROUP BY resident_id ORDER BY since LIMIT %(limit)s)
+    UNION ALL
+    (SELECT resident_id, due_at FROM due_timer WHERE due_at <= %(now)s
+      ORDER BY due_at LIMIT %(limit)s)
 ) AS due
-ORDER BY resident_id LIMIT %(limit)s"""  # noqa: S608 - our own condition
+GROUP BY resident_id ORDER BY min(since) LIMIT %(limit)s"""  # noqa: S608 - our own condition
 _ENSURE: Final = """
 INSERT INTO resident_fold (resident_id, folded_at)
 SELECT resident_id, '-infinity' FROM unnest(%s::text[]) AS resident_id
@@ -55,7 +57,9 @@ SELECT id FROM due_mark WHERE resident_id = ANY(%(residents)s) AND {_READY}"""  
 async def find(
     connection: Connection, *, now: datetime, session_wait: timedelta, residents_max: int
 ) -> list[str]:
-    """Up to ``residents_max`` residents that are due, locked or not. Outside a transaction.
+    """Up to ``residents_max`` residents that are due, the longest waiting first, locked or not.
+
+    Outside a transaction.
 
     A mark of a blood pressure is ready once ``session_wait`` has passed since its arrival.
     """

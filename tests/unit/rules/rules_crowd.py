@@ -20,7 +20,7 @@ from rules.profiles import load_versions
 from rules.quality import Disposition
 from rules.reported import Amendments, Reported
 from rules.runs import stack_tables
-from rules.worked.amend import to_amendments
+from rules.worked.amend import retracted_ids, to_amendments
 from rules.worked.events import CaseEvents, read_events, to_records, to_reported
 from rules.worked.fields import Fields
 from rules.worked.people import CONDITIONS, read_residents
@@ -109,7 +109,7 @@ def gather(members: Sequence[Member], at: datetime) -> Crowd:
     for number, member in enumerate(members):
         known = member.reported.take(np.flatnonzero(member.reported.received_at <= until))
         said = to_amendments(member.found, known, int(until.astype(np.int64)))
-        told = member.records.take(np.flatnonzero(member.records.received_at <= until))
+        told = _known_records(member, until)
         reported.append(
             replace(
                 known,
@@ -138,6 +138,12 @@ def gather(members: Sequence[Member], at: datetime) -> Crowd:
         names=[*names, *[name for owner in owners for name in owner]],
         dispositions=_dispositions(everything, normalised.assayed.disposition, rows),
     )
+
+
+def _known_records(member: Member, until: np.datetime64) -> Records:
+    taken_back = sorted(retracted_ids(member.found, int(until.astype(np.int64))))
+    gone = np.isin(member.records.ids, np.array(taken_back, dtype="S16"))
+    return member.records.take(np.flatnonzero((member.records.received_at <= until) & ~gone))
 
 
 def _own(ids: Any, number: int, members: int) -> Any:  # noqa: ANN401 - a column of ids

@@ -159,6 +159,8 @@ class Case:
 
     def on_closure(self, act: Act) -> None:
         """Death, moved away, contract ended."""
+        if self.contract_ended:
+            return
         self._note_overdue(local_day(act.at))
         self._begin_anew("none" if self.state == "none" else "closed")
         self.contract_ended = True

@@ -250,9 +250,11 @@ class Story:
         )
 
     def _retraction(self) -> Event:
+        """Of a reading, now and then of anything that was told before."""
         if not self.readings:
             return self._visit()
-        target = self._target()
+        anything = self.random.random() < 0.3
+        target = self.random.choice(self.events[-8:]) if anything else self._target()
         return self._new(
             "retraction",
             target=target["event_id"],
@@ -279,7 +281,7 @@ class Story:
 
     def _later(self, event: Event) -> str:
         """Some time after an event came in; now and then before it."""
-        received = datetime.fromisoformat(event["received_at"])
+        received = _arrival(event)
         delay = self._pick(SECOND, MINUTE, 10 * MINUTE, 11 * MINUTE, HOUR, 25 * HOUR, 16 * DAY)
         return (received + self._pick(delay, delay, delay, delay, -SECOND)).isoformat()
 

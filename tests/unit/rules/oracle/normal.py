@@ -129,9 +129,11 @@ def know(events: Iterable[Told], resident_id: str, memory: Memory) -> Knowledge:
     of_type: dict[str, list[Told]] = {name: [] for name in _TYPES}
     for told in first_told.values():
         of_type[told.event["type"]].append(told)
+    retracted = {told.event["target"] for told in of_type["retraction"]}
+    for name in {"context", "correction", *PEOPLES}:
+        of_type[name] = [told for told in of_type[name] if told.id not in retracted]
     accepted, dispositions = _tell_apart(of_type["reading"])
     changes = _changes(accepted, of_type)
-    retracted = {told.event["target"] for told in of_type["retraction"]}
     readings, normalized = [], {}
     for told in accepted:
         dispositions[told.id], reading, counts = (
@@ -179,14 +181,21 @@ def _tell_apart(events: list[Told]) -> tuple[list[Told], dict[str, str]]:
 def _changes(accepted: list[Told], of_type: Mapping[str, list[Told]]) -> dict[str, dict[str, Any]]:
     """Late context, then corrections; of each field the latest received wins."""
     changes: dict[str, dict[str, Any]] = {told.id: {} for told in accepted}
-    numbered = {told.sequence: told.id for told in accepted if told.sequence is not None}
+    numbered: dict[object, str] = {}
+    for told in accepted:
+        numbered.setdefault(_but_arm(told.sequence), told.id)
     for told in of_type["context"]:
-        target = numbered.get(told.sequence)
+        target = numbered.get(_but_arm(told.sequence)) if told.sequence else None
         if target is not None:
             changes[target]["context"] = told.event["context"]
     for told in of_type["correction"]:
         changes.get(told.event["target"], {}).update(told.event["set"])
     return changes
+
+
+def _but_arm(sequence: object) -> object:
+    """A context does not know the arm: it joins the first reading accepted under its sequence."""
+    return sequence[:-1] if isinstance(sequence, tuple) else None
 
 
 def _judge(event: Event, changes: dict[str, Any], resident_id: str, memory: Memory) -> Judged:

@@ -1,0 +1,12 @@
+"""The calendar day of the residents: a due day ends when the day ends there."""
+
+from datetime import date, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+_LOCAL: Final = ZoneInfo("Asia/Shanghai")
+
+
+def local_day(at: datetime) -> date:
+    """The local day of an aware time."""
+    return at.astimezone(_LOCAL).date()
