@@ -44,8 +44,8 @@ def to_amendments(found: CaseEvents, known: Reported, until: int) -> Amendments:
         target = rows.get(np.bytes_(as_id(amendment["target"])))
         if amendment["received_at"] > until or target is None:
             continue  # Not said yet, or of something else: a record, another amendment.
-        if amendment["ids"] in taken_back:
-            continue
+        if amendment["ids"] in taken_back and amendment["changes"] is not None:
+            continue  # A retraction is final: it cannot be taken back.
         common = {name: amendment[name] for name in ("received_at", "ids")} | {"target": target}
         changes: Fields | None = amendment["changes"]
         if changes is None:
@@ -57,7 +57,10 @@ def to_amendments(found: CaseEvents, known: Reported, until: int) -> Amendments:
                 for field, value in _changes(found, changes, kind)
             ]
     first = np.flatnonzero(~(duplicate | conflict) & (known.sequence != NO_SEQUENCE))
-    numbered = {(int(known.device[row]), int(known.sequence[row])): int(row) for row in first}
+    first = first[np.lexsort((known.ids[first], known.received_at[first], known.resident[first]))]
+    numbered: dict[tuple[int, int], int] = {}
+    for row in first.tolist():  # Of the case's own resident the first that was received.
+        numbered.setdefault((int(known.device[row]), int(known.sequence[row])), row)
     for context in found.contexts:
         target = numbered.get((context["device"], context["sequence"]))
         if context["ids"] in taken_back:

@@ -60,6 +60,12 @@ def returns(day: int) -> dict[str, Any]:
     return recorded("reopening", f"y{day}", DAYS[day - 1])
 
 
+def at_hour(event: dict[str, Any], hour: int) -> dict[str, Any]:
+    """The same later on that day."""
+    names = event.keys() & {"at", "measured_at", "received_at"}
+    return event | {name: event[name].replace("T09:", f"T{hour:02}:") for name in names}
+
+
 def evening_of_the_last(events: list[dict[str, Any]]) -> str:
     """When it is asked what has become of the case."""
     last = max(event.get("at") or event["measured_at"] for event in events)

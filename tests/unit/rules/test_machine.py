@@ -29,6 +29,7 @@ _TABLES = (
     "SCREENING",
     "ANCHORS",
     "RESOLVES",
+    "SETTLES",
 )
 _REFERS = {
     Action.EMERGENCY,
@@ -72,6 +73,7 @@ def test_tables_say_what_the_effect_says(action: Action) -> None:
     assert machine.SCREENING[action] == effect.screening
     assert machine.DUE[action] == effect.due
     assert machine.ANCHORS[action] == effect.anchors
+    assert machine.SETTLES[action] == effect.settles
     assert resolved(action) == set(effect.resolves)
     alert_due = effect.due if effect.alert_due is None else effect.alert_due
     assert machine.ALERT_DUE[action] == alert_due
@@ -108,6 +110,10 @@ def test_every_alert_of_a_case_can_be_ended_by_the_referral_followup_a_doctor_an
     for action in _RESETS:
         extra = _ADVISORIES if action is Action.CLOSED else set()
         assert resolved(action) == by_events | extra
+
+
+def test_a_person_s_word_settles_a_case() -> None:
+    assert {action for action in Action if machine.SETTLES[action]} == _RESETS - {Action.CLOSED}
 
 
 @pytest.mark.parametrize("action", sorted(_REFERS))

@@ -25,6 +25,7 @@ from tests.unit.rules.rules_stories import (
     CLOSED,
     COMPLICATION,
     REACTION,
+    at_hour,
     bad,
     closes,
     doctor,
@@ -115,6 +116,40 @@ CASES: dict[str, tuple[list[dict[str, Any]], tuple[object, ...], list[str]]] = {
             "BP_UNSATISFIED_1 e2 resolved",
             "BP_UNSATISFIED_2 e5 active",
         ],
+    ),
+    "emergency-after-somebody-dealt-with-the-last": (
+        [home(2), at_hour(result(2), 10), at_hour(home(2) | {"event_id": "e3"}, 11)],
+        (EMERGENCY, 0, "2026-03-16"),
+        ["BP_EMERGENCY e2 resolved", "BP_EMERGENCY e3 active"],
+    ),
+    "emergency-after-a-doctor-said-controlled": (
+        [home(2), at_hour(doctor(2, CONTROLLED), 10), at_hour(home(2) | {"event_id": "e3"}, 11)],
+        (EMERGENCY, 0, "2026-03-16"),
+        ["BP_EMERGENCY e2 resolved", "BP_EMERGENCY e3 active"],
+    ),
+    "emergency-after-a-doctor-referred-is-the-same": (
+        [home(2), at_hour(doctor(2, REFERRED), 10), at_hour(home(2) | {"event_id": "e3"}, 11)],
+        (REFERRED, 0, None),
+        ["BP_EMERGENCY e2 active"],
+    ),
+    "value-after-the-referral-was-followed-up-is-another-assessment": (
+        [bad(2), bad(5), at_hour(result(5), 12), at_hour(bad(5) | {"event_id": "e6"}, 19)],
+        (OPEN, 1, "2026-03-19"),
+        [
+            "BP_UNSATISFIED_1 e2 resolved",
+            "BP_UNSATISFIED_1 e6 active",
+            "BP_UNSATISFIED_2 e5 resolved",
+        ],
+    ),
+    "value-before-and-after-a-visit-is-one-assessment": (
+        [bad(5), at_hour(seen(5), 12), at_hour(bad(5) | {"event_id": "e6"}, 19)],
+        (OPEN, 1, "2026-03-19"),
+        ["BP_UNSATISFIED_1 e5 active"],
+    ),
+    "closed-twice-and-an-emergency-between": (
+        [closes(2), home(5), closes(8, "death")],
+        (NONE, 0, None),
+        ["BP_EMERGENCY e5 active"],
     ),
     "reaction": ([seen(2, REACTION)], (OPEN, 0, "2026-03-16"), ["ADR_1 v2 active"]),
     "reaction-gone": ([seen(2, REACTION), seen(5)], (CONTROLLED, 0, None), ["ADR_1 v2 resolved"]),
