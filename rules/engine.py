@@ -28,7 +28,7 @@ from rules.runs import RowArray, Table
 __all__ = ["Alerts", "Cases", "Judgement", "judge"]
 
 RESIDENTS_PER_BLOCK: Final = 1 << 14
-READINGS_PER_BLOCK: Final = 1 << 19
+READINGS_PER_BLOCK: Final = 1 << 18
 """Both bound the working set of a block; larger and smaller ones are slower (``make bench``)."""
 _ANCHORS: Final = ("anchor", "decided", "resolved_by")
 _NO_ROWS: Final = np.zeros(0, dtype=np.intp)

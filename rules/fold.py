@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from rules import machine
 from rules.codes import CaseState, Condition
-from rules.columns import Int8Array, Int64Array
+from rules.columns import BoolArray, Int8Array, Int64Array
 from rules.decisions import IN_SECOND_SLOT, decide
 from rules.events import NO_ROW, EventKind, Events, Turned
 from rules.lanes import LONG_AGO, LONG_AGO_US, NEVER, Lanes, Step
@@ -42,6 +42,13 @@ class Outcome:
     def take(self, rows: Any) -> Self:  # noqa: ANN401 - an index
         """These events; a slice gives views."""
         return type(self)(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
+
+
+# An enumeration is slow to ask, and these are asked in every step.
+_KEEP, _SECOND, _REFERRAL = int(Due.KEEP), int(Due.SECOND), int(Due.REFERRAL)
+_SCREENING, _SUSPECTED, _GIVEN = int(Due.SCREENING), int(Due.SUSPECTED), int(Due.GIVEN)
+_ADD_ONE, _ZERO = int(Change.ADD_ONE), int(Change.ZERO)
+_VISIT, _HYPERTENSION = int(EventKind.VISIT), int(Condition.HYPERTENSION)
 
 
 def fold(
@@ -118,10 +125,10 @@ def _apply(
     raises = machine.RAISES.take(now.condition * np.intp(len(Action)) + chosen)
     due = _due_of(now, event, machine.ALERT_DUE.take(chosen), limits)
     np.copyto(outcome.due, due, where=raises != 0)
-    if (event.kind >= EventKind.VISIT).any():
+    if (event.kind >= _VISIT).any():
         _remember_people(now, event, action, outcome)
     _answer_missed(now, event, policy, outcome)
-    np.copyto(now.due, due, where=policy != Due.KEEP)
+    np.copyto(now.due, due, where=policy != _KEEP)
     anchors = machine.ANCHORS.take(chosen)
     np.copyto(now.anchor, event.anchor, where=anchors)
     np.copyto(now.decided, event.decided, where=anchors)
@@ -143,24 +150,29 @@ def _apply(
 def _due_of(now: Lanes, event: Step, policy: Int8Array, limits: ProfileTable) -> Int64Array:
     """The due day that the policy of each action gives, NEVER where it gives none."""
     due = np.full(len(policy), NEVER, np.int64)
-    if not (policy > Due.CLEAR).any():
-        return due
-    pressure = now.condition == Condition.HYPERTENSION
-    for mine, days in (
-        (policy == Due.SECOND, limits.second_days),
-        (policy == Due.REFERRAL, limits.referral_days),
-        (policy == Due.SUSPECTED, limits.suspected_due),
-        ((policy == Due.SCREENING) & pressure, limits.bp_screened.due_days),
-        ((policy == Due.SCREENING) & ~pressure, limits.glucose_screened.due_days),
-    ):
-        np.copyto(due, np.minimum(event.day + pick(days, event.row), NEVER), where=mine)
-    np.copyto(due, event.given_due, where=policy == Due.GIVEN)
+    present = np.bincount(policy, minlength=len(Due))
+    if present[_SECOND]:
+        _put_due(due, event, limits.second_days, policy == _SECOND)
+    if present[_REFERRAL]:
+        _put_due(due, event, limits.referral_days, policy == _REFERRAL)
+    if present[_SUSPECTED]:
+        _put_due(due, event, limits.suspected_due, policy == _SUSPECTED)
+    if present[_SCREENING]:
+        mine, pressure = policy == _SCREENING, now.condition == _HYPERTENSION
+        _put_due(due, event, limits.bp_screened.due_days, mine & pressure)
+        _put_due(due, event, limits.glucose_screened.due_days, mine & ~pressure)
+    if present[_GIVEN]:
+        np.copyto(due, event.given_due, where=policy == _GIVEN)
     return due
+
+
+def _put_due(due: Int64Array, event: Step, days: Int64Array, mine: BoolArray) -> None:
+    np.copyto(due, np.minimum(event.day + pick(days, event.row), NEVER), where=mine)
 
 
 def _answer_missed(now: Lanes, event: Step, policy: Int8Array, outcome: Outcome) -> None:
     """Where the due day had passed, note the overdue alert that this event resolves."""
-    missed = (now.due < event.day) & (policy != Due.KEEP)
+    missed = (now.due < event.day) & (policy != _KEEP)
     if missed.any():
         np.copyto(outcome.missed_state, now.state, where=missed)
         np.copyto(outcome.missed_anchor, now.anchor, where=missed)
@@ -170,8 +182,8 @@ def _answer_missed(now: Lanes, event: Step, policy: Int8Array, outcome: Outcome)
 
 
 def _change(number: Int64Array, change: Int8Array) -> None:
-    number += change == Change.ADD_ONE
-    number *= change != Change.ZERO
+    number += change == _ADD_ONE
+    number *= change != _ZERO
 
 
 def _set(flag: Int8Array, value: Int8Array) -> None:
@@ -207,13 +219,13 @@ def _move(now: Lanes, event: Step, action: RowArray, limits: ProfileTable) -> No
 
 def _remember_screening(now: Lanes, event: Step, action: RowArray) -> None:
     change = machine.SCREENING.take(action)
-    adds = change == Change.ADD_ONE
+    adds = change == _ADD_ONE
     if adds.any():
         np.copyto(now.high_day_before, now.high_day, where=adds)
         np.copyto(now.high_day, event.decided_day, where=adds)
         by_random = (action == Action.SCREENING_BEGUN_BY_RANDOM).astype(np.int8)
         np.copyto(now.by_random, by_random, where=adds)
-    ends = change == Change.ZERO
+    ends = change == _ZERO
     if not ends.any():
         return
     for day in (now.high_day, now.high_day_before):
