@@ -33,7 +33,7 @@ def decide(now: Lanes, event: Step, limits: ProfileTable) -> Int8Array:
     referred = IS_REFERRAL.take(now.state)
     for kind, rule in _RULES.items():
         if present[kind]:
-            np.copyto(action, rule(now, event, limits, referred), where=event.kind == kind)
+            np.putmask(action, event.kind == kind, rule(now, event, limits, referred))
     if now.closed.any():
         _let_the_closed_rest(action, now, event)
     return action

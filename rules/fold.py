@@ -124,15 +124,15 @@ def _apply(
     policy = machine.DUE.take(chosen)
     raises = machine.RAISES.take(now.condition * np.intp(len(Action)) + chosen)
     due = _due_of(now, event, machine.ALERT_DUE.take(chosen), limits)
-    np.copyto(outcome.due, due, where=raises != 0)
+    np.putmask(outcome.due, raises != 0, due)
     if (event.kind >= _VISIT).any():
         _remember_people(now, event, action, outcome)
     _answer_missed(now, event, policy, outcome)
-    np.copyto(now.due, due, where=policy != _KEEP)
+    np.putmask(now.due, policy != _KEEP, due)
     anchors = machine.ANCHORS.take(chosen)
-    np.copyto(now.anchor, event.anchor, where=anchors)
-    np.copyto(now.decided, event.decided, where=anchors)
-    np.copyto(now.cause, action, where=anchors)
+    np.putmask(now.anchor, anchors, event.anchor)
+    np.putmask(now.decided, anchors, event.decided)
+    np.putmask(now.cause, anchors, action)
     _change(now.count, machine.COUNT.take(chosen))
     _change(now.reactions, machine.REACTIONS.take(chosen))
     _set(now.first_open, machine.FIRST_OPEN.take(chosen))
@@ -144,7 +144,7 @@ def _apply(
     settles = machine.SETTLES.take(chosen)
     if settles.any():
         for at in (now.first_emergency_at, now.second_emergency_at):
-            np.copyto(at, LONG_AGO_US, where=settles)
+            np.putmask(at, settles, LONG_AGO_US)
 
 
 def _due_of(now: Lanes, event: Step, policy: Int8Array, limits: ProfileTable) -> Int64Array:
@@ -162,23 +162,23 @@ def _due_of(now: Lanes, event: Step, policy: Int8Array, limits: ProfileTable) ->
         _put_due(due, event, limits.bp_screened.due_days, mine & pressure)
         _put_due(due, event, limits.glucose_screened.due_days, mine & ~pressure)
     if present[_GIVEN]:
-        np.copyto(due, event.given_due, where=policy == _GIVEN)
+        np.putmask(due, policy == _GIVEN, event.given_due)
     return due
 
 
 def _put_due(due: Int64Array, event: Step, days: Int64Array, mine: BoolArray) -> None:
-    np.copyto(due, np.minimum(event.day + pick(days, event.row), NEVER), where=mine)
+    np.putmask(due, mine, np.minimum(event.day + pick(days, event.row), NEVER))
 
 
 def _answer_missed(now: Lanes, event: Step, policy: Int8Array, outcome: Outcome) -> None:
     """Where the due day had passed, note the overdue alert that this event resolves."""
     missed = (now.due < event.day) & (policy != _KEEP)
     if missed.any():
-        np.copyto(outcome.missed_state, now.state, where=missed)
-        np.copyto(outcome.missed_anchor, now.anchor, where=missed)
-        np.copyto(outcome.missed_decided, now.decided, where=missed)
-        np.copyto(outcome.missed_cause, now.cause, where=missed)
-        np.copyto(outcome.missed_due, now.due, where=missed)
+        np.putmask(outcome.missed_state, missed, now.state)
+        np.putmask(outcome.missed_anchor, missed, now.anchor)
+        np.putmask(outcome.missed_decided, missed, now.decided)
+        np.putmask(outcome.missed_cause, missed, now.cause)
+        np.putmask(outcome.missed_due, missed, now.due)
 
 
 def _change(number: Int64Array, change: Int8Array) -> None:
@@ -187,7 +187,7 @@ def _change(number: Int64Array, change: Int8Array) -> None:
 
 
 def _set(flag: Int8Array, value: Int8Array) -> None:
-    np.copyto(flag, value, where=value >= 0)
+    np.putmask(flag, value >= 0, value)
 
 
 OVERRIDE_TO: Final = np.arange(max(CaseState) + 1, dtype=np.int8)
@@ -208,35 +208,35 @@ def _move(now: Lanes, event: Step, action: RowArray, limits: ProfileTable) -> No
         state = np.where(given, np.where(closing, closed, OVERRIDE_TO.take(event.state)), state)
         sets &= (state != CaseState.NONE) & (state != CaseState.CLOSED)
         asked = (state == CaseState.SECOND_FOLLOWUP_OPEN).astype(np.int8)
-        np.copyto(now.first_open, asked, where=given)
+        np.putmask(now.first_open, given, asked)
         now.reaction_open[given] &= asked[given]
-    np.copyto(now.state, state, where=state >= 0)
+    np.putmask(now.state, state >= 0, state)
     if (routine >= 0).any():
         again = event.day + pick(limits.routine_days, event.row)
         again = np.where(given & (event.given_due != NEVER), event.given_due, again)
-        np.copyto(now.routine, np.where(sets, again, NEVER), where=routine >= 0)
+        np.putmask(now.routine, routine >= 0, np.where(sets, again, NEVER))
 
 
 def _remember_screening(now: Lanes, event: Step, action: RowArray) -> None:
     change = machine.SCREENING.take(action)
     adds = change == _ADD_ONE
     if adds.any():
-        np.copyto(now.high_day_before, now.high_day, where=adds)
-        np.copyto(now.high_day, event.decided_day, where=adds)
+        np.putmask(now.high_day_before, adds, now.high_day)
+        np.putmask(now.high_day, adds, event.decided_day)
         by_random = (action == Action.SCREENING_BEGUN_BY_RANDOM).astype(np.int8)
-        np.copyto(now.by_random, by_random, where=adds)
-    ends = change == _ZERO
+        np.putmask(now.by_random, adds, by_random)
+    ends = (change == _ZERO) & (now.high_day != LONG_AGO)
     if not ends.any():
         return
     for day in (now.high_day, now.high_day_before):
-        np.copyto(day, LONG_AGO, where=ends)
-    np.copyto(now.by_random, 0, where=ends)
+        np.putmask(day, ends, LONG_AGO)
+    np.putmask(now.by_random, ends, 0)
 
 
 def _remember_emergencies(now: Lanes, event: Step, raises: Int8Array) -> None:
     second = IN_SECOND_SLOT.take(event.code)
-    np.copyto(now.second_emergency_at, event.at_us, where=(raises < 0) & second)
-    np.copyto(now.first_emergency_at, event.at_us, where=(raises < 0) & ~second)
+    np.putmask(now.second_emergency_at, (raises < 0) & second, event.at_us)
+    np.putmask(now.first_emergency_at, (raises < 0) & ~second, event.at_us)
 
 
 def _remember_people(now: Lanes, event: Step, action: Int8Array, outcome: Outcome) -> None:
@@ -244,12 +244,12 @@ def _remember_people(now: Lanes, event: Step, action: Int8Array, outcome: Outcom
     closes = action == Action.CLOSED
     comes = event.face_to_face & (now.closed == 0) & (event.day >= now.last_visit)
     ends = comes | closes
-    np.copyto(outcome.visited_before, now.last_visit, where=ends)
-    np.copyto(outcome.visit_anchor, now.visit_anchor, where=ends)
-    np.copyto(now.last_visit, event.day, where=comes)
-    np.copyto(now.visit_anchor, event.anchor, where=comes)
-    np.copyto(now.closed, event.reason, where=closes)
+    np.putmask(outcome.visited_before, ends, now.last_visit)
+    np.putmask(outcome.visit_anchor, ends, now.visit_anchor)
+    np.putmask(now.last_visit, comes, event.day)
+    np.putmask(now.visit_anchor, comes, event.anchor)
+    np.putmask(now.closed, closes, event.reason)
     returns = action == Action.RETURNED
-    np.copyto(now.closed, 0, where=returns)
-    np.copyto(now.last_visit, event.day, where=returns)
-    np.copyto(now.visit_anchor, event.anchor, where=returns)
+    np.putmask(now.closed, returns, 0)
+    np.putmask(now.last_visit, returns, event.day)
+    np.putmask(now.visit_anchor, returns, event.anchor)

@@ -168,6 +168,11 @@ CASES: dict[str, tuple[list[dict[str, Any]], tuple[object, ...], list[str]]] = {
         (OPEN, 0, "2026-03-25"),
         ["ADR_1 v11 active", "ADR_1 v2 resolved", "ADR_2 v5 resolved"],
     ),
+    "reaction-again-after-a-doctor-ended-the-referral": (
+        [seen(2, REACTION), seen(5, REACTION), doctor(8, OPEN, "2026-03-20"), seen(11, REACTION)],
+        (REFERRED, 0, "2026-03-25"),
+        ["ADR_1 v2 resolved", "ADR_2 v11 active", "ADR_2 v5 resolved"],
+    ),
     "reaction-under-a-referral": (
         [home(2), seen(5, REACTION)],
         (EMERGENCY, 0, "2026-03-16"),
@@ -313,6 +318,11 @@ SCREENED: dict[str, tuple[list[dict[str, Any]], tuple[object, ...], list[str]]] 
         [seen(2, REACTION), bad(5), bad(8), bad(11)],
         ("screening_referral", 0, "2026-03-25"),
         ["ADR_1 v2 resolved", "SCREEN_BP_HIGH e5 active", "SCREEN_HTN_SUSPECTED e11 active"],
+    ),
+    "normal-answers-the-doctor-beside-a-reaction": (
+        [doctor(2, OPEN, "2026-03-20"), seen(3, REACTION), good(5), seen(8)],
+        (CONTROLLED, 0, None),
+        ["ADR_1 v3 resolved"],
     ),
     "normal-answers-the-doctor": ([doctor(2, OPEN, "2026-03-20"), good(5)], (NONE, 0, None), []),
     "an-emergency-does-not-screen": (
