@@ -18,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gateway.wire.times import utc_now
 from ingest import logs
+from ingest.allocator import keep_memory
 from ingest.db import migrate, residents
 from ingest.db.connections import connect
 from ingest.db.errors import DatabaseError
@@ -95,6 +96,7 @@ def run_judge() -> None:
     settings = JudgeSettings()  # From the environment.
     logs.configure("judge")
     profiles = _profiles(settings.profile, settings.profile_directory)
+    keep_memory()
     _run_until_stopped(Judge(settings, profiles, utc_now).run())
 
 

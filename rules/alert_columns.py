@@ -22,7 +22,11 @@ from rules.runs import RowArray
 from rules.sessions import Sessions
 
 _OVERDUE_CODES: Final = (AlertCode.FOLLOWUP_OVERDUE, AlertCode.REFERRAL_FOLLOWUP_OVERDUE)
-_TIMED_CODES: Final = (*_OVERDUE_CODES, AlertCode.ROUTINE_OVERDUE)
+_IS_OVERDUE: Final = np.isin(np.arange(max(AlertCode) + 1), _OVERDUE_CODES)
+_IS_TIMED: Final = np.isin(
+    np.arange(max(AlertCode) + 1), (*_OVERDUE_CODES, AlertCode.ROUTINE_OVERDUE)
+)
+"""By alert code: time alone raises it."""
 
 
 def as_dates(days: Int64Array) -> DateArray:
@@ -78,7 +82,7 @@ def list_alerts(
     due = as_dates(grounds.due[rows])
     row = np.where(grounds.urgent[rows], moments.urgent_row[decided], moments.row[decided])
     severity = _severity(code, grounds.by_random[rows], row, limits)
-    timed = np.isin(code, _TIMED_CODES)
+    timed = _IS_TIMED.take(code)
     missed_at = local_midnight(np.add(due, np.timedelta64(1, "D")), limits.utc_offset)
     became_true = np.where(timed, missed_at, moments.at[anchor])
     known = np.maximum(moments.received_at[anchor], moments.received_at[decided])
@@ -101,7 +105,7 @@ def list_alerts(
         page=(severity >= Severity.HIGH) & ~late,
         late=late,
         overdue_days=overdue_days,
-        escalation=_escalate(np.where(np.isin(code, _OVERDUE_CODES), overdue_days, 0), row, limits),
+        escalation=_escalate(np.where(_IS_OVERDUE.take(code), overdue_days, 0), row, limits),
         row=row,
         resolved_by=resolved_by.astype(np.int64),
     )

@@ -277,4 +277,4 @@ def _trace(folded: Folded) -> Trace:
         member = folded.memberships[code]
         anchor[member.first] = member.anchor
     group = np.where(session >= 0, anchor[session], -1) if len(rows) else session
-    return Trace(session=session, group=group)
+    return Trace(session=session.astype(np.int32), group=group.astype(np.int32))

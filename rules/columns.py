@@ -15,6 +15,7 @@ from rules.codes import CaseState, ClosureReason, Condition, RecordKind
 from rules.errors import ShapeError, UnknownCodeError
 
 Int64Array: TypeAlias = npt.NDArray[np.int64]
+Int32Array: TypeAlias = npt.NDArray[np.int32]
 Int8Array: TypeAlias = npt.NDArray[np.int8]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 InstantArray: TypeAlias = npt.NDArray[np.datetime64]

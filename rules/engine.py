@@ -28,7 +28,7 @@ from rules.runs import RowArray, Table
 __all__ = ["Alerts", "Cases", "Judgement", "judge"]
 
 RESIDENTS_PER_BLOCK: Final = 1 << 14
-READINGS_PER_BLOCK: Final = 1 << 18
+READINGS_PER_BLOCK: Final = 1 << 19
 """Both bound the working set of a block; larger and smaller ones are slower (``make bench``)."""
 _ANCHORS: Final = ("anchor", "decided", "resolved_by")
 _NO_ROWS: Final = np.zeros(0, dtype=np.intp)
@@ -70,7 +70,7 @@ def judge(
         wait = int(session_wait / np.timedelta64(1, "us"))
         limits = replace(limits, session_wait_us=np.full_like(limits.session_wait_us, wait))
     columns: dict[str, list[Any]] = {}
-    session, group = np.full((2, len(readings)), -1, dtype=np.int64)
+    session, group = np.full((2, len(readings)), -1, dtype=np.int32)
     for low, high, every, all_said in _blocks(readings, records, len(residents)):
         past, kept, mine, said = None, _NO_ROWS, every, all_said
         if start is not None:

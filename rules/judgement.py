@@ -8,7 +8,7 @@ the checkpoint carried over.
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from rules.columns import BoolArray, DateArray, InstantArray, Int8Array, Int64Array
+from rules.columns import BoolArray, DateArray, InstantArray, Int8Array, Int32Array, Int64Array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +68,8 @@ class Alerts:
 class Trace:
     """How each reading was used, shape (n,), in the caller's order."""
 
-    session: Int64Array  # First reading of its session, or itself; -1: it counts nowhere.
-    group: Int64Array  # Anchor of the assessment it belongs to; -1.
+    session: Int32Array  # First reading of its session, or itself; -1: it counts nowhere.
+    group: Int32Array  # Anchor of the assessment it belongs to; -1.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,9 @@ Source: clinical decision table 2.2 step 7; at most 60 minutes: architecture sec
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import numpy as np
-import numpy.typing as npt
 
 from rules.codes import NO_ALERT
 from rules.columns import (
@@ -97,8 +96,10 @@ def hold_back(
     held = np.zeros(len(rows), dtype=np.bool_)
     if not young.any():
         return held, Waiting(resident=ordered.resident[:0], closes_at=ordered.arrived_at[:0])
-    _, session = number_runs(begins)
-    here = np.flatnonzero(np.isin(session, session[young]))
+    first, session = number_runs(begins)
+    fresh = np.zeros(len(first), dtype=np.bool_)
+    fresh[session[young]] = True
+    here = np.flatnonzero(fresh[session])
     here = here[np.lexsort((arrived[here], session[here]))]
     since = arrived[here[1:]] - arrived[here[:-1]]
     starts = begins_where(session[here])
@@ -123,27 +124,28 @@ def sum_sessions(scene: Scene, rows: RowArray, begins: BoolArray) -> Sessions:
     """
     ordered = scene.ordered
     first, session = number_runs(begins)
-    systolic = _reduce(np.add, ordered.systolic_mmhg_e13[rows], first)
-    diastolic = _reduce(np.add, ordered.diastolic_mmhg_e13[rows], first)
     last = last_rows(first, len(rows))
     count = last - first + 1
+    emergency = np.zeros(len(first), dtype=np.bool_)
+    emergency[session[scene.emergency[rows] != NO_ALERT]] = True
     found = Sessions(
         resident=ordered.resident[rows[first]],
         first=rows[first],
         last=rows[last],
-        systolic_sum=systolic,
-        diastolic_sum=diastolic,
+        systolic_sum=_sum_up_to(last, ordered.systolic_mmhg_e13[rows]),
+        diastolic_sum=_sum_up_to(last, ordered.diastolic_mmhg_e13[rows]),
         count=count,
         taken=count.copy(),
         arm_difference=np.full(len(first), -1, dtype=np.int64),
-        emergency=_reduce(np.logical_or, scene.emergency[rows] != NO_ALERT, first),
+        emergency=emergency,
     )
     _let_one_arm_decide(found, ordered, rows, session)
     return found
 
 
-def _reduce(ufunc: np.ufunc, column: npt.NDArray[Any], first: RowArray) -> npt.NDArray[Any]:
-    return ufunc.reduceat(column, first) if len(first) else column[:0]
+def _sum_up_to(last: RowArray, column: Int64Array) -> Int64Array:
+    """The sum of each session. The running sum may wrap around; its differences are exact."""
+    return np.diff(np.cumsum(column)[last], prepend=0)
 
 
 def _let_one_arm_decide(

@@ -21,7 +21,6 @@ from rules.columns import (
     ARM_LEFT,
     ARM_RIGHT,
     KIND_BLOOD_PRESSURE,
-    Int64Array,
     Readings,
     Records,
     Residents,
@@ -62,10 +61,10 @@ class _Index:
     """Rows grouped by a key, inside a group in order of time."""
 
     rows: RowArray
-    keys: Int64Array
+    keys: npt.NDArray[np.signedinteger]
 
     @classmethod
-    def over(cls, keys: Int64Array, in_time: RowArray) -> "_Index":
+    def over(cls, keys: npt.NDArray[np.signedinteger], in_time: RowArray) -> "_Index":
         order = in_time[np.argsort(keys[in_time], kind="stable")]
         return cls(order, keys[order])
 

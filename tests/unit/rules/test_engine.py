@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rules.codes import AlertCode, CaseState
-from rules.columns import Records
+from rules.codes import AlertCode, AlertStatus, CaseState
+from rules.columns import MISSING, Records
 from rules.engine import Judgement, judge
 from rules.errors import UnknownCodeError
 from rules.limits import ProfileTable, tabulate
@@ -126,6 +126,49 @@ def test_an_alert_shows_what_was_seen_and_who_resolved_it() -> None:
     assert alerts.anchor.tolist() == alerts.decided.tolist() == [0, 2]
     assert alerts.resolved_by.tolist() == [2, 4]  # The emergency; the record after four readings.
     assert alerts.became_true_at.tolist() == [NOON.item(), (NOON + 2 * DAY).item()]
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["open", "answered"])
+@pytest.mark.parametrize(
+    ("systolic", "row"),
+    [
+        pytest.param(190, 0, id="an-emergency-by-the-deployment-s"),
+        pytest.param(160, 1, id="a-value-by-the-contract-s"),
+    ],
+)
+def test_an_overdue_alert_is_judged_by_the_profile_that_gave_its_day(
+    systolic: int, row: int, *, answered: bool
+) -> None:
+    people = ILL | {"profiles": periods((0, "2020-01-01", "NaT", 1))}
+    table = readings(
+        systolic=[systolic, 120],
+        effective_at=[NOON, NOON + 19 * DAY],
+        ids=[b"a", b"b"],
+    )
+    late = {"kind": 2, "at": NOON + 20 * DAY, "received_at": NOON + 20 * DAY}
+    said = records(**late) if answered else Records.none()
+    table = table if answered else table.take(slice(0, 1))
+
+    alerts = say(table, said, people, LIMITS, as_of=NOON + 21 * DAY).alerts
+
+    overdue = np.isin(
+        alerts.code, [AlertCode.FOLLOWUP_OVERDUE, AlertCode.REFERRAL_FOLLOWUP_OVERDUE]
+    )
+    assert (alerts.status[overdue] == AlertStatus.RESOLVED).tolist() == [answered]
+    assert alerts.row[overdue].tolist() == [row]
+    assert (alerts.systolic_sum[overdue] // MMHG).tolist() == [systolic]
+
+
+def test_an_alert_of_a_record_shows_no_value() -> None:
+    visit = records(adverse_reaction=True)
+    nothing, one = readings().take(np.zeros(0, np.intp)), readings(effective_at=NOON - DAY)
+
+    for table in (nothing, one):
+        alerts = say(table, visit).alerts
+        assert [AlertCode(each).name for each in alerts.code] == ["ADR_1"]
+        for name in ("systolic_sum", "diastolic_sum", "glucose_mmol_l_e4"):
+            assert getattr(alerts, name).tolist() == [MISSING]
+        assert (alerts.count.tolist(), alerts.range_status.tolist()) == ([1], [0])
 
 
 def test_a_case_names_what_moved_it() -> None:
