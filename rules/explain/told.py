@@ -272,11 +272,10 @@ def _limit_of_overdue(judged: Judged, subject: _Subject, limit: LimitText) -> Li
     if subject.due is None or subject.opened_by is None:
         return LimitText(threshold="by the day that a doctor set", source=_SOURCE_OF_CASES)
     days = (subject.due - day_of(judged, subject.anchor)).days
-    found = replace(limit, threshold=f"within {days} days", days=days)
+    opened = limit_of(subject.profile, subject.opened_by)
+    found = replace(limit, threshold=f"within {days} days", days=days, times=opened.times)
     rule = _RULE_OF_RECHECK.get(subject.opened_by)
-    if rule is None:
-        return found
-    return replace(found, rule=rule, source=limit_of(subject.profile, subject.opened_by).source)
+    return found if rule is None else replace(found, rule=rule, source=opened.source)
 
 
 def _limit_of_record(profile: Profile, action: Action | None) -> LimitText:

@@ -63,6 +63,25 @@ def test_every_transition_is_said_completely(action: Action) -> None:
     _assert_complete(explained_case(history, condition))
 
 
+@pytest.mark.parametrize(
+    "opened_by",
+    [
+        AlertCode.BP_UNSATISFIED_2,
+        AlertCode.GLU_UNSATISFIED_2,
+        AlertCode.ADR_2,
+        AlertCode.SCREEN_HTN_SUSPECTED,
+    ],
+    ids=lambda code: code.name,
+)
+def test_an_overdue_referral_says_how_often_it_was_before(opened_by: AlertCode) -> None:
+    history = replace(ALERTS[opened_by], until=80)
+
+    told = explained(history, AlertCode.REFERRAL_FOLLOWUP_OVERDUE)
+
+    assert told.opened_by is opened_by
+    _assert_complete(told)
+
+
 @settings(max_examples=60, deadline=None)
 @given(HISTORIES)
 def test_whatever_is_judged_is_said_completely(history: History) -> None:
