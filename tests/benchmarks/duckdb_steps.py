@@ -218,7 +218,8 @@ class DuckdbAssessments:
                 SELECT resident, instant, systolic, diastolic, count,
                     CASE WHEN diagnosed THEN {Verdict.SATISFIED:d} + {unsatisfied}::INT
                         ELSE {Verdict.NORMAL:d} + {high}::INT END::TINYINT AS verdict
-                FROM known WHERE diagnosed OR screened)
+                FROM known WHERE diagnosed OR screened
+                ORDER BY resident, instant)  -- A join keeps no order.
             SELECT *, {begins} AS begins FROM verdicts""")  # noqa: S608
 
     def _group(self) -> Columns:
