@@ -17,7 +17,6 @@ from rules.judgement import Alerts
 from rules.lanes import NEVER
 from rules.limits import ProfileTable
 from rules.local_time import local_midnight
-from rules.machine import IS_EMERGENCY
 from rules.runs import RowArray
 from rules.sessions import Sessions
 
@@ -116,7 +115,7 @@ def _shown(
 ) -> dict[str, Any]:
     """What each alert showed: of this history, or as a checkpoint kept it."""
     decided = grounds.decided[rows]
-    shown = show(grounds.code[rows], decided, ordered, observed)
+    shown = show(grounds.urgent[rows], decided, ordered, observed)
     past = decided - (len(told.moments) - len(told.carried.moments))
     old = np.flatnonzero(past >= 0)
     carried = grounds.carried[rows]
@@ -128,20 +127,28 @@ def _shown(
 
 
 def show(
-    code: Int8Array, decided: RowArray, ordered: Readings, observed: Observed
+    urgent: BoolArray, decided: RowArray, ordered: Readings, observed: Observed
 ) -> dict[str, npt.NDArray[Any]]:
-    """Values of the deciding session, or of the one reading of an emergency; shape (a,) each.
+    """What decided, shape (a,) each.
 
-    MISSING where a record decided, or a resident's enrolment.
+    Args:
+        urgent: An emergency decided, or opened the follow-up that is overdue: its one reading is
+            shown, whatever the mean of its session. Otherwise the deciding session.
+        decided: Moments.
+        ordered: Readings in the order of ``sort_in_time``.
+        observed: From ``observe``.
+
+    Returns:
+        Columns of ``Shown``: sums in 1e-13 mmHg over ``count`` readings, glucose in 1e-4 mmol/L;
+        MISSING where a record decided, or a resident's enrolment.
     """
-    alone = IS_EMERGENCY[code]
     is_reading = decided < len(ordered)
     place = np.where(is_reading, decided, 0)
 
     def of(session: npt.NDArray[Any], reading: npt.NDArray[Any], absent: int) -> npt.NDArray[Any]:
         if not len(ordered):
             return np.full(len(decided), absent, dtype=reading.dtype)
-        value = np.where(alone, reading[place], session[place])
+        value = np.where(urgent, reading[place], session[place])
         return np.where(is_reading, value, absent).astype(reading.dtype)
 
     one = np.ones(len(ordered), dtype=np.int64)

@@ -49,7 +49,7 @@ class Carried:
     lanes: Lanes
     alerts: OpenAlerts
     moments: Moments
-    shown: Shown  # Row-aligned with ``moments``: the session that began there, or the value.
+    shown: Shown  # Row-aligned with ``moments``: the session that began there, or the one value.
     high_normal_on: DateArray  # Shape (m,).
 
     def of(self, low: int, high: int) -> tuple[Self, RowArray]:

@@ -16,6 +16,7 @@ from rules.block import Folded, fold_history
 from rules.carried import Carried, OpenAlerts, Shown
 from rules.columns import InstantArray, Int64Array, Readings, Records, Residents
 from rules.limits import ProfileTable, pick, rows_at
+from rules.machine import Action
 from rules.scene import set_scene
 
 
@@ -64,10 +65,11 @@ def _carry(folded: Folded, until: InstantArray) -> Carried:
 
 def _show_moments(folded: Folded) -> Shown:
     """What is seen at every moment: an overdue alert of the tail may hang on any of them."""
-    ordered = folded.scene.ordered
+    ordered, lanes = folded.scene.ordered, folded.told.lanes
     observed = observe(ordered, (folded.office.sessions, folded.home.sessions))
     moments = np.arange(len(folded.told.moments))
-    return Shown(**show(np.zeros(len(moments), dtype=np.int8), moments, ordered, observed))
+    urgent = np.isin(moments, lanes.decided[lanes.cause == np.int8(Action.EMERGENCY)])
+    return Shown(**show(urgent, moments, ordered, observed))
 
 
 def _open_alerts(folded: Folded, grounds: Grounds) -> OpenAlerts:
@@ -81,7 +83,7 @@ def _open_alerts(folded: Folded, grounds: Grounds) -> OpenAlerts:
         decided=grounds.decided,
         due=grounds.due,
         by_random=grounds.by_random,
-        **show(grounds.code, grounds.decided, ordered, observed),
+        **show(grounds.urgent, grounds.decided, ordered, observed),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rules.checkpoint import take_checkpoint
 from rules.codes import AlertCode, AlertStatus, CaseState
 from rules.columns import MISSING, Records
 from rules.engine import Judgement, judge
@@ -157,6 +158,35 @@ def test_an_overdue_alert_is_judged_by_the_profile_that_gave_its_day(
     assert (alerts.status[overdue] == AlertStatus.RESOLVED).tolist() == [answered]
     assert alerts.row[overdue].tolist() == [row]
     assert (alerts.systolic_sum[overdue] // MMHG).tolist() == [systolic]
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["open", "answered"])
+@pytest.mark.parametrize("from_checkpoint", [False, True], ids=["whole", "from-checkpoint"])
+def test_an_overdue_referral_shows_the_emergency_and_not_the_mean_of_its_session(
+    *, answered: bool, from_checkpoint: bool
+) -> None:
+    table = readings(
+        systolic=[190, 150],
+        diastolic=[99, 88],
+        effective_at=[NOON, NOON + 5 * MINUTE],
+        ids=[b"a", b"b"],
+    )
+    late = {"kind": 2, "at": NOON + 20 * DAY, "received_at": NOON + 20 * DAY}
+    said = records(**late) if answered else Records.none()
+    as_of = NOON + 21 * DAY
+    people = residents(hypertension_since=["2010-01-01"])
+    past = take_checkpoint(table, said, people, WUZHOU, before=NOON + 10 * DAY, as_of=as_of)
+
+    alerts = say(table, said, as_of=as_of, start=past if from_checkpoint else None).alerts
+
+    assert [AlertCode(each).name for each in alerts.code] == [
+        "BP_EMERGENCY",
+        "REFERRAL_FOLLOWUP_OVERDUE",
+    ]
+    assert (alerts.systolic_sum // MMHG).tolist() == [190, 190]
+    assert (alerts.diastolic_sum // MMHG).tolist() == [99, 99]
+    assert alerts.count.tolist() == [1, 1]
+    assert (alerts.status == AlertStatus.RESOLVED).tolist() == [answered, answered]
 
 
 def test_an_alert_of_a_record_shows_no_value() -> None:
