@@ -29,7 +29,7 @@ __all__ = ["Alerts", "Cases", "Judgement", "judge"]
 
 RESIDENTS_PER_BLOCK: Final = 1 << 14
 READINGS_PER_BLOCK: Final = 1 << 19
-"""Both bound the working set of a block; 5,000 residents with 75 readings are one (``make bench``)."""
+"""Both bound the working set; 5,000 residents with 75 readings are one block (``make bench``)."""
 _ANCHORS: Final = ("anchor", "decided", "resolved_by")
 _NO_ROWS: Final = np.zeros(0, dtype=np.intp)
 Rows = TypeVar("Rows", Readings, Records)
