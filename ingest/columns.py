@@ -150,6 +150,11 @@ def _fields(said: Said, reported: Reported, row: int) -> list[tuple[Field, int]]
     return found
 
 
+def to_microseconds(at: datetime) -> int:
+    """Microseconds since 1970, UTC, of an aware instant."""
+    return (at - _EPOCH) // _MICROSECOND
+
+
 def to_instants(times: Sequence[datetime | None]) -> InstantArray:
     """Aware UTC datetimes as ``datetime64[us]``; None becomes NaT."""
     naive = [None if at is None else at.replace(tzinfo=None) for at in times]
@@ -173,7 +178,7 @@ def as_timedelta(span: np.timedelta64) -> timedelta:
 
 
 def _status_bits(status: Sequence[str]) -> int:
-    return sum(STATUS_BITS.get(word, 0) for word in status)
+    return sum(STATUS_BITS.get(word, 0) for word in {*status})
 
 
 def _scaled(value: Decimal | None, decimals: int) -> int:

@@ -6,7 +6,6 @@ Pure: the same bytes always give the same row but for ingest's own clock.
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -16,12 +15,21 @@ from psycopg.types.json import Jsonb
 from gateway.wire.ids import PARTITION_MIN, partition_time_of
 from gateway.wire.readings import BloodPressure, Glucose, Reading
 from gateway.wire.topics import Topic
-from ingest.columns import to_datetimes, to_instants
+from ingest.columns import to_datetimes, to_instants, to_microseconds
 from ingest.db.readings import ReadingRow
+from ingest.db.words import ARM_CODES, UNIT_CODES
+from ingest.duplicate_keys import (
+    glucose_code,
+    pressure_code,
+    sequence_key,
+    status_code,
+    time_key,
+    unit_arm_code,
+)
 from rules.effective_time import correct_times
 
-_CLOCK_SINCE: Final = datetime(2015, 1, 1, tzinfo=UTC)
-_CLOCK_TOLERANCE: Final = timedelta(minutes=5)  # Source: clinical decision table 2.2 step 5.
+CLOCK_SINCE: Final = datetime(2015, 1, 1, tzinfo=UTC)
+CLOCK_TOLERANCE: Final = timedelta(minutes=5)  # Source: clinical decision table 2.2 step 5.
 _exact_json: Final = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -71,7 +79,7 @@ def _build_row(
 ) -> ReadingRow:
     pressure = reading if isinstance(reading, BloodPressure) else None
     sugar = reading if isinstance(reading, Glucose) else None
-    values = _values_text(reading)
+    code = _values_code(reading)
     extra = reading.model_extra
     return ReadingRow(
         id=reading.id,
@@ -105,33 +113,32 @@ def _build_row(
         sample=sugar.sample if sugar else None,
         unit=reading.unit,
         extra=Jsonb(extra, dumps=_exact_json.encode) if extra else None,
-        rule_key=_rule_key(reading, values),
-        values_hash=content_hash(values.encode()),
+        rule_key=_rule_key(reading, code),
+        values_hash=code,
     )
 
 
-def _values_text(reading: Reading) -> str:
-    """What was measured, as text that is equal when the values are (7.0 and 7.00 are)."""
+def _values_code(reading: Reading) -> int:
+    """What was measured, as one number that is equal when the values are (7.0 and 7.00 are)."""
     if isinstance(reading, BloodPressure):
-        values: Sequence[Decimal | None] = (reading.systolic, reading.diastolic, reading.pulse)
-        context = f"{reading.unit}:{reading.arm or ''}"
-    else:
-        values = (reading.glucose, None, None)
-        context = f"{reading.unit or ''}:{','.join(sorted(reading.status))}"
-    numbers = ":".join("" if value is None else f"{value.normalize():f}" for value in values)
-    return f"{reading.kind}:{numbers}:{context}"
+        pulse_e2 = -1 if reading.pulse is None else int(reading.pulse.scaleb(2))
+        return pressure_code(
+            int(reading.systolic.scaleb(4)),
+            int(reading.diastolic.scaleb(4)),
+            pulse_e2,
+            unit_arm_code(UNIT_CODES[reading.unit], ARM_CODES[reading.arm]),
+        )
+    glucose_e7 = -1 if reading.glucose is None else int(reading.glucose.scaleb(7))
+    return glucose_code(glucose_e7, UNIT_CODES[reading.unit], status_code(reading.status))
 
 
-def _rule_key(reading: Reading, values: str) -> str | None:
-    """What makes two ids one measurement; None: only the id does.
-
-    Source: clinical decision table 2.6, architecture 8.9.
-    """
+def _rule_key(reading: Reading, code: int) -> str | None:
+    """What makes two ids one measurement; None: only the id does."""
     if reading.device_sequence is not None:
-        arm = f":{reading.arm}" if isinstance(reading, BloodPressure) and reading.arm else ""
-        return f"sequence:{reading.boot_id or ''}:{reading.device_sequence}{arm}"
+        arm = reading.arm if isinstance(reading, BloodPressure) else None
+        return sequence_key(reading.boot_id, reading.device_sequence, arm)
     if reading.measured_at is not None and _is_credible(reading):
-        return f"time:{reading.measured_at.isoformat()}:{values}"
+        return time_key(to_microseconds(reading.measured_at), code)
     return None
 
 
@@ -145,7 +152,7 @@ def _is_credible(reading: Reading) -> bool:
     base = _shift_base(reading)
     shift = timedelta(0) if base is None else reading.captured_at - base
     at = reading.measured_at + shift
-    return _CLOCK_SINCE <= at <= reading.captured_at + _CLOCK_TOLERANCE
+    return CLOCK_SINCE <= at <= reading.captured_at + CLOCK_TOLERANCE
 
 
 def _shift_base(reading: Reading) -> datetime | None:
@@ -164,7 +171,7 @@ def _believed_arrival(reading: Reading, received_at: datetime) -> datetime:
     A "synchronised" clock ahead of ours, or before this system existed, is not believed.
     Source: architecture 8.7.
     """
-    latest = received_at + _CLOCK_TOLERANCE
+    latest = received_at + CLOCK_TOLERANCE
     if reading.clock_synchronised and PARTITION_MIN <= reading.captured_at <= latest:
         return min(reading.captured_at, received_at)
     return received_at
