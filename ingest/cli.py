@@ -81,7 +81,8 @@ async def _announced(pipeline: Pipeline, client_id: str) -> None:
     """Run, and say on stdout, once, that the subscription stands: nothing is missed from here."""
 
     async def announce() -> None:
-        await pipeline.source.connected.wait()
+        for source in pipeline.sources:
+            await source.connected.wait()
         sys.stdout.write(json.dumps({"subscribed": client_id}) + "\n")
         sys.stdout.flush()
 

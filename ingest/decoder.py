@@ -8,12 +8,15 @@ knows no database and no clock; the same bytes always give the same items.
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final, Literal, TypeAlias
 from uuid import UUID
 
 import msgspec
+import numpy as np
 
 from gateway.wire import limits
 from gateway.wire.batches import SCHEMA_VERSION
@@ -21,9 +24,15 @@ from gateway.wire.errors import Reason, WireError
 from gateway.wire.readings import Reading, parse_reading
 from gateway.wire.topics import Topic, parse_topic
 from ingest.db.quarantine import QuarantineRow
-from ingest.deliveries import Accepted, Decoded, Delivery
+from ingest.deliveries import Accepted, Block, Decoded, Delivery, Head, Parts
+from ingest.plain import Sender, take_plain
+from ingest.plain_shapes import Memory
 from ingest.rows import build_rows, content_hash
+from rules.columns import Int64Array
+from rules.reported import Reported
 
+FlagUrgent: TypeAlias = Callable[[Reported], tuple[Int64Array, Int64Array]]
+"""Which readings are emergencies, and which are if their resident is pregnant."""
 _DETAIL_CHARACTERS_MAX: Final = 300
 
 
@@ -35,6 +44,17 @@ class _Envelope(msgspec.Struct):
     schema: int = 0
 
 
+class _PlainEnvelope(msgspec.Struct, gc=False):
+    """A batch whose receipt can quote it as it is written; any other is decoded with care."""
+
+    batch: str
+    schema: Literal[1]
+    readings: Annotated[
+        list[msgspec.Raw],
+        msgspec.Meta(min_length=1, max_length=limits.READINGS_PER_BATCH_MAX),
+    ]
+
+
 class _Version(msgspec.Struct):
     schema: int | None = None
 
@@ -44,6 +64,7 @@ class _Id(msgspec.Struct):
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
+_plain_envelope = msgspec.json.Decoder(_PlainEnvelope)
 _version = msgspec.json.Decoder(_Version)
 _id = msgspec.json.Decoder(_Id)
 _any = msgspec.json.Decoder()
@@ -69,13 +90,94 @@ def decode(delivery: Delivery, gateways: Mapping[str, str], *, received_at: date
         for raw in work.raw_readings(envelope):
             work.refuse(raw, error, reading_id=_lenient_id(raw))
         return work.done_unsettled()
-    parsed: list[tuple[Reading, bytes]] = []
-    for raw in work.raw_readings(envelope):
-        try:
-            parsed.append((_parse(raw), raw))
-        except WireError as error:
-            work.refuse(raw, error, reading_id=_lenient_id(raw))
-    work.accept(parsed)
+    work.take(work.raw_readings(envelope))
+    return work.done()
+
+
+class Senders:
+    """Topics of enrolled gateways, each looked up once. Made anew with every register."""
+
+    def __init__(self, gateways: Mapping[str, str]) -> None:
+        self.gateways = gateways
+        self._known: Memory[str, tuple[Sender, str] | None] = Memory(self._look_up)
+
+    def __getitem__(self, topic: str) -> tuple[Sender, str] | None:
+        """The gateway behind a topic and its receipts' topic; None: not enrolled there."""
+        return self._known[topic]
+
+    def _look_up(self, text: str) -> tuple[Sender, str] | None:
+        topic = parse_topic(text)
+        if topic is None or self.gateways.get(topic.gateway) != topic.centre:
+            return None
+        return Sender.of(topic.centre, topic.gateway), str(replace(topic, channel="receipts"))
+
+
+def decode_block(
+    deliveries: Sequence[Delivery], senders: Senders, flag: FlagUrgent, *, received_at: datetime
+) -> Block:
+    """Decode what one transaction will store: most of it by columns, the rest with care.
+
+    Args:
+        deliveries: In order of arrival.
+        senders: Every enrolled gateway.
+        flag: Says which of the plain rows are emergencies.
+        received_at: Ingest's clock, aware.
+    """
+    heads: list[Head | None] = [None] * len(deliveries)
+    careful: Parts = []
+    raws: list[bytes] = []
+    owners: list[int] = []
+    of: list[Sender] = []
+    for place, delivery in enumerate(deliveries):
+        sender = senders[delivery.topic]
+        envelope = None if sender is None else _open_plain(delivery.payload)
+        if sender is None or envelope is None:
+            decoded = decode(delivery, senders.gateways, received_at=received_at)
+            careful.append((place, decoded))
+            heads[place] = decoded.head
+            continue
+        heads[place] = Head(sender[1], envelope.batch)
+        count = len(envelope.readings)
+        raws += map(bytes, envelope.readings)
+        owners += [place] * count
+        of += [sender[0]] * count
+    taken = take_plain(raws, of, received_at=received_at)
+
+    def decode_places(places: Sequence[int]) -> Parts:
+        mine: defaultdict[int, list[bytes]] = defaultdict(list)
+        for at in places:
+            mine[owners[at]].append(raws[at])
+        return [
+            (place, _decode_some(deliveries[place], some, received_at))
+            for place, some in sorted(mine.items())
+        ]
+
+    chosen = taken.places.tolist()
+    urgent, urgent_if_pregnant = flag(taken.reported)
+    return Block(
+        deliveries=tuple(deliveries),
+        heads=tuple(heads),
+        plain=taken.rows,
+        owners=np.array(owners, np.int64)[taken.places],
+        urgent=urgent,
+        urgent_if_pregnant=urgent_if_pregnant,
+        careful=careful + decode_places(taken.left),
+        decode_rows=lambda rows: decode_places([chosen[row] for row in rows]),
+    )
+
+
+def _open_plain(payload: bytes) -> _PlainEnvelope | None:
+    try:
+        envelope = _plain_envelope.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return envelope if _BATCH.fullmatch(envelope.batch) else None
+
+
+def _decode_some(delivery: Delivery, raws: Sequence[bytes], received_at: datetime) -> Decoded:
+    """Some readings of a batch that was opened already and whose sender is known."""
+    work = _Message(delivery, received_at)
+    work.take(raws)
     return work.done()
 
 
@@ -134,8 +236,17 @@ class _Message:
             detail = f"gateway {topic.gateway!r} belongs to {centre!r}, not {topic.centre!r}"
             raise WireError(Reason.WRONG_TOPIC, detail, field="topic")
 
-    def accept(self, parsed: Sequence[tuple[Reading, bytes]]) -> None:
-        """Turn valid readings into rows."""
+    def take(self, raws: Sequence[bytes]) -> None:
+        """Accept or refuse each of these readings."""
+        parsed: list[tuple[Reading, bytes]] = []
+        for raw in raws:
+            try:
+                parsed.append((_parse(raw), raw))
+            except WireError as error:
+                self.refuse(raw, error, reading_id=_lenient_id(raw))
+        self._accept(parsed)
+
+    def _accept(self, parsed: Sequence[tuple[Reading, bytes]]) -> None:
         if parsed and self._topic is not None:
             rows = build_rows(
                 [reading for reading, _ in parsed],
@@ -218,6 +329,7 @@ def _parse(raw: bytes) -> Reading:
     return parse_reading(raw)
 
 
+_BATCH: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _HEAD: Final = re.compile(
     rb'\{"schema":1,"batch":"([0-9a-f-]{36})","sent_at":"[^"\\]{1,40}","readings":\['
 )

@@ -1,23 +1,26 @@
 """What travels between ingest's stages: plain data, so that no stage imports another."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
+
+import msgspec
 
 from gateway.wire.errors import WireError
 from gateway.wire.topics import Topic
+from ingest.db.plain import PlainRows
 from ingest.db.quarantine import QuarantineRow
 from ingest.db.readings import ReadingRow
+from rules.columns import Int64Array
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """One MQTT message that waits for its acknowledgement.
 
     ``connection`` counts connections to the broker: an acknowledgement only means something
-    on the connection that delivered the message.
+    on the connection that delivered the message. A struct, because one is made for each message.
     """
 
     topic: str
@@ -25,6 +28,11 @@ class Delivery:
     packet_id: int
     connection: int
     redelivered: bool
+
+    @property
+    def is_backlog(self) -> bool:
+        """Whether it is older traffic, which live traffic goes before."""
+        return self.topic.endswith("/backlog")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +53,53 @@ class Decoded:
     accepted: tuple[Accepted, ...]
     refused: tuple[QuarantineRow, ...]
 
+    @property
+    def head(self) -> "Head | None":
+        """What a receipt of it begins with; None: none can be addressed."""
+        if self.topic is None or self.batch_id is None:
+            return None
+        return Head(str(replace(self.topic, channel="receipts")), str(self.batch_id))
+
+
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """Where the receipt of a delivery goes, and what it is about."""
+
+    topic: str  # Of receipts.
+    batch: str
+
+
+Parts: TypeAlias = list[tuple[int, Decoded]]
+"""Some readings of some deliveries of a block, each with its delivery's place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """The deliveries of one transaction; each of their readings is plain or in ``careful``."""
+
+    deliveries: tuple[Delivery, ...]  # In order of arrival.
+    heads: tuple[Head | None, ...]  # Aligned; None: no receipt can be addressed.
+    plain: PlainRows
+    owners: Int64Array  # Which delivery each plain row came in.
+    urgent: Int64Array  # Plain rows that are emergencies ...
+    urgent_if_pregnant: Int64Array  # ... and that are if their resident is pregnant.
+    careful: Parts
+    decode_rows: Callable[[Sequence[int]], Parts]  # Plain rows, as the careful lane takes them.
+
+
+class Message(NamedTuple):
+    """One receipt message."""
+
+    topic: str
+    payload: bytes
+    backlog: bool = False  # It answers deliveries of the backlog, on their connection.
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
     """What to send once the transaction has committed: receipts first, then PUBACKs."""
 
     deliveries: tuple[Delivery, ...]
-    messages: tuple[tuple[str, bytes], ...]  # (topic, payload), one per gateway.
+    messages: tuple[Message, ...]  # One per gateway and channel.
 
 
 Refuse: TypeAlias = Callable[[Decoded, Accepted, WireError, datetime], QuarantineRow]

@@ -20,6 +20,7 @@ from ingest.db.connections import Connection
 from ingest.db.readings import ReadingRow
 from ingest.db.residents import NOBODY, Pregnancy
 from rules.codes import AlertCode, Condition
+from rules.columns import Int64Array
 from rules.emergencies import flag_emergencies
 from rules.explain import limit_of, observed_text
 from rules.limits import ProfileTable, rows_as_column
@@ -27,7 +28,7 @@ from rules.local_time import local_date
 from rules.moments import choose_urgent_rows
 from rules.normalise import normalise
 from rules.profile import Profile
-from rules.reported import Amendments
+from rules.reported import Amendments, Reported
 
 _CONDITIONS = {"blood_pressure": Condition.HYPERTENSION, "glucose": Condition.DIABETES}
 
@@ -96,6 +97,21 @@ class EmergencyRaiser:
     def __init__(self, limits: ProfileTable) -> None:
         self._limits = limits
 
+    def flag(self, reported: Reported) -> tuple[Int64Array, Int64Array]:
+        """Rows that are emergencies, and rows that are if their resident is pregnant.
+
+        A sieve for whole columns: what stays in it is judged again, one by one, by ``__call__``.
+        """
+        normalised = normalise(reported, Amendments.none(), deduplicate=False)
+        readings, rows = normalised.readings, normalised.rows
+        versions = choose_urgent_rows(
+            self._limits, local_date(readings.effective_at, self._limits.utc_offset)
+        )
+        never, always = (np.full(len(rows), one, np.bool_) for one in (False, True))
+        urgent = flag_emergencies(readings, never, self._limits, versions) != 0
+        at_most = flag_emergencies(readings, always, self._limits, versions) != 0
+        return rows[urgent], rows[at_most & ~urgent]
+
     async def __call__(
         self, connection: Connection, inserted: Sequence[ReadingRow], at: datetime
     ) -> None:
@@ -111,9 +127,9 @@ class EmergencyRaiser:
         wanted = [_alert_row(emergency, at) for emergency in fresh]
         new = await alerts.insert_new(connection, wanted)
         raised = [alert for alert in wanted if alert.id in new]
-        people = await residents.fetch_people(
-            connection, sorted({alert.resident_id for alert in raised if alert.resident_id})
-        )
+        ids = sorted({alert.resident_id for alert in raised if alert.resident_id})
+        await residents.insert_stubs(connection, ids, at=at)  # An alert names somebody on record.
+        people = await residents.fetch_people(connection, ids)
         events = [
             outbox.Event(
                 "alert.raised",

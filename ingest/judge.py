@@ -76,6 +76,7 @@ class Judge:
     async def judge_once(self, connection: Connection) -> int:
         """Judge what is due now, in one transaction; return how many residents that was."""
         with translated():
+            await due_work.spread(connection, now=self._clock())
             due = await due_work.find(
                 connection,
                 now=self._clock(),

@@ -1,34 +1,34 @@
 """The flow of the ingest process, and the one place that starts its tasks.
 
-    broker ──▶ source ──deliveries──▶ collect ──batch──▶ decoder ──▶ writer ──COMMIT──▶ source
-               (mqtt5)   (window)     (size, age)        (thread)    (1 connection)     receipts,
-                                                                                        then PUBACK
+    broker ──live─────▶ source ──▶ arrivals ─┐
+           ──backlog──▶ source ──▶ arrivals ─┴▶ collect ──▶ decoder ──▶ writer ──COMMIT──▶ sources
+                       (mqtt5)    (window)    live first,   plain or    (one connection)   receipts,
+                                              size, age     careful                        PUBACKs
 
 A batch is collected when the writer is free, so what arrives during a commit shares the next
-one: the busier the database, the larger the batch. Bounds (I8): ``deliveries`` holds at most
-the MQTT receive window; a slow database fills it, then the broker keeps the rest. If the
-database is gone the same batch is tried again until it is back, unacknowledged all the while.
+one: the busier the database, the larger the batch. Bounds (I8): ``arrivals`` hold at most the
+MQTT receive window; a slow database fills them, then the broker keeps the rest. If the database
+is gone the same batch is tried again until it is back, unacknowledged all the while.
 Any other error ends the process: its supervisor starts it again and the broker redelivers.
 """
 
 import asyncio
-import contextlib
 import random
-from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import structlog
 
 from gateway.wire.errors import WireError
 from gateway.wire.times import Clock
+from ingest.arrivals import Arrivals, collect
 from ingest.db import readings, residents
 from ingest.db.connections import Connection, connect
 from ingest.db.errors import DatabaseUnavailableError, translated
 from ingest.db.quarantine import QuarantineRow
-from ingest.decoder import decode, refusal
+from ingest.decoder import Senders, decode_block, refusal
 from ingest.deliveries import Accepted, Decoded, Delivery
 from ingest.emergencies import EmergencyRaiser
-from ingest.settings import BatchSettings, IngestSettings
+from ingest.settings import IngestSettings
 from ingest.source import Source
 from ingest.writer import Writer
 from rules.limits import ProfileTable
@@ -42,36 +42,15 @@ class GatewayRegister:
     """The enrolled gateways, kept fresh: looked up again when a stranger speaks."""
 
     def __init__(self) -> None:
-        self.centres: Mapping[str, str] = {}
+        self.senders = Senders({})
         self._loaded_at = float("-inf")
 
     async def refresh(self, connection: Connection, *, stranger: bool) -> None:
         """Load the register if it is old, or if someone unknown has sent something."""
         age_s = asyncio.get_running_loop().time() - self._loaded_at
         if age_s > (_GATEWAYS_S_MIN if stranger else _GATEWAYS_S_MAX):
-            self.centres = await residents.list_gateways(connection)
+            self.senders = Senders(await residents.list_gateways(connection))
             self._loaded_at = asyncio.get_running_loop().time()
-
-
-async def collect(
-    deliveries: "asyncio.Queue[Delivery]",
-    limits: BatchSettings,
-    taken: Callable[[list[Delivery]], None],
-) -> list[Delivery]:
-    """Wait for a delivery, then for more until a limit of the batch is reached.
-
-    Cancellation loses nothing: what is not acknowledged is redelivered.
-    """
-    batch = [await deliveries.get()]
-    size = len(batch[0].payload)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(limits.age_ms_max / 1_000):
-            while len(batch) < limits.messages_max and size < limits.bytes_max:
-                delivery = await deliveries.get()
-                batch.append(delivery)
-                size += len(delivery.payload)
-    taken(batch)
-    return batch
 
 
 def refuse(decoded: Decoded, accepted: Accepted, error: WireError, at: datetime) -> QuarantineRow:
@@ -93,17 +72,21 @@ class Pipeline:
     def __init__(self, settings: IngestSettings, limits: ProfileTable, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._deliveries: asyncio.Queue[Delivery] = asyncio.Queue(
-            maxsize=settings.broker.receive_window
+        self._live = Arrivals(settings.broker.receive_window)
+        self._backlog = Arrivals(settings.broker.backlog_window)
+        self.sources = (
+            Source(settings.broker, settings.broker_password, "readings", self._live),
+            Source(settings.broker, settings.broker_password, "backlog", self._backlog),
         )
-        self.source = Source(settings.broker, settings.broker_password, self._deliveries)
         self._register = GatewayRegister()
-        self._writer = Writer(EmergencyRaiser(limits), refuse)
+        self._raiser = EmergencyRaiser(limits)
+        self._writer = Writer(self._raiser, refuse)
 
     async def run(self) -> None:
         """Run until cancelled; what is in flight then is redelivered to the next worker."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.source.run(), name="source")
+            for source in self.sources:
+                tasks.create_task(source.run(), name=f"source of {source.channel}")
             tasks.create_task(self._run_writer(), name="writer")
 
     async def _run_writer(self) -> None:
@@ -129,7 +112,10 @@ class Pipeline:
                 await asyncio.sleep(wait)
 
     async def _collect(self) -> list[Delivery]:
-        return await collect(self._deliveries, self._settings.batch, self.source.taken)
+        batch = await collect(self._live, self._backlog, self._settings.batch)
+        for source in self.sources:
+            source.go_on()
+        return batch
 
     async def _connect(self) -> Connection:
         dsn = self._settings.db_dsn.get_secret_value()
@@ -142,18 +128,9 @@ class Pipeline:
     async def _store(self, connection: Connection, batch: list[Delivery]) -> None:
         at = self._clock()
         await self._register.refresh(connection, stranger=False)
-        decoded = await asyncio.to_thread(self._decode, batch, at)
-        if any(_is_stranger(item, self._register.centres) for item in decoded):
+        if any(self._register.senders[delivery.topic] is None for delivery in batch):
             await self._register.refresh(connection, stranger=True)
-            decoded = await asyncio.to_thread(self._decode, batch, at)
-        settled = await self._writer.store(connection, decoded, at=at)
-        await self.source.settle(settled)
-
-    def _decode(self, batch: list[Delivery], at: datetime) -> list[Decoded]:
-        return [decode(item, self._register.centres, received_at=at) for item in batch]
-
-
-def _is_stranger(decoded: Decoded, centres: Mapping[str, str]) -> bool:
-    """Not enrolled, or not at this centre, as far as we know."""
-    topic = decoded.topic
-    return topic is not None and centres.get(topic.gateway) != topic.centre
+        block = decode_block(batch, self._register.senders, self._raiser.flag, received_at=at)
+        settled = await self._writer.store_block(connection, block, at=at)
+        for source in self.sources:
+            await source.settle(settled)

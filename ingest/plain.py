@@ -347,8 +347,8 @@ def _to_rows(
         cells=cells,
         keys=_to_keys(columns, clocks, packed_ids, (device_cells, resident_cells)),
         gateways=[sender.gateway for sender in senders],
-        residents=[reading.resident_id for reading in readings],
         resident_cells=resident_cells,
+        has_resident=_are_there([reading.resident_id for reading in readings]),
         is_pressure=columns.codes["kind"] == KIND_BLOOD_PRESSURE,
         arrived_us=clocks.arrived_us,
     )

@@ -1,7 +1,7 @@
 """Settings of the ingest and judge processes, read once from the environment by the command."""
 
 from datetime import timedelta
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -18,15 +18,17 @@ from pydantic_settings import SettingsConfigDict
 from ingest.db.connections import Dsn
 from ingest.db.environment import ProcessSettings
 
+SourceChannel: TypeAlias = Literal["readings", "backlog"]
+
 
 class BatchSettings(BaseModel):
     """When a batch is closed, and how many may wait."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    messages_max: PositiveInt = 2_000
+    messages_max: PositiveInt = 5_000
     bytes_max: PositiveInt = 4_000_000  # Bounds the readings of one transaction: about 10,000.
-    age_ms_max: PositiveInt = 10
+    age_ms_max: PositiveInt = 5
 
 
 class BrokerSettings(BaseModel):
@@ -41,11 +43,21 @@ class BrokerSettings(BaseModel):
     # Throughput is at most window / commit latency (measured: 4,000/s with 2,000); Mosquitto's
     # max_inflight_messages must be at least this.
     receive_window: Annotated[int, Field(ge=1, le=65_535)] = 20_000
-    bytes_waiting_max: PositiveInt = 64_000_000  # Above this we stop reading the socket.
+    # Of the backlog, in batches of up to 500: small, so that the broker keeps the rest of it.
+    backlog_window: Annotated[int, Field(ge=1, le=65_535)] = 100
+    bytes_waiting_max: PositiveInt = 16_000_000  # Of each: above this we stop reading the socket.
     keep_alive_s: Annotated[int, Field(ge=5, le=600)] = 30
     session_expiry_s: PositiveInt = 14 * 86_400
     timeout_s: PositiveFloat = 10
     reconnect_s_max: PositiveFloat = 10
+
+    def client_id_of(self, channel: SourceChannel) -> str:
+        """The session of a channel; both are this worker's alone."""
+        return self.client_id if channel == "readings" else f"{self.client_id}-backlog"
+
+    def window_of(self, channel: SourceChannel) -> int:
+        """How many unacknowledged messages the broker may send."""
+        return self.receive_window if channel == "readings" else self.backlog_window
 
 
 class IngestSettings(ProcessSettings):

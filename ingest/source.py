@@ -1,4 +1,6 @@
-"""The MQTT 5 session of one ingest worker, on the sans-I/O ``mqtt5`` codec.
+"""The MQTT 5 sessions of one ingest worker, on the sans-I/O ``mqtt5`` codec.
+
+A session for each channel: live readings, and the backlog of an outage.
 
 It hands deliveries over in order and acknowledges them when told to, never by itself: that
 is what no ready-made asyncio client allows (ADR 0002). Invariants:
@@ -13,20 +15,21 @@ is what no ready-made asyncio client allows (ADR 0002). Invariants:
 
 import asyncio
 import random
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final, cast
 
 import mqtt5
+import numpy as np
 import structlog
 from pydantic import SecretStr
 
 from gateway.wire.topics import shared_filter
+from ingest.arrivals import Arrivals
 from ingest.deliveries import Delivery, Settled
-from ingest.settings import BrokerSettings
+from ingest.settings import BrokerSettings, SourceChannel
 
 _LOG = structlog.get_logger()
 _PING: Final = mqtt5.PingReqPacket().write()
-_CHANNELS: Final = ("readings", "backlog")
 _SUBSCRIBE_ID: Final = 65_535  # Receipts count up from 1 and stay below.
 _SOCKET_WAITING_MAX: Final = 1_000_000  # Bytes of receipts and PUBACKs before we wait.
 
@@ -65,13 +68,13 @@ class _Session(asyncio.Protocol):
         transport.set_write_buffer_limits(high=_SOCKET_WAITING_MAX)
         self.writable.set()
         connect = mqtt5.ConnectPacket(
-            self._settings.client_id,
+            self._source.client_id,
             username=self._settings.username,
             password=self._password.get_secret_value().encode(),
             clean_start=False,
             keep_alive=self._settings.keep_alive_s,
             session_expiry_interval=self._settings.session_expiry_s,
-            receive_max=self._settings.receive_window,
+            receive_max=self._source.window,
         )
         transport.write(connect.write())
 
@@ -93,9 +96,11 @@ class _Session(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._heard = True
         self._buffer += data
-        used, waiting = 0, self._buffer
-        with memoryview(waiting) as view:
-            while used < len(view):
+        used, number = 0, self.number
+        deliveries: list[Delivery] = []
+        with memoryview(self._buffer) as view:
+            end = len(view)
+            while used < end:
                 try:
                     packet, size = mqtt5.read(view[used:])
                 except IndexError:
@@ -104,21 +109,17 @@ class _Session(asyncio.Protocol):
                     self.drop(f"the broker sent bytes that are no MQTT 5: {error}")
                     break
                 used += size
-                self._take(packet)
+                if type(packet) is mqtt5.PublishPacket and packet.packet_id is not None:
+                    topic, payload, id_ = packet.topic, packet.payload, packet.packet_id
+                    deliveries.append(Delivery(topic, payload, id_, number, packet.duplicate))
+                else:
+                    self._take(packet)
         del self._buffer[:used]
+        if deliveries:
+            self._source.take(deliveries)
 
     def _take(self, packet: mqtt5.Packet) -> None:
         match packet:
-            case mqtt5.PublishPacket(packet_id=int(packet_id)):
-                self._source.take(
-                    Delivery(
-                        topic=packet.topic,
-                        payload=packet.payload,
-                        packet_id=packet_id,
-                        connection=self.number,
-                        redelivered=packet.duplicate,
-                    )
-                )
             case mqtt5.PubAckPacket():
                 self._free_ids.put_nowait(packet.packet_id)
             case mqtt5.ConnAckPacket():
@@ -139,10 +140,8 @@ class _Session(asyncio.Protocol):
             return
         for packet_id in range(1, min(packet.receive_max, _SUBSCRIBE_ID - 1) + 1):
             self._free_ids.put_nowait(packet_id)
-        filters = [
-            mqtt5.TopicFilter(shared_filter(channel), max_qos=mqtt5.QoS.AT_LEAST_ONCE)
-            for channel in _CHANNELS
-        ]
+        name = shared_filter(self._source.channel)
+        filters = [mqtt5.TopicFilter(name, max_qos=mqtt5.QoS.AT_LEAST_ONCE)]
         self.write(mqtt5.SubscribePacket(_SUBSCRIBE_ID, filters).write())
 
     def _subscribed(self, packet: mqtt5.SubAckPacket) -> None:
@@ -216,20 +215,23 @@ class _Session(asyncio.Protocol):
 
 
 class Source:
-    """Deliveries in, acknowledgements out, over as many connections as it takes."""
+    """One channel's deliveries in, acknowledgements out, over as many connections as it takes."""
 
     def __init__(
         self,
         settings: BrokerSettings,
         password: SecretStr,
-        deliveries: "asyncio.Queue[Delivery]",
+        channel: SourceChannel,
+        arrivals: Arrivals,
     ) -> None:
         self._settings = settings
         self._password = password
-        self._deliveries = deliveries
+        self.channel = channel
+        self.client_id = settings.client_id_of(channel)
+        self.window = settings.window_of(channel)
+        self._arrivals = arrivals
         self._session: _Session | None = None
         self._connections = 0
-        self._bytes_waiting = 0
         self._paused = False
         self.connected = asyncio.Event()
 
@@ -264,11 +266,11 @@ class Source:
             async with asyncio.timeout(self._settings.timeout_s):
                 await session.subscribed
             self.connected.set()
-            _LOG.info("broker_connected", connection=session.number)
+            _LOG.info("broker_connected", channel=self.channel, connection=session.number)
             await session.closed.wait()
             if session.taken_over:  # Never by ourselves: our old connection would be dead.
                 msg = (
-                    f"another process took over {self._settings.client_id};"
+                    f"another process took over {self.client_id};"
                     " give each worker its own INGEST_BROKER__CLIENT_ID (ingest-0, ingest-1, ...)"
                 )
                 raise BrokerRefusedError(msg)
@@ -284,50 +286,53 @@ class Source:
 
     def _forget_stale(self) -> None:
         """Empty the queue: nothing in it can be acknowledged any more, all of it comes again."""
-        while not self._deliveries.empty():
-            self._deliveries.get_nowait()
-        self._bytes_waiting = 0
+        self._arrivals.forget()
 
-    def take(self, delivery: Delivery) -> None:
-        """Called by the session for each message. The window bounds the queue; so do bytes."""
-        try:
-            self._deliveries.put_nowait(delivery)
-        except asyncio.QueueFull:  # A broker that ignores our receive maximum.
+    def take(self, deliveries: Sequence[Delivery]) -> None:
+        """Called by the session for what it read. The window bounds the queue; so do bytes."""
+        if not self._arrivals.put(deliveries):  # A broker that ignores our receive maximum.
             if self._session is not None:
                 self._session.overrun = True
                 self._session.drop("the broker sent more than the receive window")
             return
-        self._bytes_waiting += len(delivery.payload)
-        if not self._paused and self._bytes_waiting > self._settings.bytes_waiting_max:
+        too_much = self._arrivals.bytes_waiting > self._settings.bytes_waiting_max
+        if too_much and not self._paused and self._session is not None:
             self._paused = True
-            if self._session is not None:
-                self._session.pause_reading()
+            self._session.pause_reading()
 
-    def taken(self, deliveries: Iterable[Delivery]) -> None:
-        """The pipeline has taken these from the queue; reading may go on."""
-        number = self._connections
-        taken = sum(len(d.payload) for d in deliveries if d.connection == number)
-        self._bytes_waiting = max(self._bytes_waiting - taken, 0)
-        if self._paused and self._bytes_waiting <= self._settings.bytes_waiting_max // 2:
+    def go_on(self) -> None:
+        """The pipeline has taken something from the queue; reading may go on."""
+        room = self._arrivals.bytes_waiting <= self._settings.bytes_waiting_max // 2
+        if self._paused and room and self._session is not None:
             self._paused = False
-            if self._session is not None:
-                self._session.resume_reading()
+            self._session.resume_reading()
 
     async def settle(self, settled: Settled) -> None:
         """Send receipts, then acknowledge, for a transaction that has committed.
 
-        What was delivered on an earlier connection is left alone: the broker sends it again,
-        ingest finds it known and answers then. If the connection breaks in here, likewise.
+        Only what is of this channel. What was delivered on an earlier connection is left alone:
+        the broker sends it again, ingest finds it known and answers then. If the connection
+        breaks in here, likewise.
         """
         session = self._session
         if session is None or session.closed.is_set():
             return
-        for topic, payload in settled.messages:
-            await session.publish(topic, payload)
-        acknowledgements = [
-            mqtt5.PubAckPacket(delivery.packet_id).write()
+        backlog = self.channel == "backlog"
+        for message in settled.messages:
+            if message.backlog == backlog:
+                await session.publish(message.topic, message.payload)
+        ids = [
+            delivery.packet_id
             for delivery in settled.deliveries
-            if delivery.connection == session.number
+            if delivery.connection == session.number and delivery.is_backlog == backlog
         ]
-        session.write(b"".join(acknowledgements))
+        session.write(_acknowledge(ids))
         await session.writable.wait()
+
+
+def _acknowledge(packet_ids: Sequence[int]) -> bytes:
+    """PUBACKs with reason "success", in the order given (MQTT 5, 3.4)."""
+    packets = np.empty(len(packet_ids), dtype=[("head", ">u2"), ("packet_id", ">u2")])
+    packets["head"] = 0x4002
+    packets["packet_id"] = packet_ids
+    return packets.tobytes()

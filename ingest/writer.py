@@ -7,25 +7,28 @@ database refuses is halved until the one unstorable reading is alone, and that o
 quarantined; its neighbours are stored.
 """
 
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import compress
 from typing import TypeAlias
 from uuid import UUID
+
+import numpy as np
 
 from gateway.wire import limits
 from gateway.wire.errors import Reason, WireError
 from gateway.wire.ids import partition_time_of
-from gateway.wire.receipts import Receipt, Receipts, Refused
-from gateway.wire.topics import Topic
-from ingest.db import amendments, due_work, gateway_days, quarantine, readings, residents
+from gateway.wire.receipts import Refused
+from ingest.db import amendments, due_work, gateway_days, plain, quarantine, readings, residents
 from ingest.db.connections import Connection
 from ingest.db.errors import UnstorableError, translated
 from ingest.db.gateway_days import Totals
 from ingest.db.quarantine import QuarantineRow
 from ingest.db.readings import Known, ReadingRow
-from ingest.deliveries import Accepted, Decoded, Refuse, Settled
+from ingest.deliveries import Accepted, Block, Decoded, Delivery, Head, Message, Refuse, Settled
+from rules.columns import BoolArray
 
 RaiseEmergencies: TypeAlias = Callable[
     [Connection, Sequence[ReadingRow], datetime], Awaitable[None]
@@ -64,10 +67,61 @@ class Writer:
         """
         tallies = [_Tally() for _ in batch]
         await self._store_or_halve(connection, list(enumerate(batch)), tallies, at)
-        return Settled(
-            deliveries=tuple(decoded.delivery for decoded in batch),
-            messages=tuple(_receipt_messages(batch, tallies)),
-        )
+        deliveries = tuple(decoded.delivery for decoded in batch)
+        return _settle(deliveries, [decoded.head for decoded in batch], tallies)
+
+    async def store_block(self, connection: Connection, block: Block, *, at: datetime) -> Settled:
+        """Commit a whole block and return what to send for it.
+
+        Most blocks hold nothing that is known, so none of it is asked for at first. A block that
+        the database refuses is tried again with every question asked, and if that fails too,
+        reading by reading on the careful lane, which settles anything.
+
+        Args:
+            connection: Prepared (``readings.prepare``), outside a transaction.
+            block: Decoded deliveries.
+            at: Ingest's clock.
+
+        Raises:
+            DatabaseUnavailableError: Nothing is known to be committed; try the same again.
+        """
+        tallies = [_Tally() for _ in block.deliveries]
+        first = any(delivery.redelivered for delivery in block.deliveries)
+        for thorough in (True,) if first else (False, True):
+            try:
+                await self._store_plain(connection, block, tallies, at, thorough=thorough)
+                return _settle(block.deliveries, block.heads, tallies)
+            except UnstorableError:
+                continue
+        parts = block.careful + block.decode_rows(range(len(block.plain)))
+        await self._store_or_halve(connection, parts, tallies, at)
+        return _settle(block.deliveries, block.heads, tallies)
+
+    async def _store_plain(
+        self,
+        connection: Connection,
+        block: Block,
+        tallies: list[_Tally],
+        at: datetime,
+        *,
+        thorough: bool,
+    ) -> None:
+        rows = block.plain
+        with translated():
+            async with connection.transaction():
+                await readings.let_amenders_wait(connection)
+                special = await plain.find_special(connection, rows, thorough=thorough)
+                await plain.copy_in(connection, rows, ~special)
+                parts = block.careful + block.decode_rows(np.flatnonzero(special).tolist())
+                transaction = _Transaction(connection, parts, self._refuse, at)
+                urgent = await transaction.settle() if parts else []
+                urgent += await _find_urgent(connection, block, ~special)
+                await self._raise_emergencies(connection, urgent, at)
+                await due_work.mark_batch(connection, rows, ~special)
+                await transaction.count(Counter(compress(rows.gateways, ~special)))
+        transaction.count_into(tallies)
+        for owner, stored in Counter(block.owners[~special].tolist()).items():
+            tallies[owner].stored += stored
 
     async def _store_or_halve(
         self,
@@ -80,8 +134,10 @@ class Writer:
         try:
             with translated():
                 async with connection.transaction():
+                    await readings.let_amenders_wait(connection)
                     urgent = await transaction.settle()
                     await self._raise_emergencies(connection, urgent, at)
+                    await transaction.count({})
         except UnstorableError as error:
             for half in self._halves(parts, error, at):
                 await self._store_or_halve(connection, half, tallies, at)
@@ -135,7 +191,6 @@ class _Transaction:
         These are the rows really inserted, and the sequence conflicts filed just now: a device
         that began to count anew must not hide somebody in danger in the quarantine.
         """
-        await readings.let_amenders_wait(self._connection)
         known = await readings.fetch_known(self._connection, self._all_ids())
         for index, decoded in self._parts:
             for accepted in decoded.accepted:
@@ -146,10 +201,18 @@ class _Transaction:
                 self._quarantined.append((index, decoded, self._with_settles(row, known)))
         await self._file_quarantined()
         await self._mark_due(inserted)
+        return inserted + self._conflicting
+
+    async def count(self, stored: Mapping[str, int]) -> None:
+        """Write the totals: these rows stored beside what ``settle`` did. Last of all.
+
+        Every worker writes the same few rows, so they stay locked for the COMMIT only.
+        """
+        for gateway, number in stored.items():
+            self._totals[gateway].stored += number
         await gateway_days.add(
             self._connection, self._at.date(), dict(sorted(self._totals.items()))
         )
-        return inserted + self._conflicting
 
     def count_into(self, tallies: list[_Tally]) -> None:
         """Add what was committed to the receipts of the deliveries."""
@@ -283,36 +346,63 @@ def _partition_time(id_: UUID, fallback: datetime) -> datetime:
         return fallback  # Not version 7: it can be in quarantine only, which has no partition.
 
 
-def _receipt_messages(
-    batch: Sequence[Decoded], tallies: Sequence[_Tally]
-) -> list[tuple[str, bytes]]:
+def _settle(
+    deliveries: tuple[Delivery, ...], heads: Sequence[Head | None], tallies: Sequence[_Tally]
+) -> Settled:
+    """What to send: of live deliveries and of the backlog apart, each on its own connection."""
+    messages: list[Message] = []
+    for backlog in (False, True):
+        mine = [
+            (head, tally)
+            for delivery, head, tally in zip(deliveries, heads, tallies, strict=True)
+            if head is not None and delivery.is_backlog == backlog
+        ]
+        messages += [Message(topic, payload, backlog) for topic, payload in _receipt_messages(mine)]
+    return Settled(deliveries=deliveries, messages=tuple(messages))
+
+
+async def _find_urgent(connection: Connection, block: Block, stored: BoolArray) -> list[ReadingRow]:
+    """Rows to look at for emergencies, of those that were stored plainly."""
+    asked = block.urgent_if_pregnant[stored[block.urgent_if_pregnant]]
+    mothers = await residents.find_mothers(
+        connection, [block.plain.resident_cells[row] for row in asked.tolist()]
+    )
+    urgent = block.urgent[stored[block.urgent]].tolist()
+    urgent += [row for row in asked.tolist() if block.plain.resident_cells[row] in mothers]
+    parts = block.decode_rows(urgent)
+    return [accepted.row for _, decoded in parts for accepted in decoded.accepted]
+
+
+def _receipt_messages(settled: Sequence[tuple[Head, _Tally]]) -> list[tuple[str, bytes]]:
     """One message per gateway, or a few where one would pass the broker's packet limit."""
-    waiting: dict[Topic, list[Receipt]] = defaultdict(list)
-    for decoded, tally in zip(batch, tallies, strict=True):
-        if decoded.topic is None or decoded.batch_id is None:
-            continue
-        topic = replace(decoded.topic, channel="receipts")
-        waiting[topic].append(
-            Receipt(
-                batch=decoded.batch_id,
-                stored=tally.stored,
-                duplicate=tally.duplicate,
-                quarantined=tally.refused,
-            )
-        )
+    waiting: dict[str, list[str]] = defaultdict(list)
+    for head, tally in settled:
+        waiting[head.topic].append(_receipt_text(head.batch, tally))
     messages = []
     for topic, receipts in waiting.items():
-        some: list[Receipt] = []
+        some: list[str] = []
         size = 0
         for receipt in receipts:
-            bytes_at_most = 150 + 100 * len(receipt.quarantined)
-            if some and size + bytes_at_most > _RECEIPTS_BYTES_MAX:
-                messages.append((str(topic), Receipts(receipts=some).model_dump_json().encode()))
+            if some and size + len(receipt) > _RECEIPTS_BYTES_MAX:
+                messages.append((topic, _wrap(some)))
                 some, size = [], 0
             some.append(receipt)
-            size += bytes_at_most
-        messages.append((str(topic), Receipts(receipts=some).model_dump_json().encode()))
+            size += len(receipt) + 1
+        messages.append((topic, _wrap(some)))
     return messages
+
+
+def _receipt_text(batch: str, tally: _Tally) -> str:
+    """One receipt as ``gateway.wire.receipts`` writes it; a test holds the two together."""
+    refused = ",".join(each.model_dump_json() for each in tally.refused)
+    return (
+        f'{{"batch":"{batch}","stored":{tally.stored},"duplicate":{tally.duplicate},'
+        f'"quarantined":[{refused}],"prompts":[]}}'
+    )
+
+
+def _wrap(receipts: Sequence[str]) -> bytes:
+    return f'{{"receipts":[{",".join(receipts)}]}}'.encode()
 
 
 assert limits.READINGS_PER_BATCH_MAX * 100 < _RECEIPTS_BYTES_MAX  # noqa: S101 - one always fits

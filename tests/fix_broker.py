@@ -27,11 +27,12 @@ class TestBroker:
 
     async def forget_ingest_sessions(self, workers: int = 2) -> None:
         """End the sessions that earlier tests' workers left, with the messages in them."""
-        for number in range(workers):
+        names = [f"ingest-{number}" for number in range(workers)]
+        for name in (*names, *(f"{name}-backlog" for name in names)):
             async with aiomqtt.Client(
                 self.host,
                 self.port,
-                identifier=f"ingest-{number}",
+                identifier=name,
                 username="ingest",
                 password=self.password_of("ingest"),
                 protocol=aiomqtt.ProtocolVersion.V5,

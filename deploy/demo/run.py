@@ -132,7 +132,8 @@ class Demo:
         self.progress.step = "starting services"
         passwords = {site.gateway_id: secrets.token_urlsafe(16) for site in self.sites}
         await asyncio.to_thread(self.stack.set_broker_users, passwords)  # Restarts the broker.
-        await _forget_session(self.stack)
+        for session in ("ingest-0", "ingest-0-backlog"):
+            await _forget_session(self.stack, session)
         broker = {"HOST": self.stack.broker_host, "PORT": str(self.stack.broker_port)}
         await supervisor.start(
             "ingest",
@@ -269,7 +270,7 @@ class Demo:
             return True
         with psycopg.connect(self.database, connect_timeout=5) as connection:
             row = connection.execute(
-                "SELECT exists(SELECT FROM due_mark)"
+                "SELECT exists(SELECT FROM due_mark UNION ALL SELECT FROM due_batch)"
                 " OR exists(SELECT FROM outbox WHERE number IS NULL)"
             ).fetchone()
         return row is None or bool(row[0])
@@ -335,12 +336,12 @@ class Demo:
         return [self.folder / "replay.ledger", self.folder / "fleet.ledger"]
 
 
-async def _forget_session(stack: Stack) -> None:
-    """End the broker's session of an earlier demo: its messages belong to a dropped database."""
+async def _forget_session(stack: Stack, session: str) -> None:
+    """End an earlier demo's session at the broker: its messages belong to a dropped database."""
     async with aiomqtt.Client(
         stack.broker_host,
         stack.broker_port,
-        identifier="ingest-0",
+        identifier=session,
         username="ingest",
         password=stack.broker_password("ingest"),
         protocol=aiomqtt.ProtocolVersion.V5,

@@ -1,15 +1,22 @@
-"""SQL for ``due_mark``, ``due_timer`` and ``resident_fold``: whose cases must be judged, when.
+"""SQL for ``due_mark``, ``due_batch``, ``due_timer``, ``resident_fold``: who is due, and when.
 
-Marks are append-only rows; many marks of one resident are one piece of work. The judge locks
-a resident, reads the mark ids, *then* the history, and deletes exactly those marks with its
-result: a mark written meanwhile survives and brings it back. Timers fire with no new data.
+Ingest leaves the marks of a transaction in one row of ``due_batch``, because a row and two index
+entries for each would take a third of its time; ``spread`` turns them into marks before anybody
+looks for due residents. Marks are append-only rows; many marks of one resident are one piece of
+work. The judge locks a resident, reads the mark ids, *then* the history, and deletes exactly those
+marks with its result: a mark written meanwhile survives and brings it back. Timers fire with no new
+data.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 
+import numpy as np
+
 from ingest.db.connections import Connection
+from ingest.db.plain import InstantArray, PlainRows, TextArray, as_array, instant_cells
+from rules.columns import BoolArray
 
 
 async def mark(connection: Connection, marks: Mapping[tuple[str, str], datetime]) -> None:
@@ -24,6 +31,57 @@ async def mark(connection: Connection, marks: Mapping[tuple[str, str], datetime]
         " SELECT * FROM unnest(%s::text[], %s::text[], %s::timestamptz[])",
         ([key[0] for key in marks], [key[1] for key in marks], list(marks.values())),
     )
+
+
+_MARK_BATCH: Final = "INSERT INTO due_batch (kind, residents, marked_at) VALUES (%s, %s, %s)"
+
+
+async def mark_batch(connection: Connection, plain: PlainRows, keep: BoolArray) -> None:
+    """Append the marks of freshly stored readings, all in one row a kind. Never commits.
+
+    Args:
+        connection: In the transaction that stored them.
+        plain: The readings.
+        keep: Which of them were stored.
+    """
+    claimed = keep & plain.has_resident
+    for kind, mine in (
+        ("blood_pressure", claimed & plain.is_pressure),
+        ("glucose", claimed & ~plain.is_pressure),
+    ):
+        rows = np.flatnonzero(mine)
+        if len(rows):
+            residents = as_array(TextArray, [plain.resident_cells[row] for row in rows.tolist()])
+            marked = as_array(InstantArray, instant_cells(plain.arrived_us[rows]))
+            await connection.execute(_MARK_BATCH, (kind, residents, marked))
+
+
+_SPREAD: Final = """
+WITH taken AS (
+    DELETE FROM due_batch WHERE id IN (
+        SELECT id FROM due_batch ORDER BY id LIMIT %(batches)s FOR UPDATE SKIP LOCKED)
+    RETURNING kind, residents, marked_at),
+news AS MATERIALIZED (
+    SELECT m.resident_id, kind, max(m.marked_at) AS marked_at
+    FROM taken, unnest(residents, taken.marked_at) AS m (resident_id, marked_at)
+    GROUP BY m.resident_id, kind),
+strangers AS (
+    INSERT INTO resident (id, stub, created_at)
+    SELECT DISTINCT resident_id, true, %(now)s::timestamptz FROM news ORDER BY resident_id
+    ON CONFLICT (id) DO NOTHING)
+INSERT INTO due_mark (resident_id, kind, marked_at) SELECT resident_id, kind, marked_at FROM news"""
+_BATCHES_MAX: Final = 20  # Of one transaction: some 100,000 readings at full load.
+
+
+async def spread(connection: Connection, *, now: datetime) -> None:
+    """Turn the rows of ``due_batch`` into marks, and unknown pseudonyms into stubs. Commits.
+
+    Several judges share the rows; each row is spread once. At most so many rows at a time: what
+    is left is found at the next look.
+    """
+    parameters = {"batches": _BATCHES_MAX, "now": now}
+    async with connection.transaction():
+        await connection.execute(_SPREAD, parameters)
 
 
 class Work(NamedTuple):
@@ -126,6 +184,9 @@ async def finish(
 
 async def count_waiting(connection: Connection) -> int:
     """How many residents wait to be judged, ready or not."""
-    cursor = await connection.execute("SELECT count(DISTINCT resident_id) FROM due_mark")
+    cursor = await connection.execute(
+        "SELECT count(*) FROM (SELECT resident_id FROM due_mark"
+        " UNION SELECT unnest(residents) FROM due_batch) AS waiting"
+    )
     row = await cursor.fetchone()
     return int(row[0]) if row else 0

@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from psycopg.abc import Buffer
+from psycopg.abc import AdaptContext, Buffer
 from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
@@ -115,8 +115,8 @@ class PlainRows:
     cells: tuple[Cells, ...]  # In the order of COLUMNS.
     keys: PlainKeys
     gateways: list[str]
-    residents: list[str | None]
     resident_cells: Cells
+    has_resident: npt.NDArray[np.bool_]
     is_pressure: npt.NDArray[np.bool_]
     arrived_us: npt.NDArray[np.int64]
 
@@ -147,30 +147,22 @@ class _Ready(Dumper):
 
     format = Format.BINARY
 
+    def __init__(self, cls: type, context: AdaptContext | None = None) -> None:
+        super().__init__(cls, context)
+        self.oid = _OIDS[cls]  # Not of the class: lists of the driver's own would come here, too.
+
     def dump(self, obj: Any) -> Buffer | None:  # noqa: ANN401 - psycopg's signature
         return bytes(obj)
 
 
-class _ReadyUuids(_Ready):
-    oid = 2951
-
-
-class _ReadyTexts(_Ready):
-    oid = 1009
-
-
-class _ReadyInstants(_Ready):
-    oid = 1185
-
-
-_ELEMENT: Final = {UuidArray: 2950, TextArray: 25, InstantArray: 1184}
+_OIDS: Final[dict[type, int]] = {UuidArray: 2951, TextArray: 1009, InstantArray: 1185}
+_ELEMENT_OIDS: Final[dict[type, int]] = {UuidArray: 2950, TextArray: 25, InstantArray: 1184}
 
 
 def prepare(connection: Connection) -> None:
     """Teach this connection our ready-made arrays. Once per connection."""
-    connection.adapters.register_dumper(UuidArray, _ReadyUuids)
-    connection.adapters.register_dumper(TextArray, _ReadyTexts)
-    connection.adapters.register_dumper(InstantArray, _ReadyInstants)
+    for kind in _OIDS:
+        connection.adapters.register_dumper(kind, _Ready)
 
 
 _Array = TypeVar("_Array", UuidArray, TextArray, InstantArray)
@@ -178,7 +170,7 @@ _Array = TypeVar("_Array", UuidArray, TextArray, InstantArray)
 
 def as_array(kind: type[_Array], cells: Sequence[bytes]) -> _Array:
     """An array parameter of ready-made fields, none of them NULL."""
-    head = struct.pack(">iii", 1 if cells else 0, 0, _ELEMENT[kind])
+    head = struct.pack(">iii", 1 if cells else 0, 0, _ELEMENT_OIDS[kind])
     if cells:
         head += struct.pack(">ii", len(cells), 1)
     return kind(head + b"".join(cells))

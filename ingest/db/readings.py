@@ -16,6 +16,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
+from ingest.db import plain
 from ingest.db.connections import Connection
 
 
@@ -137,7 +138,8 @@ class Merged:
 
 
 async def prepare(connection: Connection) -> None:
-    """Create the staging table of this connection. Once per connection, before ``merge``."""
+    """Make this connection ready for both lanes. Once per connection, before anything else."""
+    plain.prepare(connection)
     await connection.execute(_STAGE)
 
 

@@ -18,6 +18,7 @@ from ingest.db.amendments import Amendment
 from ingest.db.connections import Connection
 from ingest.db.contracts import Contract, Package
 from ingest.db.errors import translated
+from ingest.db.plain import NULL_CELL, TextArray, as_array, as_cell
 from ingest.db.records import Record
 
 
@@ -250,6 +251,29 @@ class Pregnancy(NamedTuple):
 _PREGNANCIES: Final = """
 SELECT resident_id, since, until FROM resident_condition
 WHERE resident_id = ANY(%s) AND condition IN ('pregnant', 'lactating')"""
+
+
+_MOTHERS: Final = """
+SELECT DISTINCT resident_id FROM resident_condition
+WHERE resident_id = ANY(%s) AND condition IN ('pregnant', 'lactating')"""
+
+
+async def find_mothers(connection: Connection, cells: Sequence[bytes]) -> set[bytes]:
+    """Who of these was ever pregnant or lactating.
+
+    Args:
+        connection: Inside a transaction.
+        cells: Pseudonyms as fields of COPY (``ingest.db.plain``); NULL is nobody.
+
+    Returns:
+        Likewise.
+    """
+    known = {cell for cell in cells if cell != NULL_CELL}
+    if not known:
+        return set()
+    array = as_array(TextArray, list(known))
+    cursor = await connection.execute(_MOTHERS, (array,), binary=True)
+    return {as_cell(row[0].encode()) for row in await cursor.fetchall()}
 
 
 async def fetch_pregnancies(connection: Connection, ids: Sequence[str]) -> list[Pregnancy]:

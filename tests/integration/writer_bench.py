@@ -48,5 +48,7 @@ class WriterBench:
 def receipts_of(settled: Settled) -> list[Receipt]:
     """The receipts that would be sent."""
     return [
-        receipt for _, payload in settled.messages for receipt in parse_receipts(payload).receipts
+        receipt
+        for message in settled.messages
+        for receipt in parse_receipts(message.payload).receipts
     ]

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -92,9 +93,12 @@ def _require_equal(taken: Taken, row: int, raw: bytes, received_at: datetime) ->
         )
     )
     assert taken.rows.gateways[row] == "gw-1"
-    assert taken.rows.residents[row] == wanted.resident_id
+    assert taken.rows.has_resident[row] == (wanted.resident_id is not None)
     assert taken.rows.arrived_us[row] == to_microseconds(wanted.arrived_at)
-    reported, expected = taken.reported.take([row]), to_reported([wanted], {wanted.resident_id: 0})
+    reported, expected = (
+        taken.reported.take(np.array([row])),
+        to_reported([wanted], {wanted.resident_id: 0}),
+    )
     for column in reported.__slots__:
         one, other = getattr(reported, column), getattr(expected, column)
         assert one.tobytes() == other.tobytes(), column

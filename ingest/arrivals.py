@@ -1,0 +1,105 @@
+"""Deliveries between the socket and the writer, live ones before the backlog.
+
+Bounded (I8): the broker sends each channel at most its window of unacknowledged messages, and above
+``bytes_waiting_max`` the socket is not read. Two channels because one queue would let an outage's
+backlog hold up what is measured now; the backlog's window is small, so that the broker keeps the
+rest of it, and every batch takes live deliveries first.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from ingest.deliveries import Delivery
+from ingest.settings import BatchSettings
+
+
+class Arrivals:
+    """What has come on one channel and waits to be stored."""
+
+    def __init__(self, window: int) -> None:
+        self._window = window
+        self._waiting: deque[Delivery] = deque()
+        self._since = 0.0
+        self.bytes_waiting = 0
+        self.news = asyncio.Event()  # Something is there.
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def since(self) -> float:
+        """When the first of those that wait came, by the loop's clock."""
+        return self._since
+
+    def put(self, deliveries: Sequence[Delivery]) -> bool:
+        """Append in order. False, and nothing is taken: more than the window."""
+        if len(self._waiting) + len(deliveries) > self._window:
+            return False
+        if not self._waiting:
+            self._since = asyncio.get_running_loop().time()
+        self._waiting += deliveries
+        self.bytes_waiting += sum([len(delivery.payload) for delivery in deliveries])
+        self.news.set()
+        return True
+
+    def take(self, messages_max: int, bytes_max: int) -> list[Delivery]:
+        """Take from the front: at least one where one waits and anything is asked for."""
+        taken: list[Delivery] = []
+        size = 0
+        while self._waiting and len(taken) < messages_max and size < bytes_max:
+            delivery = self._waiting.popleft()
+            taken.append(delivery)
+            size += len(delivery.payload)
+        self.bytes_waiting -= size
+        self._since = asyncio.get_running_loop().time()
+        if not self._waiting:
+            self.news.clear()
+        return taken
+
+    def forget(self) -> None:
+        """Drop what waits: it cannot be acknowledged any more, and all of it comes again."""
+        self._waiting.clear()
+        self.bytes_waiting = 0
+        self.news.clear()
+
+
+async def collect(live: Arrivals, backlog: Arrivals, limits: BatchSettings) -> list[Delivery]:
+    """Wait for a delivery, then for more until a limit of the batch is reached.
+
+    What came while the writer was busy has waited already and is taken at once: the busier the
+    database, the larger the batch. Cancellation loses nothing: what is not acknowledged is
+    redelivered.
+    """
+    while True:
+        await _wait_for_news(live, backlog)
+        await _linger(live, backlog, limits)
+        batch = live.take(limits.messages_max, limits.bytes_max)
+        size = sum([len(delivery.payload) for delivery in batch])
+        batch += backlog.take(limits.messages_max - len(batch), limits.bytes_max - size)
+        if batch:  # Unless a connection broke meanwhile.
+            return batch
+
+
+async def _wait_for_news(live: Arrivals, backlog: Arrivals) -> None:
+    if live.news.is_set() or backlog.news.is_set():
+        return
+    waits = [asyncio.ensure_future(each.news.wait()) for each in (live, backlog)]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+async def _linger(live: Arrivals, backlog: Arrivals, limits: BatchSettings) -> None:
+    """Let a small batch grow, until its first delivery has waited long enough."""
+    now = asyncio.get_running_loop().time()
+    since = min(each.since for each in (live, backlog) if len(each))
+    is_full = (
+        len(live) + len(backlog) >= limits.messages_max
+        or live.bytes_waiting + backlog.bytes_waiting >= limits.bytes_max
+    )
+    left = since + limits.age_ms_max / 1_000 - now
+    if not is_full and left > 0:
+        await asyncio.sleep(left)
