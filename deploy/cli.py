@@ -35,6 +35,7 @@ class Suifang(LazyGroup):
         "rules": Command("deploy.rules_cli", "app", "Evaluate, check, back-test, re-judge."),
         "simulate": Command("simulators.cli", "app", "Virtual terminals: a fleet, or a replay."),
         "reconcile": Command("simulators.cli", "reconcile_app", "Prove that nothing was lost."),
+        "bench": Command("deploy.bench.cli", "app", "Measure speed, beside peers when asked for."),
     }
 
 

@@ -1,0 +1,129 @@
+"""``suifang bench ingest``. Exit 0: measured; 1: could not be; 2: wrong command line."""
+
+import contextlib
+import fcntl
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+
+from deploy.bench.display import Display
+from deploy.bench.errors import BenchError
+from deploy.bench.ingest import run_steps
+from deploy.bench.packets import ProtocolError
+from deploy.bench.report import print_report
+from deploy.bench.settings import PEERS, STEPS, BenchSettings
+from deploy.embedded.errors import StackError
+from deploy.embedded.folders import make_home
+from deploy.embedded.stack import Stack
+from gateway.wire.limits import READINGS_PER_BATCH_MAX
+from gateway.wire.times import utc_now
+from ingest.db.errors import DatabaseError
+
+app = typer.Typer(help="Measure how fast readings get into the database.", no_args_is_help=True)
+_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells expect.
+_READINGS_MAX: Final = 500_000  # The broker's queue (mosquitto.conf).
+
+
+@app.callback()
+def bench() -> None:
+    """Measure, with everything on this machine."""
+
+
+@app.command()
+def ingest(
+    *,
+    readings: Annotated[int, typer.Option(min=1, max=_READINGS_MAX, help="Of a turn.")] = 300_000,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=READINGS_PER_BATCH_MAX, help="Readings of a message.")
+    ] = 1,
+    gateways: Annotated[int, typer.Option(min=1, max=999)] = 200,
+    residents: Annotated[int, typer.Option(min=1, max=1_000_000)] = 100_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each contender.")] = 3,
+    peers: Annotated[bool, typer.Option("--peers", help="Beside all peers.")] = False,
+    peer: Annotated[
+        list[str] | None, typer.Option(help=f"Beside one of {', '.join(PEERS)}; may be repeated.")
+    ] = None,
+    with_judge: Annotated[bool, typer.Option("--with-judge", help="Once more with it.")] = False,
+    step: Annotated[
+        list[str] | None,
+        typer.Option(help=f"One of {', '.join(STEPS)}, or all; may be repeated."),
+    ] = None,
+    ingest_setting: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="INGEST_...=VALUE instead of the shipped one; repeatable."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same values.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="The report on stdout.")] = False,
+) -> None:
+    """Broker to committed and visible: readings a second, beside peers when asked for."""
+    home = Stack.of_checkout().home
+    settings = BenchSettings(
+        home=home / "bench",
+        checkout=home,
+        readings=readings,
+        batch_size=batch_size,
+        gateways=gateways,
+        residents=residents,
+        rounds=rounds,
+        peers=_chosen(peer, PEERS, "--peer") if not peers else PEERS,
+        with_judge=with_judge,
+        steps=_chosen(step or ["rate"], STEPS, "--step"),
+        seed=seed,
+        ingest=_pairs(ingest_setting or []),
+    )
+    try:
+        make_home(settings.checkout)
+        make_home(settings.home)
+        with _only_one(settings.home):
+            report = run_steps(settings, utc_now, Display())
+    except (BenchError, ProtocolError, StackError, DatabaseError) as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(_INTERRUPTED) from None
+    _show(report, settings.home / "bench.json", as_json=as_json)
+
+
+def _chosen(given: list[str] | None, known: tuple[str, ...], option: str) -> tuple[str, ...]:
+    """What was asked for, in our order. Wrong usage names what there is."""
+    wanted = set(known) if given and "all" in given else set(given or ())
+    if strange := sorted(wanted - set(known)):
+        msg = f"there is no {strange[0]!r}; choose from {', '.join(known)}"
+        raise typer.BadParameter(msg, param_hint=option)
+    return tuple(name for name in known if name in wanted)
+
+
+def _pairs(given: list[str]) -> dict[str, str]:
+    for each in given:
+        if not each.startswith("INGEST_") or "=" not in each:
+            msg = f"{each!r} is not INGEST_NAME=VALUE, such as INGEST_BATCH__MESSAGES_MAX=4000"
+            raise typer.BadParameter(msg, param_hint="--set")
+    return {name: value for name, _, value in (each.partition("=") for each in given)}
+
+
+@contextlib.contextmanager
+def _only_one(home: Path) -> Iterator[None]:
+    with (home / "bench.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _fail("another benchmark runs in this checkout; wait for it, or stop it with Ctrl-C")
+        yield
+
+
+def _show(report: dict[str, Any], path: Path, *, as_json: bool) -> None:
+    text = json.dumps(report, indent=1)
+    path.write_text(text + "\n", "utf-8")
+    if as_json:
+        sys.stdout.write(text + "\n")
+    else:
+        print_report(report)
+    sys.stderr.write(f"bench: report: {path}\n")
+
+
+def _fail(problem: str, *, code: int = 1) -> NoReturn:
+    sys.stderr.write(f"suifang bench: {problem}\n")
+    raise typer.Exit(code)

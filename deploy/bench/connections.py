@@ -1,0 +1,186 @@
+"""One gateway's connection: messages written beforehand, sent in large pieces, within windows."""
+
+import socket
+import time
+from typing import Final
+
+import numpy as np
+
+from deploy.bench.packets import (
+    DISCONNECT,
+    PACKET_IDS,
+    Heard,
+    PacketReader,
+    ProtocolError,
+    encode_connect,
+    encode_publish,
+    encode_subscribe,
+)
+
+_PIECE_BYTES: Final = 262_144
+_RECEIVED_BYTES: Final = 262_144
+_KEEP_ALIVE_S: Final = 3_600  # Nothing of ours is silent for so long.
+_HELLO_S_MAX: Final = 10.0
+_SUBSCRIBE_ID: Final = 1
+_BATCH: Final = b'"batch":'  # Stands once in every receipt.
+
+
+class Connection:
+    """A gateway's session. Not thread-safe; ``open`` first."""
+
+    def __init__(self, gateway: str, topic: str) -> None:
+        self.gateway = gateway
+        self._topic = topic
+        self._reader = PacketReader()
+        self._packets: list[bytes] = []
+        self._buffer = memoryview(b"")
+        self._ends = np.zeros(0, np.int64)
+        self._offset = 0
+        self._unsent = bytearray()  # PUBACKs for receipts, and the rest of a packet.
+        self._receive_max = PACKET_IDS
+        self.unreceipted_max: int | None = None
+        self.sent = 0  # Messages whose last byte has left.
+        self.acknowledged = 0
+        self.receipted = 0
+        self.unheard = 0
+        self.socket = socket.socket()
+
+    def open(
+        self,
+        host: str,
+        port: int,
+        password: str,
+        *,
+        receipts: str | None,
+        user: str | None = None,
+        client_id: str | None = None,
+    ) -> None:
+        """Connect; subscribe to the receipts when a topic is given. Raises ``ProtocolError``."""
+        client_id = client_id or f"gateway-{self.gateway}"
+        hello = encode_connect(
+            client_id, user or self.gateway, password, keep_alive_s=_KEEP_ALIVE_S
+        )
+        self.socket.settimeout(_HELLO_S_MAX)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            self.socket.connect((host, port))
+            self.socket.sendall(hello)
+            self._receive_max = self._wait("receive_max").receive_max or PACKET_IDS
+            if receipts is not None:
+                self.socket.sendall(encode_subscribe(_SUBSCRIBE_ID, receipts))
+                self._wait("subscribed")
+        except OSError as error:
+            msg = f"{self.gateway}: the broker does not answer ({error})"
+            raise ProtocolError(msg) from error
+        self.socket.settimeout(0)
+
+    def _wait(self, what: str) -> Heard:
+        deadline = time.monotonic() + _HELLO_S_MAX
+        while time.monotonic() < deadline:
+            data = self.socket.recv(_RECEIVED_BYTES)
+            if not data:
+                break
+            heard = self._reader.read(data)
+            if getattr(heard, what):
+                return heard
+        msg = f"{self.gateway}: the broker closed the connection, or said nothing in time"
+        raise ProtocolError(msg)
+
+    # --- what to send --------------------------------------------------------------------------
+
+    def add(self, payload: bytes) -> None:
+        """Write one more message; ``seal`` when all are there."""
+        packet_id = len(self._packets) % PACKET_IDS + 1
+        self._packets.append(encode_publish(self._topic, packet_id, payload))
+
+    def seal(self) -> None:
+        """Put all messages into one buffer."""
+        self._buffer = memoryview(bytearray(b"".join(self._packets)))
+        self._ends = np.cumsum([len(packet) for packet in self._packets], dtype=np.int64)
+        self._packets = []
+
+    @property
+    def messages(self) -> int:
+        """How many messages there are to send."""
+        return len(self._ends)
+
+    @property
+    def done(self) -> bool:
+        """Whether every message is acknowledged."""
+        return self.acknowledged >= len(self._ends)
+
+    @property
+    def receipted_all(self) -> bool:
+        """Whether every message has its receipt."""
+        return self.receipted >= len(self._ends)
+
+    # --- sending and hearing -------------------------------------------------------------------
+
+    def send(self, upto: int | None = None) -> None:
+        """Send what the windows and the socket let through, at most the first ``upto`` messages."""
+        if self._unsent and not self._flush():
+            return
+        allowed = min(self.acknowledged + self._receive_max, len(self._ends))
+        if self.unreceipted_max is not None:
+            allowed = min(allowed, self.receipted + self.unreceipted_max)
+        if upto is not None:
+            allowed = min(allowed, upto)
+        limit = int(self._ends[allowed - 1]) if allowed else 0
+        before = self._offset
+        while self._offset < limit:
+            try:
+                piece = min(self._offset + _PIECE_BYTES, limit)
+                self._offset += self.socket.send(self._buffer[self._offset : piece])
+            except BlockingIOError:
+                break
+        if self._offset != before:
+            self.sent = int(np.searchsorted(self._ends, self._offset, side="right"))
+
+    def _flush(self) -> bool:
+        """Write the PUBACKs that wait, between two messages. True: nothing of them is left."""
+        try:
+            if self._offset != (self._ends[self.sent - 1] if self.sent else 0):
+                rest = self._buffer[self._offset : self._ends[self.sent]]
+                self._offset += self.socket.send(rest)
+                if self._offset != self._ends[self.sent]:
+                    return False
+                self.sent += 1
+            del self._unsent[: self.socket.send(self._unsent)]
+        except BlockingIOError:
+            return False
+        return not self._unsent
+
+    def hear(self) -> Heard | None:
+        """Take in what has come; None when there is nothing. Raises ``ProtocolError``."""
+        try:
+            data = self.socket.recv(_RECEIVED_BYTES)
+        except BlockingIOError:
+            return None
+        if not data:
+            msg = f"{self.gateway}: the broker closed the connection"
+            raise ProtocolError(msg)
+        heard = self._reader.read(data)
+        self.acknowledged += heard.acknowledged
+        self.unheard += heard.unheard
+        self._unsent += heard.answers
+        for payload in heard.received:
+            self.receipted += payload.count(_BATCH)
+        if self._unsent:
+            self._flush()
+        return heard
+
+    def close(self) -> None:
+        """Say goodbye; the session ends with the connection."""
+        try:
+            self.socket.settimeout(_HELLO_S_MAX)
+            self.socket.sendall(DISCONNECT)
+        except OSError:
+            pass  # It is gone already.
+        self.socket.close()
+
+
+def forget_session(host: str, port: int, client_id: str, *, user: str, password: str) -> None:
+    """Begin anew under a client id, and leave: what waited for it is gone. ``ProtocolError``."""
+    found = Connection(client_id, "")
+    found.open(host, port, password, receipts=None, user=user, client_id=client_id)
+    found.close()

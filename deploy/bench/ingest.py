@@ -1,0 +1,40 @@
+"""All steps that were asked for, one after the other, and one report of them."""
+
+from typing import Any
+
+from deploy.bench import stack as stacks
+from deploy.bench.contender import Contender
+from deploy.bench.display import Display
+from deploy.bench.machine import describe_machine
+from deploy.bench.rate import run_rounds
+from deploy.bench.settings import BenchSettings
+from deploy.bench.stack import BenchStack
+from deploy.bench.suifang import Suifang
+from gateway.wire.times import Clock
+
+
+def run_steps(settings: BenchSettings, clock: Clock, display: Display) -> dict[str, Any]:
+    """Measure. Raises ``BenchError`` when something does not arrive, or not the same."""
+    with stacks.running(settings, clock, display.say) as stack:
+        report: dict[str, Any] = {
+            "started_at": clock().isoformat(),
+            "machine": describe_machine(stack),
+            "ingest_settings": dict(settings.ingest),
+        }
+        if "rate" in settings.steps:
+            report |= _rate(stack, clock, display)
+        report["finished_at"] = clock().isoformat()
+    return report
+
+
+def _rate(stack: BenchStack, clock: Clock, display: Display) -> dict[str, Any]:
+    settings = stack.settings
+    contenders: list[Contender] = [Suifang(environment=settings.ingest)]
+    return run_rounds(
+        stack,
+        contenders,
+        clock,
+        display,
+        batch_size=settings.batch_size,
+        rounds=settings.rounds,
+    )
