@@ -45,8 +45,11 @@ class Arrivals:
 
     def take(self, messages_max: int, bytes_max: int) -> list[Delivery]:
         """Take from the front: at least one where one waits and anything is asked for."""
-        taken: list[Delivery] = []
-        size = 0
+        if len(self._waiting) <= messages_max and self.bytes_waiting <= bytes_max:
+            taken, size = list(self._waiting), self.bytes_waiting
+            self._waiting.clear()
+        else:
+            taken, size = [], 0
         while self._waiting and len(taken) < messages_max and size < bytes_max:
             delivery = self._waiting.popleft()
             taken.append(delivery)

@@ -24,7 +24,7 @@ from gateway.wire.errors import Reason, WireError
 from gateway.wire.readings import Reading, parse_reading
 from gateway.wire.topics import Topic, parse_topic
 from ingest.db.quarantine import QuarantineRow
-from ingest.deliveries import Accepted, Block, Decoded, Delivery, Head, Parts
+from ingest.deliveries import Accepted, Block, Decoded, Delivery, Head, Parts, ReceiptTopic
 from ingest.plain import Sender, take_plain
 from ingest.plain_shapes import Memory
 from ingest.rows import build_rows, content_hash
@@ -99,17 +99,18 @@ class Senders:
 
     def __init__(self, gateways: Mapping[str, str]) -> None:
         self.gateways = gateways
-        self._known: Memory[str, tuple[Sender, str] | None] = Memory(self._look_up)
+        self._known: Memory[str, tuple[Sender, ReceiptTopic] | None] = Memory(self._look_up)
 
-    def __getitem__(self, topic: str) -> tuple[Sender, str] | None:
+    def __getitem__(self, topic: str) -> tuple[Sender, ReceiptTopic] | None:
         """The gateway behind a topic and its receipts' topic; None: not enrolled there."""
         return self._known[topic]
 
-    def _look_up(self, text: str) -> tuple[Sender, str] | None:
+    def _look_up(self, text: str) -> tuple[Sender, ReceiptTopic] | None:
         topic = parse_topic(text)
         if topic is None or self.gateways.get(topic.gateway) != topic.centre:
             return None
-        return Sender.of(topic.centre, topic.gateway), str(replace(topic, channel="receipts"))
+        to = ReceiptTopic(str(replace(topic, channel="receipts")), topic.channel == "backlog")
+        return Sender.of(topic.centre, topic.gateway), to
 
 
 def decode_block(
@@ -128,7 +129,9 @@ def decode_block(
     raws: list[bytes] = []
     owners: list[int] = []
     of: list[Sender] = []
+    redelivered = False
     for place, delivery in enumerate(deliveries):
+        redelivered |= delivery.redelivered
         sender = senders[delivery.topic]
         envelope = None if sender is None else _open_plain(delivery.payload)
         if sender is None or envelope is None:
@@ -137,10 +140,10 @@ def decode_block(
             heads[place] = decoded.head
             continue
         heads[place] = Head(sender[1], envelope.batch)
-        count = len(envelope.readings)
-        raws += map(bytes, envelope.readings)
-        owners += [place] * count
-        of += [sender[0]] * count
+        for raw in envelope.readings:
+            raws.append(bytes(raw))
+            owners.append(place)
+            of.append(sender[0])
     taken = take_plain(raws, of, received_at=received_at)
 
     def decode_places(places: Sequence[int]) -> Parts:
@@ -157,6 +160,7 @@ def decode_block(
     return Block(
         deliveries=tuple(deliveries),
         heads=tuple(heads),
+        redelivered=redelivered,
         plain=taken.rows,
         owners=np.array(owners, np.int64)[taken.places],
         urgent=urgent,

@@ -58,13 +58,21 @@ class Decoded:
         """What a receipt of it begins with; None: none can be addressed."""
         if self.topic is None or self.batch_id is None:
             return None
-        return Head(str(replace(self.topic, channel="receipts")), str(self.batch_id))
+        to = ReceiptTopic(str(replace(self.topic, channel="receipts")), self.delivery.is_backlog)
+        return Head(to, str(self.batch_id))
 
 
-class Head(msgspec.Struct, frozen=True, gc=False):
+class ReceiptTopic(NamedTuple):
+    """Where receipts go: to which gateway, and on the connection of which channel."""
+
+    topic: str
+    backlog: bool  # Answers deliveries of the backlog.
+
+
+class Head(NamedTuple):
     """Where the receipt of a delivery goes, and what it is about."""
 
-    topic: str  # Of receipts.
+    to: ReceiptTopic
     batch: str
 
 
@@ -78,6 +86,7 @@ class Block:
 
     deliveries: tuple[Delivery, ...]  # In order of arrival.
     heads: tuple[Head | None, ...]  # Aligned; None: no receipt can be addressed.
+    redelivered: bool  # One of them at least.
     plain: PlainRows
     owners: Int64Array  # Which delivery each plain row came in.
     urgent: Int64Array  # Plain rows that are emergencies ...
@@ -89,9 +98,8 @@ class Block:
 class Message(NamedTuple):
     """One receipt message."""
 
-    topic: str
+    to: ReceiptTopic
     payload: bytes
-    backlog: bool = False  # It answers deliveries of the backlog, on their connection.
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +107,7 @@ class Settled:
     """What to send once the transaction has committed: receipts first, then PUBACKs."""
 
     deliveries: tuple[Delivery, ...]
-    messages: tuple[Message, ...]  # One per gateway and channel.
+    messages: tuple[Message, ...]  # One for each gateway and channel.
 
 
 Refuse: TypeAlias = Callable[[Decoded, Accepted, WireError, datetime], QuarantineRow]

@@ -174,13 +174,13 @@ def take_plain(raws: Sequence[bytes], senders: Sequence[Sender], *, received_at:
 def _decode_each(raws: Sequence[bytes]) -> tuple[list[int], list[_Reading]]:
     """The readings that have the form at least, and their places.
 
-    A backslash may hide a NUL, half a character or a field's name, and a second ``kind`` may be
-    meant: both are left to the contract.
+    A backslash may hide a NUL, half a character or a field's name: left to the contract. Of a
+    field that is there twice both decoders take the last.
     """
     places: list[int] = []
     readings: list[_Reading] = []
     for place, raw in enumerate(raws):
-        if len(raw) > limits.READING_BYTES_MAX or b"\\" in raw or raw.count(b'"kind"') != 1:
+        if len(raw) > limits.READING_BYTES_MAX or b"\\" in raw:
             continue
         try:
             readings.append(_decode(raw))
@@ -245,6 +245,7 @@ _NONE_US: Final = np.iinfo(np.int64).min  # As NaT.
 _TOLERANCE_US: Final = CLOCK_TOLERANCE // timedelta(microseconds=1)
 _CLOCK_SINCE_US: Final = to_microseconds(CLOCK_SINCE)
 _hash: Final = hashlib.blake2b
+_LENGTHS: Final = [size.to_bytes(4, "big") for size in range(4 * limits.READING_BYTES_MAX)]
 _PARTITION_EDGES_US: Final = (to_microseconds(PARTITION_MIN), to_microseconds(PARTITION_MAX))
 
 
@@ -313,7 +314,8 @@ def _to_rows(
     readings, count = columns.readings, len(columns.readings)
     packed_ids = np.ascontiguousarray(columns.ids).view("V16").reshape(-1)
     hashes = b"".join([_hash(raw, digest_size=8).digest() for raw in raws])
-    resident_cells = [_optional_text(reading.resident_id) for reading in readings]
+    residents = [reading.resident_id for reading in readings]
+    resident_cells = _text_cells(residents)
     device_cells = [_texts[reading.device_id] for reading in readings]
     fixed = pack_cells(
         [
@@ -348,7 +350,7 @@ def _to_rows(
         keys=_to_keys(columns, clocks, packed_ids, (device_cells, resident_cells)),
         gateways=[sender.gateway for sender in senders],
         resident_cells=resident_cells,
-        has_resident=_are_there([reading.resident_id for reading in readings]),
+        has_resident=_are_there(residents),
         is_pressure=columns.codes["kind"] == KIND_BLOOD_PRESSURE,
         arrived_us=clocks.arrived_us,
     )
@@ -359,23 +361,22 @@ def _to_keys(
 ) -> PlainKeys:
     """Keys in their own order: by device, key and resident, as text."""
     codes = _value_codes(columns)
-    keys: list[str | None] = [
-        sequence_key(reading.boot_id, reading.device_sequence, shape.arm_text)
-        if reading.device_sequence is not None
-        else None
+    keys = [
+        None
+        if reading.device_sequence is None
+        else sequence_key(reading.boot_id, reading.device_sequence, shape.arm_text)
         for reading, shape in zip(columns.readings, columns.shapes, strict=True)
     ]
-    timed = [row for row in np.flatnonzero(clocks.credible).tolist() if keys[row] is None]
-    for row in timed:
-        keys[row] = time_key(int(columns.measured_us[row]), int(codes[row]))
+    if None in keys:
+        for row in np.flatnonzero(clocks.credible).tolist():
+            key = time_key(int(columns.measured_us[row]), int(codes[row]))
+            keys[row] = keys[row] or key
     texts = [
-        None if key is None else f"{reading.device_id}\0{key}\0{reading.resident_id or ''}"
+        "" if key is None else f"{reading.device_id}\0{key}\0{reading.resident_id or ''}"
         for reading, key in zip(columns.readings, keys, strict=True)
     ]
-    order = sorted(
-        (row for row, text in enumerate(texts) if text is not None),
-        key=lambda row: texts[row] or "",
-    )
+    order = sorted(range(len(texts)), key=texts.__getitem__)
+    order = order[texts.count("") :]  # Those without a key come first.
     rows = np.array(order, np.int64)
     devices, residents = cells
     fixed = pack_cells(
@@ -387,10 +388,10 @@ def _to_keys(
     )
     return PlainKeys(
         rows=rows,
-        texts=[texts[row] or "" for row in order],
+        texts=[texts[row] for row in order],
         cells=(
             [KEY_START + devices[row] for row in order],
-            [as_cell((keys[row] or "").encode()) for row in order],
+            _text_cells([keys[row] for row in order]),
             [EMPTY_CELL if residents[row] == NULL_CELL else residents[row] for row in order],
             fixed,
         ),
@@ -407,8 +408,10 @@ def _value_codes(columns: _Columns) -> Int64Array:
     return codes
 
 
-def _optional_text(text: str | None) -> bytes:
-    return NULL_CELL if text is None else as_cell(text.encode())
+def _text_cells(texts: Sequence[str | None]) -> Cells:
+    """Fields of short texts that may be absent."""
+    encoded = [None if text is None else text.encode() for text in texts]
+    return [NULL_CELL if raw is None else _LENGTHS[len(raw)] + raw for raw in encoded]
 
 
 def _optional_integers(values: list[int | None]) -> Cells:

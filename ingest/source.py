@@ -16,6 +16,7 @@ is what no ready-made asyncio client allows (ADR 0002). Invariants:
 import asyncio
 import random
 from collections.abc import Sequence
+from itertools import count
 from typing import Final, cast
 
 import mqtt5
@@ -29,6 +30,7 @@ from ingest.deliveries import Delivery, Settled
 from ingest.settings import BrokerSettings, SourceChannel
 
 _LOG = structlog.get_logger()
+_connections = count(1)
 _PING: Final = mqtt5.PingReqPacket().write()
 _SUBSCRIBE_ID: Final = 65_535  # Receipts count up from 1 and stay below.
 _SOCKET_WAITING_MAX: Final = 1_000_000  # Bytes of receipts and PUBACKs before we wait.
@@ -231,7 +233,6 @@ class Source:
         self.window = settings.window_of(channel)
         self._arrivals = arrivals
         self._session: _Session | None = None
-        self._connections = 0
         self._paused = False
         self.connected = asyncio.Event()
 
@@ -254,9 +255,8 @@ class Source:
                 await asyncio.sleep(wait)
 
     async def _run_once(self) -> None:
-        self._connections += 1
-        self._forget_stale()
-        session = _Session(self._settings, self._password, self, self._connections)
+        self._arrivals.forget()  # Nothing of it can be acknowledged any more; it comes again.
+        session = _Session(self._settings, self._password, self, next(_connections))
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._settings.timeout_s):
             await loop.create_connection(lambda: session, self._settings.host, self._settings.port)
@@ -283,10 +283,6 @@ class Source:
             alive.cancel()
             if not session.closed.is_set():
                 await session.leave()
-
-    def _forget_stale(self) -> None:
-        """Empty the queue: nothing in it can be acknowledged any more, all of it comes again."""
-        self._arrivals.forget()
 
     def take(self, deliveries: Sequence[Delivery]) -> None:
         """Called by the session for what it read. The window bounds the queue; so do bytes."""
@@ -319,13 +315,10 @@ class Source:
             return
         backlog = self.channel == "backlog"
         for message in settled.messages:
-            if message.backlog == backlog:
-                await session.publish(message.topic, message.payload)
-        ids = [
-            delivery.packet_id
-            for delivery in settled.deliveries
-            if delivery.connection == session.number and delivery.is_backlog == backlog
-        ]
+            if message.to.backlog == backlog:
+                await session.publish(message.to.topic, message.payload)
+        number = session.number  # Of this channel alone: connections are numbered across both.
+        ids = [each.packet_id for each in settled.deliveries if each.connection == number]
         session.write(_acknowledge(ids))
         await session.writable.wait()
 

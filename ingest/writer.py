@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import compress
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from uuid import UUID
 
 import numpy as np
@@ -27,7 +27,17 @@ from ingest.db.errors import UnstorableError, translated
 from ingest.db.gateway_days import Totals
 from ingest.db.quarantine import QuarantineRow
 from ingest.db.readings import Known, ReadingRow
-from ingest.deliveries import Accepted, Block, Decoded, Delivery, Head, Message, Refuse, Settled
+from ingest.deliveries import (
+    Accepted,
+    Block,
+    Decoded,
+    Delivery,
+    Head,
+    Message,
+    ReceiptTopic,
+    Refuse,
+    Settled,
+)
 from rules.columns import BoolArray
 
 RaiseEmergencies: TypeAlias = Callable[
@@ -43,6 +53,14 @@ class _Tally:
     stored: int = 0
     duplicate: int = 0
     refused: list[Refused] = field(default_factory=list)
+
+
+class _Tallies(defaultdict[int, _Tally]):
+    """By delivery: the careful lane's tallies, and beside them what was stored plainly."""
+
+    def __init__(self) -> None:
+        super().__init__(_Tally)
+        self.plainly_stored: list[int] | None = None
 
 
 class Writer:
@@ -65,7 +83,7 @@ class Writer:
         Raises:
             DatabaseUnavailableError: Nothing is known to be committed; try the same again.
         """
-        tallies = [_Tally() for _ in batch]
+        tallies = _Tallies()
         await self._store_or_halve(connection, list(enumerate(batch)), tallies, at)
         deliveries = tuple(decoded.delivery for decoded in batch)
         return _settle(deliveries, [decoded.head for decoded in batch], tallies)
@@ -85,9 +103,8 @@ class Writer:
         Raises:
             DatabaseUnavailableError: Nothing is known to be committed; try the same again.
         """
-        tallies = [_Tally() for _ in block.deliveries]
-        first = any(delivery.redelivered for delivery in block.deliveries)
-        for thorough in (True,) if first else (False, True):
+        tallies = _Tallies()
+        for thorough in (True,) if block.redelivered else (False, True):
             try:
                 await self._store_plain(connection, block, tallies, at, thorough=thorough)
                 return _settle(block.deliveries, block.heads, tallies)
@@ -101,7 +118,7 @@ class Writer:
         self,
         connection: Connection,
         block: Block,
-        tallies: list[_Tally],
+        tallies: _Tallies,
         at: datetime,
         *,
         thorough: bool,
@@ -120,14 +137,14 @@ class Writer:
                 await due_work.mark_batch(connection, rows, ~special)
                 await transaction.count(Counter(compress(rows.gateways, ~special)))
         transaction.count_into(tallies)
-        for owner, stored in Counter(block.owners[~special].tolist()).items():
-            tallies[owner].stored += stored
+        plainly_stored = np.bincount(block.owners[~special], minlength=len(block.deliveries))
+        tallies.plainly_stored = plainly_stored.tolist()
 
     async def _store_or_halve(
         self,
         connection: Connection,
         parts: list[tuple[int, Decoded]],
-        tallies: list[_Tally],
+        tallies: _Tallies,
         at: datetime,
     ) -> None:
         transaction = _Transaction(connection, parts, self._refuse, at)
@@ -214,7 +231,7 @@ class _Transaction:
             self._connection, self._at.date(), dict(sorted(self._totals.items()))
         )
 
-    def count_into(self, tallies: list[_Tally]) -> None:
+    def count_into(self, tallies: _Tallies) -> None:
         """Add what was committed to the receipts of the deliveries."""
         for index, tally in self._tallies.items():
             tallies[index].stored += tally.stored
@@ -347,17 +364,27 @@ def _partition_time(id_: UUID, fallback: datetime) -> datetime:
 
 
 def _settle(
-    deliveries: tuple[Delivery, ...], heads: Sequence[Head | None], tallies: Sequence[_Tally]
+    deliveries: tuple[Delivery, ...], heads: Sequence[Head | None], tallies: _Tallies
 ) -> Settled:
-    """What to send: of live deliveries and of the backlog apart, each on its own connection."""
+    """What to send: one message a gateway, or a few where one would be above the broker's limit."""
+    waiting: dict[ReceiptTopic, list[str]] = defaultdict(list)
+    plainly_stored = tallies.plainly_stored or [0] * len(deliveries)
+    for place, (head, stored) in enumerate(zip(heads, plainly_stored, strict=True)):
+        if head is not None:
+            tally = tallies.get(place)
+            text = _PLAIN_RECEIPT % (head.batch, stored)
+            waiting[head.to].append(text if tally is None else _receipt(head.batch, stored, tally))
     messages: list[Message] = []
-    for backlog in (False, True):
-        mine = [
-            (head, tally)
-            for delivery, head, tally in zip(deliveries, heads, tallies, strict=True)
-            if head is not None and delivery.is_backlog == backlog
-        ]
-        messages += [Message(topic, payload, backlog) for topic, payload in _receipt_messages(mine)]
+    for to, receipts in waiting.items():
+        some: list[str] = []
+        size = 0
+        for receipt in receipts:
+            if some and size + len(receipt) > _RECEIPTS_BYTES_MAX:
+                messages.append(Message(to, _wrap(some)))
+                some, size = [], 0
+            some.append(receipt)
+            size += len(receipt) + 1
+        messages.append(Message(to, _wrap(some)))
     return Settled(deliveries=deliveries, messages=tuple(messages))
 
 
@@ -373,31 +400,15 @@ async def _find_urgent(connection: Connection, block: Block, stored: BoolArray) 
     return [accepted.row for _, decoded in parts for accepted in decoded.accepted]
 
 
-def _receipt_messages(settled: Sequence[tuple[Head, _Tally]]) -> list[tuple[str, bytes]]:
-    """One message per gateway, or a few where one would pass the broker's packet limit."""
-    waiting: dict[str, list[str]] = defaultdict(list)
-    for head, tally in settled:
-        waiting[head.topic].append(_receipt_text(head.batch, tally))
-    messages = []
-    for topic, receipts in waiting.items():
-        some: list[str] = []
-        size = 0
-        for receipt in receipts:
-            if some and size + len(receipt) > _RECEIPTS_BYTES_MAX:
-                messages.append((topic, _wrap(some)))
-                some, size = [], 0
-            some.append(receipt)
-            size += len(receipt) + 1
-        messages.append((topic, _wrap(some)))
-    return messages
+_PLAIN_RECEIPT: Final = '{"batch":"%s","stored":%d,"duplicate":0,"quarantined":[],"prompts":[]}'
 
 
-def _receipt_text(batch: str, tally: _Tally) -> str:
+def _receipt(batch: str, plainly_stored: int, tally: _Tally) -> str:
     """One receipt as ``gateway.wire.receipts`` writes it; a test holds the two together."""
-    refused = ",".join(each.model_dump_json() for each in tally.refused)
+    refused = ",".join([each.model_dump_json() for each in tally.refused])
     return (
-        f'{{"batch":"{batch}","stored":{tally.stored},"duplicate":{tally.duplicate},'
-        f'"quarantined":[{refused}],"prompts":[]}}'
+        f'{{"batch":"{batch}","stored":{plainly_stored + tally.stored},'
+        f'"duplicate":{tally.duplicate},"quarantined":[{refused}],"prompts":[]}}'
     )
 
 

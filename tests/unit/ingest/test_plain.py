@@ -283,11 +283,20 @@ def test_only_absent_fields_count_as_absent() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['"kind":"glucose","kind":"blood_pressure"', '"\\u006bind":"glucose"', '"note":1'],
+    ['"\\u006bind":"glucose"', '"note":1', '"meal_context":null'],
 )
 def test_a_field_that_may_mean_two_things_is_left_to_the_contract(text: str) -> None:
     raw = to_bytes(a_blood_pressure())
     assert not _check(b"{" + text.encode() + b"," + raw[1:])
+
+
+@pytest.mark.parametrize(
+    "text", ['"kind":"glucose"', '"systolic":1', '"id":"?"', '"measured_at":"2020-01-01T00:00:00Z"']
+)
+def test_of_a_field_that_is_there_twice_the_last_counts(text: str) -> None:
+    raw = to_bytes(a_blood_pressure())
+    assert _check(b"{" + text.encode() + b"," + raw[1:])
+    _check(raw[:-1] + b"," + text.encode() + b"}")
 
 
 def test_rows_come_in_order_of_id_beside_those_left() -> None:
