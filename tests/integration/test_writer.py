@@ -19,11 +19,11 @@ from tests.fix_db import Database
 from tests.integration.writer_bench import WriterBench, receipts_of
 
 
-@pytest_asyncio.fixture
-async def bench(connection: Connection) -> WriterBench:
+@pytest_asyncio.fixture(params=["plain", "careful"])
+async def bench(connection: Connection, request: pytest.FixtureRequest) -> WriterBench:
     await enrol(connection)
     await readings.prepare(connection)
-    return WriterBench(connection)
+    return WriterBench(connection, plain=request.param == "plain")
 
 
 async def test_a_reading_is_stored_with_its_literal_and_its_times(bench: WriterBench) -> None:

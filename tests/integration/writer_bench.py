@@ -1,4 +1,4 @@
-"""A writer on a fresh database, fed with payloads as the broker would."""
+"""A writer on a fresh database, fed with payloads as the broker would, on either lane."""
 
 from datetime import datetime
 from typing import Any
@@ -6,7 +6,7 @@ from uuid import UUID
 
 from gateway.wire.receipts import Receipt, parse_receipts
 from ingest.db.connections import Connection
-from ingest.decoder import decode
+from ingest.decoder import Senders, decode, decode_block
 from ingest.deliveries import Delivery, Settled
 from ingest.emergencies import EmergencyRaiser
 from ingest.pipeline import refuse
@@ -21,13 +21,19 @@ GATEWAYS = {"gw-1": "east"}
 class WriterBench:
     """Decodes and stores; asks the database."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, plain: bool = True) -> None:
         self.connection = connection
-        self._writer = Writer(EmergencyRaiser(Profiles("wuzhou").limits), refuse)
+        self._plain = plain
+        self._raiser = EmergencyRaiser(Profiles("wuzhou").limits)
+        self._writer = Writer(self._raiser, refuse)
 
     async def store(self, *payloads: bytes, topic: str = TOPIC, at: datetime = AT) -> Settled:
         """Decode and store payloads in one transaction."""
         deliveries = [Delivery(topic, payload, 1, 1, redelivered=False) for payload in payloads]
+        if self._plain:
+            senders = Senders(GATEWAYS)
+            block = decode_block(deliveries, senders, self._raiser.flag, received_at=at)
+            return await self._writer.store_block(self.connection, block, at=at)
         decoded = [decode(delivery, GATEWAYS, received_at=at) for delivery in deliveries]
         return await self._writer.store(self.connection, decoded, at=at)
 
