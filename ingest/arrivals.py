@@ -67,6 +67,21 @@ class Arrivals:
         self.news.clear()
 
 
+def is_full(live: Arrivals, backlog: Arrivals, limits: BatchSettings) -> bool:
+    """Whether what waits fills a batch."""
+    return (
+        len(live) + len(backlog) >= limits.messages_max
+        or live.bytes_waiting + backlog.bytes_waiting >= limits.bytes_max
+    )
+
+
+def take(live: Arrivals, backlog: Arrivals, limits: BatchSettings) -> list[Delivery]:
+    """What waits, up to a batch: live first, the backlog in what room is left."""
+    batch = live.take(limits.messages_max, limits.bytes_max)
+    size = sum([len(delivery.payload) for delivery in batch])
+    return batch + backlog.take(limits.messages_max - len(batch), limits.bytes_max - size)
+
+
 async def collect(live: Arrivals, backlog: Arrivals, limits: BatchSettings) -> list[Delivery]:
     """Wait for a delivery, then for more until a limit of the batch is reached.
 
@@ -77,9 +92,7 @@ async def collect(live: Arrivals, backlog: Arrivals, limits: BatchSettings) -> l
     while True:
         await _wait_for_news(live, backlog)
         await _linger(live, backlog, limits)
-        batch = live.take(limits.messages_max, limits.bytes_max)
-        size = sum([len(delivery.payload) for delivery in batch])
-        batch += backlog.take(limits.messages_max - len(batch), limits.bytes_max - size)
+        batch = take(live, backlog, limits)
         if batch:  # Unless a connection broke meanwhile.
             return batch
 
@@ -98,11 +111,7 @@ async def _wait_for_news(live: Arrivals, backlog: Arrivals) -> None:
 async def _linger(live: Arrivals, backlog: Arrivals, limits: BatchSettings) -> None:
     """Let a small batch grow, until its first delivery has waited long enough."""
     now = asyncio.get_running_loop().time()
-    since = min(each.since for each in (live, backlog) if len(each))
-    is_full = (
-        len(live) + len(backlog) >= limits.messages_max
-        or live.bytes_waiting + backlog.bytes_waiting >= limits.bytes_max
-    )
+    since = min((each.since for each in (live, backlog) if len(each)), default=0.0)
     left = since + limits.age_ms_max / 1_000 - now
-    if not is_full and left > 0:
+    if left > 0 and not is_full(live, backlog, limits):
         await asyncio.sleep(left)

@@ -5,7 +5,7 @@ import contextlib
 import json
 import signal
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 import psycopg
 import typer
 import uvloop
+from prometheus_client import CollectorRegistry
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import TypeAdapter, ValidationError
 
@@ -23,9 +24,10 @@ from ingest.db import migrate, residents
 from ingest.db.connections import connect
 from ingest.db.errors import DatabaseError
 from ingest.judge import Judge
+from ingest.observation import Observation
 from ingest.pipeline import Pipeline
 from ingest.profiles import Profiles
-from ingest.settings import IngestSettings, JudgeSettings
+from ingest.settings import IngestSettings, JudgeSettings, ObservationSettings
 from ingest.source import BrokerRefusedError
 from rules.errors import ProfileError
 from rules.profiles import load_versions
@@ -74,21 +76,38 @@ def run_ingest() -> None:
     logs.configure(settings.broker.client_id)
     profiles = _profiles(settings.profile, settings.profile_directory)
     pipeline = Pipeline(settings, profiles.limits, utc_now)
-    _run_until_stopped(_announced(pipeline, settings.broker.client_id))
+    observed = _observe(pipeline.metrics.registry, pipeline.find_problems, settings.observation)
+    work = _announced(pipeline, settings.broker.client_id, observed)
+    _run_until_stopped(work, stop=pipeline.stop)
 
 
-async def _announced(pipeline: Pipeline, client_id: str) -> None:
+def _observe(
+    registry: CollectorRegistry,
+    find_problems: Callable[[], list[str]],
+    settings: ObservationSettings,
+) -> str | None:
+    try:
+        return Observation(registry, find_problems).start(settings)
+    except OSError as error:
+        where = f"{settings.host}:{settings.port}"
+        _fail(f"metrics cannot be served on {where} ({error}); choose another port", code=2)
+
+
+async def _announced(pipeline: Pipeline, client_id: str, observed: str | None) -> None:
     """Run, and say on stdout, once, that the subscription stands: nothing is missed from here."""
 
     async def announce() -> None:
         for source in pipeline.sources:
             await source.connected.wait()
-        sys.stdout.write(json.dumps({"subscribed": client_id}) + "\n")
+        said = {"subscribed": client_id, "observation": observed}
+        sys.stdout.write(json.dumps(said) + "\n")
         sys.stdout.flush()
 
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(announce(), name="announce")
-        tasks.create_task(pipeline.run(), name="pipeline")
+    announcing = asyncio.create_task(announce(), name="announce")
+    try:
+        await pipeline.run()
+    finally:
+        announcing.cancel()
 
 
 @judge_app.callback()
@@ -98,7 +117,9 @@ def run_judge() -> None:
     logs.configure("judge")
     profiles = _profiles(settings.profile, settings.profile_directory)
     keep_memory()
-    _run_until_stopped(Judge(settings, profiles, utc_now).run())
+    judge = Judge(settings, profiles, utc_now)
+    _observe(judge.metrics.registry, judge.find_problems, settings.observation)
+    _run_until_stopped(judge.run())
 
 
 def _profiles(deployment: str, directory: Path | None) -> Profiles:
@@ -108,8 +129,15 @@ def _profiles(deployment: str, directory: Path | None) -> Profiles:
         _fail(str(error), code=2)
 
 
-def _run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
-    """Run until SIGTERM or SIGINT; what is unfinished is unacknowledged and comes again."""
+def _run_until_stopped(
+    work: Coroutine[Any, Any, None], *, stop: Callable[[], None] | None = None
+) -> None:
+    """Run until SIGTERM or SIGINT; what is unfinished is unacknowledged and comes again.
+
+    Args:
+        work: The process.
+        stop: Asks it to finish and end by itself; a second signal cancels it.
+    """
     faults: list[dict[str, Any]] = []
 
     async def main() -> None:
@@ -121,8 +149,18 @@ def _run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
             task.cancel()
 
         loop.set_exception_handler(end)  # A bug in a callback is a bug, not a bad connection.
+        asked = False
+
+        def end_gently() -> None:
+            nonlocal asked
+            if stop is None or asked:
+                task.cancel()
+            else:
+                asked = True
+                stop()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, task.cancel)
+            loop.add_signal_handler(number, end_gently)
         with contextlib.suppress(asyncio.CancelledError):
             await task
 

@@ -10,7 +10,6 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Final, Literal, TypeAlias
 from uuid import UUID
@@ -109,8 +108,7 @@ class Senders:
         topic = parse_topic(text)
         if topic is None or self.gateways.get(topic.gateway) != topic.centre:
             return None
-        to = ReceiptTopic(str(replace(topic, channel="receipts")), topic.channel == "backlog")
-        return Sender.of(topic.centre, topic.gateway), to
+        return Sender.of(topic.centre, topic.gateway), ReceiptTopic.of(topic)
 
 
 def decode_block(

@@ -1,15 +1,16 @@
 """What travels between ingest's stages: plain data, so that no stage imports another."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
 import msgspec
 
 from gateway.wire.errors import WireError
 from gateway.wire.topics import Topic
+from ingest.db.gateway_days import Totals
 from ingest.db.plain import PlainRows
 from ingest.db.quarantine import QuarantineRow
 from ingest.db.readings import ReadingRow
@@ -58,15 +59,21 @@ class Decoded:
         """What a receipt of it begins with; None: none can be addressed."""
         if self.topic is None or self.batch_id is None:
             return None
-        to = ReceiptTopic(str(replace(self.topic, channel="receipts")), self.delivery.is_backlog)
-        return Head(to, str(self.batch_id))
+        return Head(ReceiptTopic.of(self.topic), str(self.batch_id))
 
 
 class ReceiptTopic(NamedTuple):
     """Where receipts go: to which gateway, and on the connection of which channel."""
 
     topic: str
+    gateway: str
     backlog: bool  # Answers deliveries of the backlog.
+
+    @classmethod
+    def of(cls, topic: Topic) -> "ReceiptTopic":
+        """The answer's topic to a delivery's."""
+        to = str(replace(topic, channel="receipts"))
+        return cls(to, topic.gateway, topic.channel == "backlog")
 
 
 class Head(NamedTuple):
@@ -76,6 +83,8 @@ class Head(NamedTuple):
     batch: str
 
 
+Lane: TypeAlias = Literal["plain", "asking", "careful"]
+"""How a block was stored: at once, after asking what is known, or reading by reading."""
 Parts: TypeAlias = list[tuple[int, Decoded]]
 """Some readings of some deliveries of a block, each with its delivery's place."""
 
@@ -108,6 +117,8 @@ class Settled:
 
     deliveries: tuple[Delivery, ...]
     messages: tuple[Message, ...]  # One for each gateway and channel.
+    totals: Mapping[str, Totals]  # What it settled, by gateway; "" where none is known.
+    lane: Lane
 
 
 Refuse: TypeAlias = Callable[[Decoded, Accepted, WireError, datetime], QuarantineRow]

@@ -27,11 +27,13 @@ from ingest.db.outbox import Event
 from ingest.db.residents import NOBODY
 from ingest.differences import compare_alerts, compare_cases
 from ingest.histories import load_histories
+from ingest.metrics import JudgeMetrics
 from ingest.profiles import Profiles
 from ingest.settings import JudgeSettings
 from ingest.verdicts import Verdict, reach_verdict
 
 _LOG = structlog.get_logger()
+_MEASURE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,13 @@ class Judge:
         self._clock = clock
         waits = [as_timedelta(p.timing.session_wait) for p in profiles.limits.profiles]
         self._wait = settings.session_wait or min(waits)
+        self.metrics = JudgeMetrics()
+        self._measured_s = float("-inf")
+        self._database_problem = "the database has not been reached yet"
+
+    def find_problems(self) -> list[str]:
+        """Why nobody is judged at the moment; for ``/readyz``."""
+        return [self._database_problem] if self._database_problem else []
 
     async def run(self) -> None:
         """Work while there is work, else look again every ``poll_ms``. Reconnects for ever."""
@@ -63,20 +72,34 @@ class Judge:
                 ) as connection:
                     while True:
                         judged = await self.judge_once(connection)
-                        failures = 0
+                        await self._measure(connection)
+                        failures, self._database_problem = 0, ""
                         if not judged:
                             await asyncio.sleep(self._settings.poll_ms / 1_000)
             except DatabaseUnavailableError as error:
                 failures += 1
+                self.metrics.database_failures.inc()
+                self._database_problem = f"database: {error}"
                 wait = min(self._settings.database_retry_s_max, 0.05 * 2 ** min(failures, 10))
                 wait *= random.uniform(0.5, 1)  # noqa: S311 - jitter
                 _LOG.warning("database_unavailable", problem=str(error), retry_in_s=round(wait, 2))
                 await asyncio.sleep(wait)
 
+    async def _measure(self, connection: Connection) -> None:
+        """Tell how much is due, every few seconds."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._measured_s < _MEASURE_S:
+            return
+        self._measured_s = now_s
+        with translated():
+            found = await due_work.measure(connection, now=self._clock(), session_wait=self._wait)
+        self.metrics.due_batches.set(found.batches)
+        self.metrics.due_marks.set(found.marks)
+        self.metrics.overdue_seconds.set(found.overdue_s)
+
     async def judge_once(self, connection: Connection) -> int:
         """Judge what is due now, in one transaction; return how many residents that was."""
         with translated():
-            await due_work.spread(connection, now=self._clock())
             due = await due_work.find(
                 connection,
                 now=self._clock(),
@@ -85,7 +108,10 @@ class Judge:
             )
         if not due:
             return 0
-        return len((await self.judge_residents(connection, due)).residents)
+        with self.metrics.judge_seconds.time():
+            judged = len((await self.judge_residents(connection, due)).residents)
+        self.metrics.judged.inc(judged)
+        return judged
 
     async def judge_residents(self, connection: Connection, ids: Sequence[str]) -> Outcome:
         """Judge these residents, due or not, in one transaction.

@@ -6,28 +6,36 @@
                                               size, age     careful                        PUBACKs
 
 A batch is collected when the writer is free, so what arrives during a commit shares the next
-one: the busier the database, the larger the batch. Bounds (I8): ``arrivals`` hold at most the
-MQTT receive window; a slow database fills them, then the broker keeps the rest. If the database
-is gone the same batch is tried again until it is back, unacknowledged all the while.
-Any other error ends the process: its supervisor starts it again and the broker redelivers.
+one: the busier the database, the larger the batch. Once a full batch waits, it is decoded while the
+one before is being stored. Bounds (I8): ``arrivals`` hold at most the MQTT receive window; a slow
+database fills them, then the broker keeps the rest. If the database is gone the same batch is tried
+again until it is back, unacknowledged all the while. Any other error ends the process: its
+supervisor starts it again and the broker redelivers.
 """
 
 import asyncio
+import contextlib
 import random
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
+import numpy as np
 import structlog
 
 from gateway.wire.errors import WireError
 from gateway.wire.times import Clock
-from ingest.arrivals import Arrivals, collect
+from ingest.answers import Answers
+from ingest.arrivals import Arrivals, collect, is_full, take
+from ingest.columns import to_microseconds
 from ingest.db import readings, residents
 from ingest.db.connections import Connection, connect
 from ingest.db.errors import DatabaseUnavailableError, translated
 from ingest.db.quarantine import QuarantineRow
 from ingest.decoder import Senders, decode_block, refusal
-from ingest.deliveries import Accepted, Decoded, Delivery
+from ingest.deliveries import Accepted, Block, Decoded, Delivery
 from ingest.emergencies import EmergencyRaiser
+from ingest.metrics import IngestMetrics
 from ingest.settings import IngestSettings
 from ingest.source import Source
 from ingest.writer import Writer
@@ -36,6 +44,7 @@ from rules.limits import ProfileTable
 _LOG = structlog.get_logger()
 _GATEWAYS_S_MAX = 60.0  # An enrolment is seen after this long at the latest ...
 _GATEWAYS_S_MIN = 1.0  # ... and a stranger makes us look again at most this often.
+_THREAD_BYTES_MIN = 100_000  # Below, handing over to a thread takes longer than decoding.
 
 
 class GatewayRegister:
@@ -72,22 +81,63 @@ class Pipeline:
     def __init__(self, settings: IngestSettings, limits: ProfileTable, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
+        self.metrics = IngestMetrics()
         self._live = Arrivals(settings.broker.receive_window)
         self._backlog = Arrivals(settings.broker.backlog_window)
+        broker, password = settings.broker, settings.broker_password
         self.sources = (
-            Source(settings.broker, settings.broker_password, "readings", self._live),
-            Source(settings.broker, settings.broker_password, "backlog", self._backlog),
+            Source(broker, password, "readings", self._live, self.metrics),
+            Source(broker, password, "backlog", self._backlog, self.metrics),
         )
+        for source, arrivals in zip(self.sources, (self._live, self._backlog), strict=True):
+            self.metrics.watch(
+                source.channel,
+                waiting=arrivals.__len__,
+                unacknowledged=partial(getattr, source, "unacknowledged"),
+                window=source.window,
+                connected=source.connected.is_set,
+            )
+        self._answers = Answers(settings.throttle, self.sources, self.metrics)
         self._register = GatewayRegister()
         self._raiser = EmergencyRaiser(limits)
         self._writer = Writer(self._raiser, refuse)
+        self._stopping = asyncio.Event()
+        self._database_problem = "the database has not been reached yet"
+
+    # --- its life ------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Run until cancelled; what is in flight then is redelivered to the next worker."""
+        """Run until ``stop`` or until cancelled; what is in flight then is redelivered."""
         async with asyncio.TaskGroup() as tasks:
-            for source in self.sources:
+            running = [
                 tasks.create_task(source.run(), name=f"source of {source.channel}")
-            tasks.create_task(self._run_writer(), name="writer")
+                for source in self.sources
+            ]
+            running.append(tasks.create_task(self._answers.run(), name="late receipts"))
+            writer = tasks.create_task(self._run_writer(), name="writer")
+            await self._stopping.wait()
+            await asyncio.wait({writer}, timeout=self._settings.shutdown_s_max)
+            for task in (writer, *running):
+                task.cancel()
+
+    def stop(self) -> None:
+        """Take nothing new, finish what is being stored, tell the broker, and end."""
+        self._stopping.set()
+
+    def find_problems(self) -> list[str]:
+        """Why readings cannot pass at the moment; for ``/readyz``."""
+        problems = [
+            f"no subscription to {source.channel} at the broker"
+            for source in self.sources
+            if not source.connected.is_set()
+        ]
+        if self._database_problem:
+            problems.append(self._database_problem)
+        if self._stopping.is_set():
+            problems.append("this worker is stopping")
+        return problems
+
+    # --- the writer ----------------------------------------------------------------------------
 
     async def _run_writer(self) -> None:
         """Store batches one after another over as many connections as it takes.
@@ -95,27 +145,24 @@ class Pipeline:
         A batch is kept over a lost connection: whether its COMMIT arrived is unknown then,
         and storing it again finds its ids known.
         """
-        batch: list[Delivery] | None = None
+        waiting: list[_Work] = []
         failures = 0
-        while True:
+        while not self._stopping.is_set():
             try:
                 async with await self._connect() as connection:
-                    while True:
-                        batch = batch or await self._collect()
-                        await self._store(connection, batch)
-                        batch, failures = None, 0
+                    self._database_problem = ""
+                    while await self._store_next(connection, waiting):
+                        failures = 0
             except DatabaseUnavailableError as error:
                 failures += 1
+                self.metrics.database_failures.inc()
+                self._database_problem = f"database: {error}"
                 wait = min(self._settings.database_retry_s_max, 0.05 * 2 ** min(failures, 10))
                 wait *= random.uniform(0.5, 1)  # noqa: S311 - jitter
                 _LOG.warning("database_unavailable", problem=str(error), retry_in_s=round(wait, 2))
-                await asyncio.sleep(wait)
-
-    async def _collect(self) -> list[Delivery]:
-        batch = await collect(self._live, self._backlog, self._settings.batch)
-        for source in self.sources:
-            source.go_on()
-        return batch
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        await self._stopping.wait()
 
     async def _connect(self) -> Connection:
         dsn = self._settings.db_dsn.get_secret_value()
@@ -125,12 +172,82 @@ class Pipeline:
             await readings.prepare(connection)
         return connection
 
-    async def _store(self, connection: Connection, batch: list[Delivery]) -> None:
-        at = self._clock()
-        await self._register.refresh(connection, stranger=False)
-        if any(self._register.senders[delivery.topic] is None for delivery in batch):
-            await self._register.refresh(connection, stranger=True)
-        block = decode_block(batch, self._register.senders, self._raiser.flag, received_at=at)
-        settled = await self._writer.store_block(connection, block, at=at)
+    async def _store_next(self, connection: Connection, waiting: list["_Work"]) -> bool:
+        """Store the first waiting batch, and get a full one ready meanwhile. False: stop.
+
+        Args:
+            connection: Prepared.
+            waiting: At most two; what is not stored stays in it when this raises.
+        """
+        if not waiting:
+            batch = await self._collect()
+            if not batch:
+                return False
+            waiting.append(_Work(batch))
+        work = waiting[0]
+        await self._register.refresh(connection, stranger=self._has_strangers(work.deliveries))
+        if work.block is None:
+            work.block = await self._decode(work.deliveries)
+        stored = asyncio.create_task(self._store(connection, work.block), name="store")
+        try:
+            if len(waiting) == 1 and is_full(self._live, self._backlog, self._settings.batch):
+                waiting.append(await self._get_ready())
+            await stored
+        finally:
+            if not stored.done():
+                stored.cancel()
+                await asyncio.wait({stored})
+        del waiting[0]
+        return not self._stopping.is_set()
+
+    async def _collect(self) -> list[Delivery]:
+        """The next batch; empty when it is time to stop."""
+        batch = asyncio.ensure_future(collect(self._live, self._backlog, self._settings.batch))
+        stop = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({batch, stop}, return_when=asyncio.FIRST_COMPLETED)
+            return self._let_go_on(batch.result()) if batch.done() else []
+        finally:
+            batch.cancel()
+            stop.cancel()
+
+    async def _get_ready(self) -> "_Work":
+        """Decode the next batch ahead, unless a stranger in it asks for a look at the register."""
+        work = _Work(self._let_go_on(take(self._live, self._backlog, self._settings.batch)))
+        if not self._has_strangers(work.deliveries):
+            work.block = await self._decode(work.deliveries)
+        return work
+
+    def _let_go_on(self, batch: list[Delivery]) -> list[Delivery]:
         for source in self.sources:
-            await source.settle(settled)
+            source.go_on()
+        return batch
+
+    def _has_strangers(self, batch: list[Delivery]) -> bool:
+        senders = self._register.senders
+        return None in {senders[topic] for topic in {delivery.topic for delivery in batch}}
+
+    async def _decode(self, batch: list[Delivery]) -> Block:
+        """In a thread when there is much of it: the socket is read and the database served."""
+        senders, flag, at = self._register.senders, self._raiser.flag, self._clock()
+        if sum([len(delivery.payload) for delivery in batch]) < _THREAD_BYTES_MIN:
+            return decode_block(batch, senders, flag, received_at=at)
+        return await asyncio.to_thread(decode_block, batch, senders, flag, received_at=at)
+
+    async def _store(self, connection: Connection, block: Block) -> None:
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        settled = await self._writer.store_block(connection, block, at=self._clock())
+        self.metrics.store_seconds.observe(loop.time() - began_s)
+        if len(block.plain):
+            ages_us = to_microseconds(self._clock()) - block.plain.arrived_us
+            self.metrics.age_seconds.observe(float(np.median(ages_us)) / 1e6)
+        await self._answers.give(settled)
+
+
+@dataclass(slots=True)
+class _Work:
+    """A batch on its way into the database."""
+
+    deliveries: list[Delivery]
+    block: Block | None = None

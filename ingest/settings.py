@@ -1,7 +1,7 @@
 """Settings of the ingest and judge processes, read once from the environment by the command."""
 
 from datetime import timedelta
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -15,9 +15,13 @@ from pydantic import (
 )
 from pydantic_settings import SettingsConfigDict
 
+from gateway.wire.limits import QUARANTINE_BYTES_MAX, READINGS_PER_BATCH_MAX
 from ingest.db.connections import Dsn
 from ingest.db.environment import ProcessSettings
 
+MESSAGE_BYTES_MAX: Final = QUARANTINE_BYTES_MAX
+"""The broker lets no more through."""
+READINGS_UNRECEIPTED_MAX: Final = 4 * READINGS_PER_BATCH_MAX  # Architecture 8.1.
 SourceChannel: TypeAlias = Literal["readings", "backlog"]
 
 
@@ -60,6 +64,25 @@ class BrokerSettings(BaseModel):
         return self.receive_window if channel == "readings" else self.backlog_window
 
 
+class ThrottleSettings(BaseModel):
+    """A gateway's fair share. Two terminals that measure once a minute send 0.03 a second."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    readings_per_s: PositiveFloat = 1_000
+    burst_readings: PositiveInt = 20_000  # At once, after an outage: more than a site's day.
+    delay_s_max: Annotated[float, Field(gt=0, lt=60)] = 30  # A gateway sends again after 60 s.
+
+
+class ObservationSettings(BaseModel):
+    """Where metrics and health are served; no port, no server. Port 0: any that is free."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] | None = None
+
+
 class IngestSettings(ProcessSettings):
     """Environment: ``INGEST_DB_DSN``, ``INGEST_BROKER_PASSWORD``, ``INGEST_BROKER__PORT``, ..."""
 
@@ -71,14 +94,41 @@ class IngestSettings(ProcessSettings):
     broker_password: SecretStr
     broker: BrokerSettings = BrokerSettings()
     batch: BatchSettings = BatchSettings()
+    throttle: ThrottleSettings = ThrottleSettings()
+    observation: ObservationSettings = ObservationSettings()
+    shutdown_s_max: PositiveFloat = 10  # To store what was taken; the rest is redelivered.
     profile: str = "wuzhou"
     profile_directory: DirectoryPath | None = None
     database_retry_s_max: PositiveFloat = 5
 
     @model_validator(mode="after")
-    def _window_covers_a_batch(self) -> Self:
-        if self.broker.receive_window < self.batch.messages_max:
-            msg = "broker.receive_window is smaller than batch.messages_max: no batch could fill"
+    def _fits_together(self) -> Self:
+        """Refuse what could never work: throughput is at most window / commit latency."""
+        broker, batch = self.broker, self.batch
+        if broker.receive_window < batch.messages_max:
+            msg = (
+                f"broker.receive_window ({broker.receive_window}) is smaller than"
+                f" batch.messages_max ({batch.messages_max}): no batch could fill"
+            )
+            raise ValueError(msg)
+        if min(batch.bytes_max, broker.bytes_waiting_max) < MESSAGE_BYTES_MAX:
+            msg = (
+                f"batch.bytes_max ({batch.bytes_max}) and broker.bytes_waiting_max"
+                f" ({broker.bytes_waiting_max}) must let one message of {MESSAGE_BYTES_MAX} through"
+            )
+            raise ValueError(msg)
+        if broker.bytes_waiting_max < batch.bytes_max:
+            msg = (
+                f"broker.bytes_waiting_max ({broker.bytes_waiting_max}) is smaller than"
+                f" batch.bytes_max ({batch.bytes_max}): no batch could fill"
+            )
+            raise ValueError(msg)
+        if self.throttle.burst_readings < READINGS_UNRECEIPTED_MAX:
+            msg = (
+                f"throttle.burst_readings ({self.throttle.burst_readings}) is below the"
+                f" {READINGS_UNRECEIPTED_MAX} readings a gateway may have on the way: a site that"
+                " comes back would be answered late"
+            )
             raise ValueError(msg)
         return self
 
@@ -86,7 +136,9 @@ class IngestSettings(ProcessSettings):
 class JudgeSettings(ProcessSettings):
     """Environment: ``JUDGE_DB_DSN``, ``JUDGE_PROFILE``, ``JUDGE_SESSION_WAIT_S``, ..."""
 
-    model_config = SettingsConfigDict(env_prefix="JUDGE_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="JUDGE_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
 
     db_dsn: Dsn
     profile: str = "wuzhou"
@@ -95,6 +147,7 @@ class JudgeSettings(ProcessSettings):
     residents_max: PositiveInt = 500  # Of one transaction.
     poll_ms: PositiveInt = 200
     database_retry_s_max: PositiveFloat = 5
+    observation: ObservationSettings = ObservationSettings()
 
     @property
     def session_wait(self) -> timedelta | None:

@@ -26,7 +26,8 @@ from pydantic import SecretStr
 
 from gateway.wire.topics import shared_filter
 from ingest.arrivals import Arrivals
-from ingest.deliveries import Delivery, Settled
+from ingest.deliveries import Delivery, Message
+from ingest.metrics import IngestMetrics
 from ingest.settings import BrokerSettings, SourceChannel
 
 _LOG = structlog.get_logger()
@@ -225,6 +226,7 @@ class Source:
         password: SecretStr,
         channel: SourceChannel,
         arrivals: Arrivals,
+        metrics: IngestMetrics,
     ) -> None:
         self._settings = settings
         self._password = password
@@ -235,6 +237,9 @@ class Source:
         self._session: _Session | None = None
         self._paused = False
         self.connected = asyncio.Event()
+        self.unacknowledged = 0  # Delivered on the present connection.
+        self._received = metrics.received.labels(channel)
+        self._losses = metrics.broker_losses.labels(channel)
 
     async def run(self) -> None:
         """Stay connected until cancelled; then leave, keeping the broker's session.
@@ -247,14 +252,17 @@ class Source:
             try:
                 await self._run_once()
                 failures = 0
+                self._losses.inc()
             except (OSError, TimeoutError) as error:
                 failures += 1
+                self._losses.inc()
                 wait = min(self._settings.reconnect_s_max, 0.1 * 2 ** min(failures, 10))
                 wait *= random.uniform(0.5, 1)  # noqa: S311 - jitter
                 _LOG.warning("broker_unreachable", problem=str(error), retry_in_s=round(wait, 2))
                 await asyncio.sleep(wait)
 
     async def _run_once(self) -> None:
+        self.unacknowledged = 0
         self._arrivals.forget()  # Nothing of it can be acknowledged any more; it comes again.
         session = _Session(self._settings, self._password, self, next(_connections))
         loop = asyncio.get_running_loop()
@@ -291,6 +299,8 @@ class Source:
                 self._session.overrun = True
                 self._session.drop("the broker sent more than the receive window")
             return
+        self._received.inc(len(deliveries))
+        self.unacknowledged += len(deliveries)
         too_much = self._arrivals.bytes_waiting > self._settings.bytes_waiting_max
         if too_much and not self._paused and self._session is not None:
             self._paused = True
@@ -303,24 +313,35 @@ class Source:
             self._paused = False
             self._session.resume_reading()
 
-    async def settle(self, settled: Settled) -> None:
+    async def settle(self, messages: Sequence[Message], deliveries: Sequence[Delivery]) -> int:
         """Send receipts, then acknowledge, for a transaction that has committed.
 
-        Only what is of this channel. What was delivered on an earlier connection is left alone:
-        the broker sends it again, ingest finds it known and answers then. If the connection
-        breaks in here, likewise.
+        What was delivered on an earlier connection is left alone: the broker sends it again,
+        ingest finds it known and answers then. If the connection breaks in here, likewise.
+
+        Args:
+            messages: Receipts of this channel's deliveries.
+            deliveries: In order of arrival; those of the other channel are left alone.
+
+        Returns:
+            How many deliveries were acknowledged.
         """
         session = self._session
         if session is None or session.closed.is_set():
-            return
-        backlog = self.channel == "backlog"
-        for message in settled.messages:
-            if message.to.backlog == backlog:
-                await session.publish(message.to.topic, message.payload)
+            return 0
+        for message in messages:
+            await session.publish(message.to.topic, message.payload)
         number = session.number  # Of this channel alone: connections are numbered across both.
-        ids = [each.packet_id for each in settled.deliveries if each.connection == number]
+        ids = [each.packet_id for each in deliveries if each.connection == number]
         session.write(_acknowledge(ids))
+        self.unacknowledged = max(self.unacknowledged - len(ids), 0)
         await session.writable.wait()
+        return len(ids)
+
+    async def send_late(self, message: Message) -> None:
+        """Send a receipt that was held back, on whatever connection there is."""
+        if self._session is not None and not self._session.closed.is_set():
+            await self._session.publish(message.to.topic, message.payload)
 
 
 def _acknowledge(packet_ids: Sequence[int]) -> bytes:

@@ -33,6 +33,7 @@ from ingest.deliveries import (
     Decoded,
     Delivery,
     Head,
+    Lane,
     Message,
     ReceiptTopic,
     Refuse,
@@ -61,6 +62,7 @@ class _Tallies(defaultdict[int, _Tally]):
     def __init__(self) -> None:
         super().__init__(_Tally)
         self.plainly_stored: list[int] | None = None
+        self.totals: dict[str, Totals] = defaultdict(Totals)
 
 
 class Writer:
@@ -86,7 +88,7 @@ class Writer:
         tallies = _Tallies()
         await self._store_or_halve(connection, list(enumerate(batch)), tallies, at)
         deliveries = tuple(decoded.delivery for decoded in batch)
-        return _settle(deliveries, [decoded.head for decoded in batch], tallies)
+        return _settle(deliveries, [decoded.head for decoded in batch], tallies, "careful")
 
     async def store_block(self, connection: Connection, block: Block, *, at: datetime) -> Settled:
         """Commit a whole block and return what to send for it.
@@ -104,15 +106,17 @@ class Writer:
             DatabaseUnavailableError: Nothing is known to be committed; try the same again.
         """
         tallies = _Tallies()
-        for thorough in (True,) if block.redelivered else (False, True):
+        lanes: tuple[Lane, ...] = ("asking",) if block.redelivered else ("plain", "asking")
+        for lane in lanes:
             try:
+                thorough = lane == "asking"
                 await self._store_plain(connection, block, tallies, at, thorough=thorough)
-                return _settle(block.deliveries, block.heads, tallies)
+                return _settle(block.deliveries, block.heads, tallies, lane)
             except UnstorableError:
                 continue
         parts = block.careful + block.decode_rows(range(len(block.plain)))
         await self._store_or_halve(connection, parts, tallies, at)
-        return _settle(block.deliveries, block.heads, tallies)
+        return _settle(block.deliveries, block.heads, tallies, "careful")
 
     async def _store_plain(
         self,
@@ -233,6 +237,8 @@ class _Transaction:
 
     def count_into(self, tallies: _Tallies) -> None:
         """Add what was committed to the receipts of the deliveries."""
+        for gateway, totals in self._totals.items():
+            tallies.totals[gateway].add(totals)
         for index, tally in self._tallies.items():
             tallies[index].stored += tally.stored
             tallies[index].duplicate += tally.duplicate
@@ -364,7 +370,10 @@ def _partition_time(id_: UUID, fallback: datetime) -> datetime:
 
 
 def _settle(
-    deliveries: tuple[Delivery, ...], heads: Sequence[Head | None], tallies: _Tallies
+    deliveries: tuple[Delivery, ...],
+    heads: Sequence[Head | None],
+    tallies: _Tallies,
+    lane: Lane,
 ) -> Settled:
     """What to send: one message a gateway, or a few where one would be above the broker's limit."""
     waiting: dict[ReceiptTopic, list[str]] = defaultdict(list)
@@ -385,7 +394,7 @@ def _settle(
             some.append(receipt)
             size += len(receipt) + 1
         messages.append(Message(to, _wrap(some)))
-    return Settled(deliveries=deliveries, messages=tuple(messages))
+    return Settled(deliveries, tuple(messages), tallies.totals, lane)
 
 
 async def _find_urgent(connection: Connection, block: Block, stored: BoolArray) -> list[ReadingRow]:

@@ -1,8 +1,8 @@
 """SQL for ``due_mark``, ``due_batch``, ``due_timer``, ``resident_fold``: who is due, and when.
 
 Ingest leaves the marks of a transaction in one row of ``due_batch``, because a row and two index
-entries for each would take a third of its time; ``spread`` turns them into marks before anybody
-looks for due residents. Marks are append-only rows; many marks of one resident are one piece of
+entries for each would take a third of its time; ``find`` spreads them out as marks before it looks
+for due residents. Marks are append-only rows; many marks of one resident are one piece of
 work. The judge locks a resident, reads the mark ids, *then* the history, and deletes exactly those
 marks with its result: a mark written meanwhile survives and brings it back. Timers fire with no new
 data.
@@ -73,7 +73,7 @@ INSERT INTO due_mark (resident_id, kind, marked_at) SELECT resident_id, kind, ma
 _BATCHES_MAX: Final = 20  # Of one transaction: some 100,000 readings at full load.
 
 
-async def spread(connection: Connection, *, now: datetime) -> None:
+async def _spread(connection: Connection, *, now: datetime) -> None:
     """Turn the rows of ``due_batch`` into marks, and unknown pseudonyms into stubs. Commits.
 
     Several judges share the rows; each row is spread once. At most so many rows at a time: what
@@ -117,10 +117,11 @@ async def find(
 ) -> list[str]:
     """Up to ``residents_max`` residents that are due, the longest waiting first, locked or not.
 
-    Outside a transaction.
+    Outside a transaction: spreads the marks of new batches first, and commits that.
 
     A mark of a blood pressure is ready once ``session_wait`` has passed since its arrival.
     """
+    await _spread(connection, now=now)
     when = {"now": now, "closed": now - session_wait, "limit": residents_max}
     cursor = await connection.execute(_DUE, when)
     return [row[0] for row in await cursor.fetchall()]
@@ -190,3 +191,26 @@ async def count_waiting(connection: Connection) -> int:
     )
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
+
+
+class Backlog(NamedTuple):
+    """How much due work there is."""
+
+    batches: int
+    marks: int
+    overdue_s: float  # Of the longest waiting: a ready mark or a timer.
+
+
+_BACKLOG: Final = f"""
+SELECT (SELECT count(*) FROM due_batch), (SELECT count(*) FROM due_mark),
+       extract(epoch FROM %(now)s - least(
+           (SELECT min(due_at) FROM due_timer),
+           (SELECT min(marked_at) FROM due_mark WHERE {_READY}),
+           %(now)s))"""  # noqa: S608 - our own condition
+
+
+async def measure(connection: Connection, *, now: datetime, session_wait: timedelta) -> Backlog:
+    """For metrics. Cost: a look at every mark, so not at every turn."""
+    cursor = await connection.execute(_BACKLOG, {"now": now, "closed": now - session_wait})
+    row = await cursor.fetchone()
+    return Backlog(int(row[0]), int(row[1]), float(row[2])) if row else Backlog(0, 0, 0.0)

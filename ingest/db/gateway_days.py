@@ -21,6 +21,16 @@ class Totals:
     unsettling: int = 0
     redelivered: int = 0
 
+    @property
+    def readings(self) -> int:
+        """All that were settled, anew or again."""
+        return sum(getattr(self, name) for name in self.__slots__)
+
+    def add(self, other: "Totals") -> None:
+        """Add another transaction's."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
 
 _ADD: Final = """
 INSERT INTO gateway_day

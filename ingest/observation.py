@@ -1,0 +1,74 @@
+"""Metrics and health of a process over HTTP: ``/metrics``, ``/healthz``, ``/readyz``.
+
+Off unless a port is set; on loopback unless told otherwise. It only reads: nothing here can change
+what the process does, and a slow reader holds nobody up (a thread of its own).
+
+``/healthz`` says that the process runs; ``/readyz`` says 503 and why while readings cannot pass.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from prometheus_client import CollectorRegistry, make_wsgi_app
+
+from ingest.settings import ObservationSettings
+
+_JSON: Final = [("Content-Type", "application/json")]
+
+
+class _Quiet(WSGIRequestHandler):
+    """Logs no requests: a scrape every few seconds says nothing."""
+
+    timeout = 5  # Seconds; one reader at a time, so none may hold the place.
+
+    def log_message(self, *_: Any) -> None:  # noqa: ANN401 - the base class's signature
+        pass
+
+
+class Observation:
+    """Serves one registry and one opinion about readiness."""
+
+    def __init__(self, registry: CollectorRegistry, find_problems: Callable[[], list[str]]) -> None:
+        self._metrics: WSGIApplication = make_wsgi_app(registry)
+        self._find_problems = find_problems
+        self._server: WSGIServer | None = None
+
+    def start(self, settings: ObservationSettings) -> str | None:
+        """Begin to serve; returns the address, or None where no port is set.
+
+        Raises:
+            OSError: The port is taken or the host is not this machine's.
+        """
+        if settings.port is None:
+            return None
+        self._server = make_server(settings.host, settings.port, self._answer, handler_class=_Quiet)
+        threading.Thread(target=self._server.serve_forever, name="observation", daemon=True).start()
+        return f"http://{settings.host}:{self._server.server_port}"
+
+    def stop(self) -> None:
+        """Serve no more."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+
+    def _answer(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "/")
+        if path == "/metrics":
+            return self._metrics(environ, start)
+        if path == "/healthz":
+            return _say(start, "200 OK", {"status": "ok"})
+        if path == "/readyz":
+            problems = self._find_problems()
+            status = "503 Service Unavailable" if problems else "200 OK"
+            body = {"status": "not ready" if problems else "ready", "problems": problems}
+            return _say(start, status, body)
+        return _say(start, "404 Not Found", {"paths": ["/metrics", "/healthz", "/readyz"]})
+
+
+def _say(start: StartResponse, status: str, body: dict[str, Any]) -> list[bytes]:
+    start(status, _JSON)
+    return [json.dumps(body, ensure_ascii=False).encode() + b"\n"]
