@@ -23,6 +23,10 @@ test: setup ## the whole test suite on the real services
 bench: $(VENV)/.locked ## speed and memory of the rules beside polars and duckdb (ARGS="--residents 20000": smaller)
 	@$(BIN)/python -m tests.benchmarks.rules_speed $(ARGS)
 
+.PHONY: fuzz
+fuzz: $(VENV)/.locked ## a million mutated messages and packets (ARGS="--seed 7": again)
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
 .PHONY: check
 check: setup ## format, lint, types, import contracts, tidiness
 	$(BIN)/ruff format --check .

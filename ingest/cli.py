@@ -27,8 +27,8 @@ from ingest.judge import Judge
 from ingest.observation import Observation
 from ingest.pipeline import Pipeline
 from ingest.profiles import Profiles
+from ingest.session import BrokerRefusedError
 from ingest.settings import IngestSettings, JudgeSettings, ObservationSettings
-from ingest.source import BrokerRefusedError
 from rules.errors import ProfileError
 from rules.profiles import load_versions
 

@@ -149,7 +149,7 @@ def decode_block(
         for at in places:
             mine[owners[at]].append(raws[at])
         return [
-            (place, _decode_some(deliveries[place], some, received_at))
+            (place, _decode_some(deliveries[place], heads[place], some, received_at))
             for place, some in sorted(mine.items())
         ]
 
@@ -176,9 +176,11 @@ def _open_plain(payload: bytes) -> _PlainEnvelope | None:
     return envelope if _BATCH.fullmatch(envelope.batch) else None
 
 
-def _decode_some(delivery: Delivery, raws: Sequence[bytes], received_at: datetime) -> Decoded:
+def _decode_some(
+    delivery: Delivery, head: Head | None, raws: Sequence[bytes], received_at: datetime
+) -> Decoded:
     """Some readings of a batch that was opened already and whose sender is known."""
-    work = _Message(delivery, received_at)
+    work = _Message(delivery, received_at, None if head is None else UUID(head.batch))
     work.take(raws)
     return work.done()
 
@@ -186,11 +188,13 @@ def _decode_some(delivery: Delivery, raws: Sequence[bytes], received_at: datetim
 class _Message:
     """One delivery on its way through the decoder."""
 
-    def __init__(self, delivery: Delivery, received_at: datetime) -> None:
+    def __init__(
+        self, delivery: Delivery, received_at: datetime, batch_id: UUID | None = None
+    ) -> None:
         self._delivery = delivery
         self._received_at = received_at
         self._topic = parse_topic(delivery.topic)
-        self._batch_id: UUID | None = None
+        self._batch_id = batch_id
         self._accepted: list[Accepted] = []
         self._refused: list[QuarantineRow] = []
 

@@ -7,8 +7,10 @@ what the process does, and a slow reader holds nobody up (a thread of its own).
 """
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
 from typing import Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -17,13 +19,24 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from ingest.settings import ObservationSettings
 
-_JSON: Final = [("Content-Type", "application/json")]
+_JSON: Final = ("Content-Type", "application/json")
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each reader: one that says nothing holds no other up."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401
+        """A reader that went away or fell silent is nobody's error."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class _Quiet(WSGIRequestHandler):
     """Logs no requests: a scrape every few seconds says nothing."""
 
-    timeout = 5  # Seconds; one reader at a time, so none may hold the place.
+    timeout = 5  # Seconds of silence.
 
     def log_message(self, *_: Any) -> None:  # noqa: ANN401 - the base class's signature
         pass
@@ -45,7 +58,13 @@ class Observation:
         """
         if settings.port is None:
             return None
-        self._server = make_server(settings.host, settings.port, self._answer, handler_class=_Quiet)
+        self._server = make_server(
+            settings.host,
+            settings.port,
+            self._answer,
+            server_class=_Server,
+            handler_class=_Quiet,
+        )
         threading.Thread(target=self._server.serve_forever, name="observation", daemon=True).start()
         return f"http://{settings.host}:{self._server.server_port}"
 
@@ -70,5 +89,5 @@ class Observation:
 
 
 def _say(start: StartResponse, status: str, body: dict[str, Any]) -> list[bytes]:
-    start(status, _JSON)
+    start(status, [_JSON])
     return [json.dumps(body, ensure_ascii=False).encode() + b"\n"]

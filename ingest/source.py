@@ -1,9 +1,8 @@
 """The MQTT 5 sessions of one ingest worker, on the sans-I/O ``mqtt5`` codec.
 
-A session for each channel: live readings, and the backlog of an outage.
-
-It hands deliveries over in order and acknowledges them when told to, never by itself: that
-is what no ready-made asyncio client allows (ADR 0002). Invariants:
+A session for each channel: live readings, and the backlog of an outage. Deliveries are handed over
+in order and acknowledged when told to, never by themselves: that is what no ready-made asyncio
+client allows (ADR 0002). Invariants:
 
 - A PUBACK goes out only through ``settle``, after the caller's COMMIT (I2), and only on the
   connection that delivered; after a reconnect the broker delivers again with dup = 1.
@@ -17,204 +16,19 @@ import asyncio
 import random
 from collections.abc import Sequence
 from itertools import count
-from typing import Final, cast
 
-import mqtt5
 import numpy as np
 import structlog
 from pydantic import SecretStr
 
-from gateway.wire.topics import shared_filter
 from ingest.arrivals import Arrivals
 from ingest.deliveries import Delivery, Message
 from ingest.metrics import IngestMetrics
+from ingest.session import BrokerRefusedError, Session
 from ingest.settings import BrokerSettings, SourceChannel
 
 _LOG = structlog.get_logger()
 _connections = count(1)
-_PING: Final = mqtt5.PingReqPacket().write()
-_SUBSCRIBE_ID: Final = 65_535  # Receipts count up from 1 and stay below.
-_SOCKET_WAITING_MAX: Final = 1_000_000  # Bytes of receipts and PUBACKs before we wait.
-
-
-class BrokerRefusedError(Exception):
-    """The broker will never take this session: wrong password, forbidden topic, taken client id.
-
-    Ends the process with what to correct; waiting would not help.
-    """
-
-
-class _Session(asyncio.Protocol):
-    """One connection: bytes to packets, packets to the queue. No decisions, no retries."""
-
-    def __init__(
-        self, settings: BrokerSettings, password: SecretStr, source: "Source", number: int
-    ) -> None:
-        self._settings = settings
-        self._password = password
-        self._source = source
-        self.number = number
-        self._transport: asyncio.Transport | None = None
-        self._buffer = bytearray()
-        self.closed = asyncio.Event()
-        self.writable = asyncio.Event()
-        self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._free_ids: asyncio.Queue[int] = asyncio.Queue(maxsize=_SUBSCRIBE_ID)
-        self._heard = False
-        self._deaf = False
-        self.taken_over = False
-        self.overrun = False
-        self.problem = "the connection was closed by the broker"
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport = cast("asyncio.Transport", transport)  # TCP, as asked for.
-        transport.set_write_buffer_limits(high=_SOCKET_WAITING_MAX)
-        self.writable.set()
-        connect = mqtt5.ConnectPacket(
-            self._source.client_id,
-            username=self._settings.username,
-            password=self._password.get_secret_value().encode(),
-            clean_start=False,
-            keep_alive=self._settings.keep_alive_s,
-            session_expiry_interval=self._settings.session_expiry_s,
-            receive_max=self._source.window,
-        )
-        transport.write(connect.write())
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if error is not None:
-            self.problem = str(error)
-        self.closed.set()
-        self.writable.set()
-        if not self.subscribed.done():
-            self.subscribed.set_exception(ConnectionError(self.problem))
-            self.subscribed.exception()  # Seen: the waiter may have timed out meanwhile.
-
-    def pause_writing(self) -> None:
-        self.writable.clear()
-
-    def resume_writing(self) -> None:
-        self.writable.set()
-
-    def data_received(self, data: bytes) -> None:
-        self._heard = True
-        self._buffer += data
-        used, number = 0, self.number
-        deliveries: list[Delivery] = []
-        with memoryview(self._buffer) as view:
-            end = len(view)
-            while used < end:
-                try:
-                    packet, size = mqtt5.read(view[used:])
-                except IndexError:
-                    break  # The rest of the packet is still on its way.
-                except ValueError as error:
-                    self.drop(f"the broker sent bytes that are no MQTT 5: {error}")
-                    break
-                used += size
-                if type(packet) is mqtt5.PublishPacket and packet.packet_id is not None:
-                    topic, payload, id_ = packet.topic, packet.payload, packet.packet_id
-                    deliveries.append(Delivery(topic, payload, id_, number, packet.duplicate))
-                else:
-                    self._take(packet)
-        del self._buffer[:used]
-        if deliveries:
-            self._source.take(deliveries)
-
-    def _take(self, packet: mqtt5.Packet) -> None:
-        match packet:
-            case mqtt5.PubAckPacket():
-                self._free_ids.put_nowait(packet.packet_id)
-            case mqtt5.ConnAckPacket():
-                self._connected(packet)
-            case mqtt5.SubAckPacket():
-                self._subscribed(packet)
-            case mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode.SESSION_TAKEN_OVER):
-                self.taken_over = True
-                self.drop("another process connected with this client id")
-            case mqtt5.DisconnectPacket():
-                self.drop(f"the broker said {packet.reason_code.name} {packet.reason_str or ''}")
-            case _:
-                pass  # PINGRESP, and QoS 0 messages that nobody of ours sends.
-
-    def _connected(self, packet: mqtt5.ConnAckPacket) -> None:
-        if packet.reason_code is not mqtt5.ConnAckReasonCode.SUCCESS:
-            self._refuse(f"the broker refused the session: {packet.reason_code.name}")
-            return
-        for packet_id in range(1, min(packet.receive_max, _SUBSCRIBE_ID - 1) + 1):
-            self._free_ids.put_nowait(packet_id)
-        name = shared_filter(self._source.channel)
-        filters = [mqtt5.TopicFilter(name, max_qos=mqtt5.QoS.AT_LEAST_ONCE)]
-        self.write(mqtt5.SubscribePacket(_SUBSCRIBE_ID, filters).write())
-
-    def _subscribed(self, packet: mqtt5.SubAckPacket) -> None:
-        granted = mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE
-        refused = [code.name for code in packet.reason_codes if code is not granted]
-        if refused:
-            self._refuse(f"the broker refused the subscription: {', '.join(refused)}")
-        elif not self.subscribed.done():
-            self.subscribed.set_result(None)
-
-    def _refuse(self, problem: str) -> None:
-        hint = "check INGEST_BROKER__USERNAME, INGEST_BROKER_PASSWORD and the broker's ACL"
-        if not self.subscribed.done():
-            self.subscribed.set_exception(BrokerRefusedError(f"{problem}; {hint}"))
-        self.drop(problem)
-
-    def write(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
-
-    def pause_reading(self) -> None:
-        self._deaf = True  # Then silence says nothing of the broker.
-        if self._transport is not None:
-            self._transport.pause_reading()
-
-    def resume_reading(self) -> None:
-        self._deaf, self._heard = False, True
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
-
-    def drop(self, problem: str) -> None:
-        """Cut the connection; everything unacknowledged will be delivered again."""
-        self.problem = problem
-        if self._transport is not None:
-            self._transport.abort()
-
-    async def publish(self, topic: str, payload: bytes) -> None:
-        """Write one QoS 1 message once the broker's window has room."""
-        if self._free_ids.empty():
-            wait = asyncio.ensure_future(self._free_ids.get())
-            closed = asyncio.ensure_future(self.closed.wait())
-            await asyncio.wait({wait, closed}, return_when=asyncio.FIRST_COMPLETED)
-            closed.cancel()
-            if not wait.done():
-                wait.cancel()
-                return
-            packet_id = wait.result()
-        else:
-            packet_id = self._free_ids.get_nowait()
-        packet = mqtt5.PublishPacket(
-            topic, payload, qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=packet_id
-        )
-        self.write(packet.write())
-        await self.writable.wait()
-
-    async def keep_alive(self) -> None:
-        """Ping, and drop a broker that says nothing for a whole interval."""
-        while not self.closed.is_set():
-            self._heard = False
-            self.write(_PING)
-            await asyncio.sleep(self._settings.keep_alive_s / 2)
-            if not self._heard and not self._deaf:
-                self.drop("the broker has been silent for half the keep-alive interval")
-
-    async def leave(self) -> None:
-        """Say goodbye and keep the session: the broker holds what comes meanwhile."""
-        self.write(mqtt5.DisconnectPacket().write())
-        if self._transport is not None:
-            self._transport.close()
-        await self.closed.wait()
 
 
 class Source:
@@ -234,7 +48,7 @@ class Source:
         self.client_id = settings.client_id_of(channel)
         self.window = settings.window_of(channel)
         self._arrivals = arrivals
-        self._session: _Session | None = None
+        self._session: Session | None = None
         self._paused = False
         self.connected = asyncio.Event()
         self.unacknowledged = 0  # Delivered on the present connection.
@@ -264,7 +78,7 @@ class Source:
     async def _run_once(self) -> None:
         self.unacknowledged = 0
         self._arrivals.forget()  # Nothing of it can be acknowledged any more; it comes again.
-        session = _Session(self._settings, self._password, self, next(_connections))
+        session = Session(self._settings, self._password, self, next(_connections))
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(self._settings.timeout_s):
             await loop.create_connection(lambda: session, self._settings.host, self._settings.port)
@@ -283,9 +97,8 @@ class Source:
                 )
                 raise BrokerRefusedError(msg)
             _LOG.warning("broker_lost", problem=session.problem)
-            if session.overrun:
-                msg = "the broker sent more than the receive window"
-                raise ConnectionError(msg)  # Back off; else it overruns us again at once.
+            if session.at_fault:
+                raise ConnectionError(session.problem)  # Back off.
         finally:
             self.connected.clear()
             alive.cancel()
@@ -296,8 +109,7 @@ class Source:
         """Called by the session for what it read. The window bounds the queue; so do bytes."""
         if not self._arrivals.put(deliveries):  # A broker that ignores our receive maximum.
             if self._session is not None:
-                self._session.overrun = True
-                self._session.drop("the broker sent more than the receive window")
+                self._session.break_off("the broker sent more than the receive window")
             return
         self._received.inc(len(deliveries))
         self.unacknowledged += len(deliveries)

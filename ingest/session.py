@@ -1,0 +1,263 @@
+"""One MQTT 5 connection of an ingest worker: bytes to packets, packets to its listener.
+
+No decisions and no retries here. Invariants: it acknowledges nothing by itself; it never holds more
+of a packet than was agreed on; whatever the broker sends, the connection is cut with a reason, and
+nothing else breaks.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final, Protocol, cast
+
+import mqtt5
+from pydantic import SecretStr
+
+from gateway.wire.topics import shared_filter
+from ingest.deliveries import Delivery
+from ingest.settings import MESSAGE_BYTES_MAX, BrokerSettings, SourceChannel
+
+_PING: Final = mqtt5.PingReqPacket().write()
+PACKET_BYTES_MAX: Final = MESSAGE_BYTES_MAX + 65_536  # With its topic and properties.
+_SUBSCRIBE_ID: Final = 65_535  # Receipts count up from 1 and stay below.
+_SOCKET_WAITING_MAX: Final = 1_000_000  # Bytes of receipts and PUBACKs before we wait.
+
+
+class BrokerRefusedError(Exception):
+    """The broker will never take this session: wrong password, forbidden topic, taken client id.
+
+    Ends the process with what to correct; waiting would not help.
+    """
+
+
+class Listener(Protocol):
+    """Whose connection it is."""
+
+    channel: SourceChannel
+    client_id: str
+    window: int
+
+    def take(self, deliveries: Sequence[Delivery]) -> None:
+        """Messages, in the order in which they came."""
+
+
+class Session(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(
+        self, settings: BrokerSettings, password: SecretStr, listener: Listener, number: int
+    ) -> None:
+        self._settings = settings
+        self._password = password
+        self._listener = listener
+        self.number = number
+        self._transport: asyncio.Transport | None = None
+        self._buffer = bytearray()
+        self.closed = asyncio.Event()
+        self.writable = asyncio.Event()
+        self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._free_ids: asyncio.Queue[int] = asyncio.Queue(maxsize=_SUBSCRIBE_ID)
+        self._heard = False
+        self._deaf = False
+        self.taken_over = False
+        self.at_fault = False  # The broker: then wait before the next attempt.
+        self.problem = "the connection was closed by the broker"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Say who we are and how much we take."""
+        self._transport = transport = cast("asyncio.Transport", transport)  # TCP, as asked for.
+        transport.set_write_buffer_limits(high=_SOCKET_WAITING_MAX)
+        self.writable.set()
+        connect = mqtt5.ConnectPacket(
+            self._listener.client_id,
+            username=self._settings.username,
+            password=self._password.get_secret_value().encode(),
+            clean_start=False,
+            keep_alive=self._settings.keep_alive_s,
+            session_expiry_interval=self._settings.session_expiry_s,
+            receive_max=self._listener.window,
+            max_packet_size=PACKET_BYTES_MAX,
+        )
+        transport.write(connect.write())
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Tell whoever waits."""
+        if error is not None:
+            self.problem = str(error)
+        self.closed.set()
+        self.writable.set()
+        if not self.subscribed.done():
+            self.subscribed.set_exception(ConnectionError(self.problem))
+            self.subscribed.exception()  # Seen: the waiter may have timed out meanwhile.
+
+    def pause_writing(self) -> None:
+        """The socket is full."""
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        """The socket has room again."""
+        self.writable.set()
+
+    def data_received(self, data: bytes) -> None:
+        """Read whole packets, hand messages over in one go; the rest of a packet waits."""
+        self._heard = True
+        if self.at_fault:
+            return
+        buffer = self._buffer
+        buffer += data
+        deliveries, used = self._read_packets(buffer)
+        if buffer is self._buffer:
+            del buffer[:used]
+        if len(self._buffer) > PACKET_BYTES_MAX:  # We asked for no such packet.
+            self.break_off("the broker sends a packet above the size agreed on")
+        if deliveries:
+            self._listener.take(deliveries)
+
+    def _read_packets(self, buffer: bytearray) -> tuple[list[Delivery], int]:
+        """Messages of all whole packets in the buffer, and how many bytes those took."""
+        used, number = 0, self.number
+        deliveries: list[Delivery] = []
+        with memoryview(buffer) as view:
+            end = len(view)
+            while used < end:
+                try:
+                    packet, size = _read(view[used:])
+                except IndexError:
+                    break  # The rest of the packet is still on its way.
+                except ValueError as error:
+                    self.break_off(f"the broker sent bytes that are no MQTT 5: {error}")
+                    break
+                used += size
+                if type(packet) is mqtt5.PublishPacket and packet.packet_id is not None:
+                    topic, payload, id_ = packet.topic, packet.payload, packet.packet_id
+                    deliveries.append(Delivery(topic, payload, id_, number, packet.duplicate))
+                else:
+                    self._take(packet)
+        return deliveries, used
+
+    @property
+    def bytes_unread(self) -> int:
+        """What a packet that is still on its way holds here."""
+        return len(self._buffer)
+
+    def _take(self, packet: mqtt5.Packet) -> None:
+        match packet:
+            case mqtt5.PubAckPacket():
+                try:
+                    self._free_ids.put_nowait(packet.packet_id)
+                except asyncio.QueueFull:
+                    self.break_off("the broker acknowledges more than it was sent")
+            case mqtt5.ConnAckPacket():
+                self._connected(packet)
+            case mqtt5.SubAckPacket():
+                self._subscribed(packet)
+            case mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode.SESSION_TAKEN_OVER):
+                self.taken_over = True
+                self.drop("another process connected with this client id")
+            case mqtt5.DisconnectPacket():
+                self.drop(f"the broker said {packet.reason_code.name} {packet.reason_str or ''}")
+            case _:
+                pass  # PINGRESP, and QoS 0 messages that nobody of ours sends.
+
+    def _connected(self, packet: mqtt5.ConnAckPacket) -> None:
+        if packet.reason_code is not mqtt5.ConnAckReasonCode.SUCCESS:
+            self._refuse(f"the broker refused the session: {packet.reason_code.name}")
+            return
+        for packet_id in range(1, min(packet.receive_max, _SUBSCRIBE_ID - 1) + 1):
+            self._free_ids.put_nowait(packet_id)
+        name = shared_filter(self._listener.channel)
+        filters = [mqtt5.TopicFilter(name, max_qos=mqtt5.QoS.AT_LEAST_ONCE)]
+        self.write(mqtt5.SubscribePacket(_SUBSCRIBE_ID, filters).write())
+
+    def _subscribed(self, packet: mqtt5.SubAckPacket) -> None:
+        granted = mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE
+        refused = [code.name for code in packet.reason_codes if code is not granted]
+        if refused:
+            self._refuse(f"the broker refused the subscription: {', '.join(refused)}")
+        elif not self.subscribed.done():
+            self.subscribed.set_result(None)
+
+    def _refuse(self, problem: str) -> None:
+        hint = "check INGEST_BROKER__USERNAME, INGEST_BROKER_PASSWORD and the broker's ACL"
+        if not self.subscribed.done():
+            self.subscribed.set_exception(BrokerRefusedError(f"{problem}; {hint}"))
+            self.subscribed.exception()  # Seen, as above.
+        self.drop(problem)
+
+    def write(self, data: bytes) -> None:
+        """Write, unless the connection is closing."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+    def pause_reading(self) -> None:
+        """Leave what comes to the broker."""
+        self._deaf = True  # Then silence says nothing of the broker.
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take again."""
+        self._deaf, self._heard = False, True
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def break_off(self, problem: str) -> None:
+        """Cut the connection because of what the broker did: it would do so again at once."""
+        self.at_fault = True
+        self._buffer = bytearray()  # A codec that has failed may still hold the old one.
+        self.drop(problem)
+
+    def drop(self, problem: str) -> None:
+        """Cut the connection; everything unacknowledged will be delivered again."""
+        self.problem = problem
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def publish(self, topic: str, payload: bytes) -> None:
+        """Write one QoS 1 message once the broker's window has room."""
+        if self._free_ids.empty():
+            wait = asyncio.ensure_future(self._free_ids.get())
+            closed = asyncio.ensure_future(self.closed.wait())
+            await asyncio.wait({wait, closed}, return_when=asyncio.FIRST_COMPLETED)
+            closed.cancel()
+            if not wait.done():
+                wait.cancel()
+                return
+            packet_id = wait.result()
+        else:
+            packet_id = self._free_ids.get_nowait()
+        packet = mqtt5.PublishPacket(
+            topic, payload, qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=packet_id
+        )
+        self.write(packet.write())
+        await self.writable.wait()
+
+    async def keep_alive(self) -> None:
+        """Ping, and drop a broker that says nothing for a whole interval."""
+        while not self.closed.is_set():
+            self._heard = False
+            self.write(_PING)
+            await asyncio.sleep(self._settings.keep_alive_s / 2)
+            if not self._heard and not self._deaf:
+                self.drop("the broker has been silent for half the keep-alive interval")
+
+    async def leave(self) -> None:
+        """Say goodbye and keep the session: the broker holds what comes meanwhile."""
+        self.write(mqtt5.DisconnectPacket().write())
+        if self._transport is not None:
+            self._transport.close()
+        await self.closed.wait()
+
+
+def _read(view: memoryview) -> tuple[mqtt5.Packet, int]:
+    """Read one packet. Raises ``IndexError`` for half of one, ``ValueError`` for none.
+
+    The codec panics on text that is no UTF-8 (seen in 0.8.0): that ends the connection, like any
+    other nonsense, and not the process.
+    """
+    try:
+        return mqtt5.read(view)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        msg = "text in a packet is no UTF-8"
+        raise ValueError(msg) from None

@@ -1,0 +1,65 @@
+"""A long run: ``python -m tests.fuzz --payloads 1000000 --packets 1000000``; ``make fuzz``.
+
+Prints what became of everything, and how much memory it took. The seed is printed first, so that
+whatever fails can be seen again.
+"""
+
+import argparse
+import asyncio
+import json
+import resource
+import secrets
+import sys
+import time
+
+from tests.fuzz.packets import PacketFuzz
+from tests.fuzz.payloads import PayloadFuzz
+
+_SESSION_PACKETS = 5_000
+
+
+def main() -> None:
+    """Run both."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--payloads", type=int, default=1_000_000)
+    parser.add_argument("--packets", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**9))
+    asked = parser.parse_args()
+    sys.stderr.write(f"seed {asked.seed}\n")
+    payloads, packets = PayloadFuzz(asked.seed), PacketFuzz(asked.seed)
+    began_s = time.monotonic()
+    payloads.run_block()
+    before = _peak_bytes()
+    while payloads.messages < asked.payloads:
+        payloads.run_block()
+        _show(f"{payloads.messages:,} payloads")
+    while packets.packets < asked.packets:
+        asyncio.run(packets.run_session(_SESSION_PACKETS))
+        _show(f"{packets.packets:,} packets")
+    sys.stderr.write("\n")
+    report = {
+        "seed": asked.seed,
+        "payloads": payloads.messages,
+        "readings_plain": payloads.plain,
+        "readings_careful": payloads.accepted,
+        "refused": payloads.refused,
+        "packets": packets.packets,
+        "deliveries": packets.deliveries,
+        "connections_cut": packets.cuts,
+        "memory_grown_bytes": _peak_bytes() - before,
+        "seconds": round(time.monotonic() - began_s, 1),
+    }
+    sys.stdout.write(json.dumps(report, indent=1) + "\n")
+
+
+def _peak_bytes() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _show(text: str) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{text}    ")
+
+
+if __name__ == "__main__":
+    main()
