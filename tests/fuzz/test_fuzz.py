@@ -6,19 +6,19 @@ from tests.fuzz.packets import PacketFuzz
 from tests.fuzz.payloads import PayloadFuzz
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_every_mutated_message_is_accounted_for(seed: int) -> None:
     fuzz = PayloadFuzz(seed)
-    while fuzz.messages < 5_000:
+    while fuzz.messages < 3_000:
         fuzz.run_block()
-    assert min(fuzz.plain, fuzz.accepted, fuzz.refused) > 100  # All three ways were taken.
+    assert min(fuzz.plain, fuzz.accepted, fuzz.refused) > 50  # All three ways were taken.
 
 
 # The codec itself complains of text that is no UTF-8, beside panicking.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 async def test_no_mutated_packet_ends_the_process(seed: int) -> None:
     fuzz = PacketFuzz(seed)
-    await fuzz.run_session(5_000)
-    assert fuzz.deliveries > 100
-    assert fuzz.cuts > 100
+    await fuzz.run_session(3_000)
+    assert fuzz.deliveries > 50
+    assert fuzz.cuts > 50
