@@ -98,7 +98,7 @@ def list_alerts(
         status=status.astype(np.int8),
         anchor=anchor.astype(np.int64),
         decided=decided.astype(np.int64),
-        **_shown(grounds, rows, told, ordered, observed),
+        **show_grounds(grounds, rows, told, ordered, observed),
         due=due,
         became_true_at=became_true,
         page=(severity >= Severity.HIGH) & ~late,
@@ -110,10 +110,10 @@ def list_alerts(
     )
 
 
-def _shown(
+def show_grounds(
     grounds: Grounds, rows: RowArray, told: Told, ordered: Readings, observed: Observed
 ) -> dict[str, Any]:
-    """What each alert showed: of this history, or as a checkpoint kept it."""
+    """What the alert of each of these grounds showed: of this history, or as a checkpoint kept."""
     decided = grounds.decided[rows]
     shown = show(grounds.urgent[rows], decided, ordered, observed)
     past = decided - (len(told.moments) - len(told.carried.moments))

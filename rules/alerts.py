@@ -275,9 +275,10 @@ def _of_advisories(advisories: Advisories) -> Grounds:
     )
 
 
-def open_grounds(told: Told, advisories: Advisories) -> Grounds:
+def open_grounds(told: Told, advised: Advised) -> Grounds:
     """Grounds that nothing has answered, time apart: what a checkpoint carries on."""
-    grounds = stack_tables([_of_events(told), _of_advisories(advisories)])
+    advisories = _of_advisories(advised.advisories)
+    grounds = stack_tables([_of_events(told), advisories, _of_carried(told, advised)])
     rows = grounds.resolved_by == NO_ROW
     return Grounds(**{f.name: getattr(grounds, f.name)[rows] for f in fields(Grounds)})
 

@@ -1,5 +1,6 @@
 """What a checkpoint carries into the tail: cases, open alerts, and the moments they hang on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
@@ -10,7 +11,7 @@ from rules.codes import AlertCode
 from rules.columns import BoolArray, DateArray, InstantArray, Int8Array, Int64Array
 from rules.lanes import Lanes, fresh_lanes
 from rules.moments import Moments
-from rules.runs import RowArray
+from rules.runs import RowArray, stack_tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +146,34 @@ def nothing_carried(residents: int) -> Carried:
             range_status=small,
         ),
         high_normal_on=np.full(residents, np.datetime64("NaT", "D")),
+    )
+
+
+def join_carried(parts: Sequence[Carried]) -> Carried:
+    """The pasts of several groups of residents as one, in this order. At least one part."""
+    residents = np.cumsum([0, *(len(part.until) for part in parts)])
+    moments = np.cumsum([0, *(len(part.moments) for part in parts)])
+    lanes, alerts = [], []
+    for part, first, offset in zip(parts, residents[:-1], moments[:-1], strict=True):
+        moved = _moved(part.lanes, ("anchor", "decided", "visit_anchor"), offset)
+        lanes.append(replace(moved, resident=moved.resident + first))
+        told = _moved(part.alerts, ("anchor", "decided"), offset)
+        alerts.append(replace(told, resident=told.resident + first))
+    return Carried(
+        until=np.concatenate([part.until for part in parts]),
+        lanes=stack_tables(lanes),
+        alerts=stack_tables(alerts),
+        moments=stack_tables([part.moments for part in parts]),
+        shown=stack_tables([part.shown for part in parts]),
+        high_normal_on=np.concatenate([part.high_normal_on for part in parts]),
+    )
+
+
+def _moved(table: Any, names: Sequence[str], offset: int) -> Any:  # noqa: ANN401 - lanes or alerts
+    """Its anchors, counted from elsewhere; -1 stays -1."""
+    anchors = {name: getattr(table, name) for name in names}
+    return replace(
+        table, **{name: np.where(at >= 0, at + offset, at) for name, at in anchors.items()}
     )
 
 
