@@ -11,20 +11,25 @@ from uuid import UUID
 import numpy as np
 
 from ingest.columns import Period, to_amendments, to_periods, to_pregnancies, to_residents
-from ingest.db import amendments, contracts, history, residents
+from ingest.db import amendments, checkpoints, contracts, history, residents
 from ingest.db.amendments import Said
 from ingest.db.connections import Connection
 from ingest.db.contracts import Chosen
 from ingest.db.residents import NOBODY, Person
+from ingest.pasts import Pasts, is_let_go, read_pasts, read_profiles, take_turns
 from ingest.profiles import Choices, Profiles
 from rules.columns import IdArray, Periods, Records, Residents
 from rules.limits import ProfileTable
 from rules.reported import Amendments, Reported
+from rules.runs import stack_tables
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What ``rules`` needs to judge these residents, and what the outcome needs of them."""
+    """What ``rules`` needs to judge these residents, and what the outcome needs of them.
+
+    Where retention was at work, what is folded already is in ``pasts``, and the rest here.
+    """
 
     ids: tuple[str, ...]  # Pseudonyms, row-aligned with ``residents``.
     people: Mapping[str, Person]  # Unknown pseudonyms are absent.
@@ -35,10 +40,12 @@ class Loaded:
     limits: ProfileTable
     seen: IdArray  # Every reading looked at, also those that turned out to be somebody else's.
     claimed: tuple[UUID, ...]  # Of ``reported``: theirs because somebody said so.
+    pasts: Pasts | None  # None: nobody's past is folded.
+    held: IdArray  # Readings that retention holds back.
 
 
 async def load_histories(connection: Connection, ids: Sequence[str], profiles: Profiles) -> Loaded:
-    """Load everything about these residents.
+    """Load everything about these residents, or their checkpoints and what follows.
 
     Args:
         connection: In a transaction that holds their fold rows, or that only reads.
@@ -46,22 +53,32 @@ async def load_histories(connection: Connection, ids: Sequence[str], profiles: P
         profiles: The deployment's.
 
     Raises:
-        ProfileError: A centre or a package names a profile that is not there.
+        ProfileError: A centre, a package or a checkpoint names a profile that is not there.
+        UnreadableCheckpointError: A checkpoint is damaged, or of another program.
     """
+    folded = await checkpoints.fetch(connection, ids)
     people = await residents.fetch_people(connection, ids)
     pregnancies = await residents.fetch_pregnancies(connection, ids)
     chosen = await contracts.fetch_profiles(connection, ids)
     claimed = await amendments.fetch_claimed(connection, ids)
-    reported = await history.fetch_reported(connection, ids, claimed)
+    in_chunks = await history.fetch_reported(connection, ids, claimed)
+    held = await history.fetch_reported(connection, ids, claimed, table="reading_held")
+    reported = stack_tables([in_chunks, held]) if len(held) else in_chunks
     said = await amendments.fetch_said(connection, ids, claimed)
     records = await history.fetch_records(connection, ids)
     rows = {id_: row for row, id_ in enumerate(ids)}
-    theirs, places = _give_to_owners(reported, said, rows)
     persons = [people.get(id_, NOBODY) for id_ in ids]
     wanted = {each.profile for each in chosen} | {
         person.centre_profile for person in persons if person.centre_profile is not None
     }
-    limits, choices = profiles.choose(wanted)
+    limits, choices = profiles.choose(wanted | read_profiles(folded.values()))
+    pasts = read_pasts(ids, folded, limits)
+    theirs, places = _give_to_owners(reported, said, rows)
+    if pasts is not None:
+        gone = is_let_go(pasts, theirs.resident, theirs.ids, held.ids)
+        theirs = theirs.take(np.flatnonzero(~gone))
+        places = _places(theirs) if said else places
+        records = take_turns(records, pasts)
     return Loaded(
         ids=tuple(ids),
         people=people,
@@ -76,6 +93,8 @@ async def load_histories(connection: Connection, ids: Sequence[str], profiles: P
         limits=limits,
         seen=reported.ids,
         claimed=tuple(id_ for id_ in claimed if id_.bytes in places),
+        pasts=pasts,
+        held=held.ids,
     )
 
 

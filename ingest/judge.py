@@ -11,7 +11,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import numpy as np
@@ -42,6 +42,7 @@ class Outcome:
 
     residents: list[str]  # Judged; of those asked for, the others were somebody else's.
     events: list[Event]  # For the feed: what was raised and what changed.
+    verdict: Verdict | None = None  # On them, if there was anybody to judge.
 
 
 class Judge:
@@ -60,6 +61,10 @@ class Judge:
     def find_problems(self) -> list[str]:
         """Why nobody is judged at the moment; for ``/readyz``."""
         return [self._database_problem] if self._database_problem else []
+
+    def now(self) -> datetime:
+        """The clock."""
+        return self._clock()
 
     async def run(self) -> None:
         """Work while there is work, else look again every ``poll_ms``. Reconnects for ever."""
@@ -124,7 +129,7 @@ class Judge:
 
         Raises:
             DatabaseUnavailableError: Nothing is known to be committed; try the same again.
-            ProfileError: A centre or a package names a profile that is not there.
+            ProfileError: A centre, a package or a checkpoint names a profile that is not there.
         """
         now = self._clock()
         with translated():
@@ -147,7 +152,7 @@ class Judge:
                     timers=verdict.timers,
                     high_normal_on=verdict.high_normal_on,
                 )
-        return Outcome(work.residents, events)
+        return Outcome(work.residents, events, verdict)
 
     def _session_wait(self) -> np.timedelta64 | None:
         """The one for demonstrations, where it is set; else each profile has its own."""

@@ -4,7 +4,7 @@ Nothing is compared with what is stored: ``differences`` does that. Rows are mad
 column, and what only a new alert or a changed case needs is made for those alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 from typing import Any, Final
@@ -12,19 +12,20 @@ from uuid import UUID
 
 import numpy as np
 
-from ingest.columns import as_timedelta, to_datetimes, to_days
-from ingest.db.alerts import AlertRow, Standing, alert_id, resident_anchor
+from ingest.anchors import Anchors
+from ingest.checkpoints import Facts
+from ingest.columns import as_timedelta, to_datetimes, to_days, to_instants
+from ingest.db.alerts import AlertRow, Standing, alert_id
 from ingest.db.cases import CaseRow, TransitionRow
 from ingest.db.residents import NOBODY
 from ingest.histories import Loaded
 from rules.codes import AlertCode, AlertStatus, CaseState, Condition, Severity
-from rules.columns import Int64Array
+from rules.columns import BoolArray, Int64Array
 from rules.engine import judge
 from rules.explain import explain_alert, explain_case
-from rules.explain.explanation import Explanation
+from rules.explain.explanation import Answered, Explanation
 from rules.explain.judged import Judged
 from rules.explain.sentences import sentence
-from rules.local_time import local_midnight
 from rules.machine import Action
 from rules.normalise import normalise
 
@@ -51,6 +52,15 @@ def reach_verdict(
     Cost: milliseconds for hundreds of residents; run it in a thread.
     """
     readings = normalise(loaded.reported, loaded.amendments, deduplicate=False).readings
+    start = None if loaded.pasts is None else loaded.pasts.carried
+    anchors = Anchors(
+        ids=loaded.ids,
+        readings=readings,
+        records=loaded.records,
+        residents=loaded.residents,
+        utc_offset=loaded.limits.utc_offset,
+        carried=start,
+    )
     judgement = judge(
         readings,
         loaded.records,
@@ -58,15 +68,19 @@ def reach_verdict(
         loaded.limits,
         as_of=np.datetime64(at.replace(tzinfo=None), "us"),
         session_wait=session_wait,
+        start=start,
     )
     return Verdict(
         loaded=loaded,
+        anchors=anchors,
+        carried_alerts=anchors.is_carried(judgement.alerts.anchor),
+        carried_cases=anchors.is_carried(judgement.cases.anchor),
         judged=Judged(
             readings=readings,
             records=loaded.records,
             residents=loaded.residents,
             limits=loaded.limits,
-            judgement=judgement,
+            judgement=anchors.settle(judgement),
         ),
         at=at,
     )
@@ -79,6 +93,9 @@ class Verdict:
     loaded: Loaded
     judged: Judged
     at: datetime
+    anchors: Anchors
+    carried_alerts: BoolArray  # Those of ``judged`` that hang on something folded already.
+    carried_cases: BoolArray
 
     @cached_property
     def cases(self) -> dict[tuple[str, str], CaseRow]:
@@ -93,11 +110,11 @@ class Verdict:
             to_days(found.second_followup_due),
             to_days(found.referral_followup_due),
             to_days(found.next_routine_due),
-            self._anchor_ids(found.anchor),
+            self.anchors.ids_of(found.anchor),
             [profile.id for profile in judged_by],
             [profile.version for profile in judged_by],
             [self.at] * len(found),
-            self._anchor_kinds(found.anchor),
+            self.anchors.kinds_of(found.anchor),
             _words(_CAUSES, found.cause),
         )
         rows = map(CaseRow._make, zip(*columns, strict=True))
@@ -116,9 +133,9 @@ class Verdict:
             self._pseudonyms(found.resident),
             _words(_CONDITIONS, found.condition),
             _words(_CODES, found.code),
-            self._anchor_ids(found.anchor),
-            self._anchor_kinds(found.anchor),
-            to_datetimes(self._anchor_times[found.anchor]),
+            self.anchors.ids_of(found.anchor),
+            self.anchors.kinds_of(found.anchor),
+            to_datetimes(self.anchors.times[found.anchor]),
             _words(_SEVERITIES, found.severity),
             _words(_STATUSES, found.status),
             to_days(found.due),
@@ -152,7 +169,7 @@ class Verdict:
         profile = self.judged.limits.profiles[found.row[number]]
         (became_true_at,) = to_datetimes(found.became_true_at[number : number + 1])
         known_late = self.at - became_true_at > as_timedelta(profile.timing.late_after)
-        explanation = explain_alert(self.judged, number)
+        explanation = self._explain(number)
         person = self.loaded.people.get(standing.resident_id or "", NOBODY)
         return AlertRow(
             id=id_,
@@ -169,13 +186,13 @@ class Verdict:
             profile_version=profile.version,
             raised_by="judge",
             updated_at=self.at,
-            explanation=_told(explanation),
+            explanation=tell(explanation),
             **standing._asdict(),
         )
 
     def explain(self, id_: UUID) -> Any:  # noqa: ANN401 - JSON
         """Why there is one of ``alerts``."""
-        return _told(explain_alert(self.judged, self._alert_numbers[id_]))
+        return tell(self._explain(self._alert_numbers[id_]))
 
     def transition_row(
         self, from_state: str, case: CaseRow, authors: dict[UUID, str]
@@ -187,8 +204,7 @@ class Verdict:
             case: As it is now: one of ``cases``, or one that the rules see no longer.
             authors: Of records that give a state by word alone.
         """
-        number = self._case_numbers.get((case.resident_id, case.condition))
-        explanation = None if number is None else explain_case(self.judged, number)
+        told = self._tell_case(case)
         by_word = case.cause in _BY_WORD and case.state not in _OVERDUE
         return TransitionRow(
             resident_id=case.resident_id,
@@ -202,54 +218,91 @@ class Verdict:
             author=authors[case.anchor_id] if by_word and case.anchor_id else "judge",
             anchor_kind=case.anchor_kind,
             cause=case.cause,
-            threshold=explanation.limit.threshold if explanation else None,
-            input_ids=[UUID(used.id) for used in explanation.readings] if explanation else [],
-            explanation=_told(explanation) if explanation else None,
+            threshold=told["record"]["limit"]["threshold"] if told else None,
+            input_ids=[UUID(used["id"]) for used in told["record"]["readings"]] if told else [],
+            explanation=told,
         )
+
+    def _tell_case(self, case: CaseRow) -> dict[str, Any] | None:
+        """Why a case stands where it stands; what was folded was explained when it was."""
+        number = self._case_numbers.get((case.resident_id, case.condition))
+        if number is None:
+            return None
+        facts = self._facts_of(int(self.judged.judgement.cases.resident[number]))
+        if self.carried_cases[number] and facts is not None:
+            kept: dict[str, Any] = facts.cases[case.condition]
+            return kept
+        return tell(explain_case(self.judged, number))
+
+    def _explain(self, number: int) -> Explanation:
+        """Why there is an alert; what a folded visit answered was noted when it was folded."""
+        explanation = explain_alert(self.judged, number)
+        facts = self._facts_of(int(self.judged.judgement.alerts.resident[number]))
+        if not self.carried_alerts[number] or facts is None:
+            return explanation
+        answered = facts.answered.get(explanation.condition.name.lower(), ())
+        return replace(
+            explanation,
+            answered=tuple(
+                Answered(code=AlertCode[code], on=date.fromisoformat(on)) for code, on in answered
+            ),
+        )
+
+    def _facts_of(self, resident: int) -> Facts | None:
+        pasts = self.loaded.pasts
+        return None if pasts is None else pasts.facts[resident]
 
     def assessed_at(self, reading: UUID) -> UUID | None:
         """Anchor of the assessment to which a reading belongs; None: it counts in none."""
         row = self._reading_rows.get(reading.bytes)
         group = -1 if row is None else self.judged.judgement.trace.group[row]
-        return None if group < 0 else self._anchor_ids(np.array([group]))[0]
+        return self.anchors.id_of(int(group))
 
     def was_seen(self, standing: Standing) -> bool:
-        """Whether what an alert rests on was among what was loaded; only readings can be new."""
+        """Whether what an alert rests on was among what was loaded; only readings can be new.
+
+        What was answered before a checkpoint is settled: nobody looks at it again.
+        """
+        if self._is_settled(standing):
+            return False
         return standing.anchor_kind != "reading" or standing.anchor_id.bytes in self._seen
 
     def _pseudonyms(self, rows: Int64Array) -> list[str]:
         ids = self.loaded.ids
         return [ids[row] for row in rows.tolist()]
 
-    def _anchor_ids(self, anchors: Int64Array) -> list[UUID | None]:
-        known = len(self._raw_ids)
-        near = np.minimum(anchors, known - 1)
-        raw = self._raw_ids[near].tolist() if known else [b""] * len(anchors)
-        return [
-            None
-            if anchor < 0
-            else UUID(bytes=id_)
-            if anchor < known
-            else resident_anchor(self.loaded.ids[anchor - known])
-            for anchor, id_ in zip(anchors.tolist(), raw, strict=True)
-        ]
-
-    def _anchor_kinds(self, anchors: Int64Array) -> list[str | None]:
-        bounds = np.array([0, len(self.judged.readings), len(self._raw_ids)])
-        kinds = (None, "reading", "record", "resident")
-        return [kinds[place] for place in np.searchsorted(bounds, anchors, side="right").tolist()]
+    def _is_settled(self, standing: Standing) -> bool:
+        """Of the time before a checkpoint; a routine visit counts from the last one of then."""
+        pasts = self.loaded.pasts
+        row = self._rows.get(standing.resident_id or "")
+        if pasts is None or row is None:
+            return False
+        (at,) = to_instants([standing.effective_at])
+        if at >= pasts.carried.until[row]:
+            return False
+        return (row, standing.condition, standing.anchor_id) not in self._last_visits or (
+            standing.code != AlertCode.ROUTINE_OVERDUE.name
+        )
 
     @cached_property
-    def _raw_ids(self) -> "np.ndarray[tuple[int], np.dtype[np.void]]":
-        """Of readings, then records. As void: a column of bytes drops trailing zeros."""
-        ids = np.concatenate((self.judged.readings.ids, self.judged.records.ids))
-        return ids.view("V16")
+    def _last_visits(self) -> set[tuple[int, str, UUID | None]]:
+        """Resident, condition and anchor from which a folded past counts the routine visit."""
+        pasts = self.loaded.pasts
+        if pasts is None:
+            return set()
+        lanes = pasts.carried.lanes
+        return set(
+            zip(
+                lanes.resident.tolist(),
+                _words(_CONDITIONS, lanes.condition),
+                self.anchors.carried_ids_of(lanes.visit_anchor),
+                strict=True,
+            )
+        )
 
     @cached_property
-    def _anchor_times(self) -> "np.ndarray[tuple[int], np.dtype[np.datetime64]]":
-        judged = self.judged
-        enrolled = local_midnight(judged.residents.enrolled_on, judged.limits.utc_offset)
-        return np.concatenate((judged.readings.effective_at, judged.records.at, enrolled))
+    def _rows(self) -> dict[str, int]:
+        return {id_: row for row, id_ in enumerate(self.loaded.ids)}
 
     @cached_property
     def _alert_numbers(self) -> dict[UUID, int]:
@@ -273,7 +326,7 @@ def _words(names: dict[int, str], codes: Any) -> list[str]:  # noqa: ANN401 - a 
     return [names[code] for code in codes.tolist()]
 
 
-def _told(explanation: Explanation) -> dict[str, Any]:
+def tell(explanation: Explanation) -> dict[str, Any]:
     """As stored: the facts, and sentences for people. A row of a judgement means nothing later."""
     record = {k: v for k, v in explanation.as_record().items() if k != "resident"}
     return {

@@ -21,7 +21,16 @@ from gateway.wire import limits
 from gateway.wire.errors import Reason, WireError
 from gateway.wire.ids import partition_time_of
 from gateway.wire.receipts import Refused
-from ingest.db import amendments, due_work, gateway_days, plain, quarantine, readings, residents
+from ingest.db import (
+    amendments,
+    due_work,
+    gateway_days,
+    plain,
+    quarantine,
+    readings,
+    residents,
+    retention,
+)
 from ingest.db.connections import Connection
 from ingest.db.errors import UnstorableError, translated
 from ingest.db.gateway_days import Totals
@@ -131,11 +140,13 @@ class Writer:
         with translated():
             async with connection.transaction():
                 await readings.let_amenders_wait(connection)
+                edge = await retention.fetch_edge(connection)
                 special = await plain.find_special(connection, rows, thorough=thorough)
+                special |= rows.is_before(edge)
                 await plain.copy_in(connection, rows, ~special)
                 parts = block.careful + block.decode_rows(np.flatnonzero(special).tolist())
                 transaction = _Transaction(connection, parts, self._refuse, at)
-                urgent = await transaction.settle() if parts else []
+                urgent = await transaction.settle(edge) if parts else []
                 urgent += await _find_urgent(connection, block, ~special)
                 await self._raise_emergencies(connection, urgent, at)
                 await due_work.mark_batch(connection, rows, ~special)
@@ -156,7 +167,8 @@ class Writer:
             with translated():
                 async with connection.transaction():
                     await readings.let_amenders_wait(connection)
-                    urgent = await transaction.settle()
+                    edge = await retention.fetch_edge(connection)
+                    urgent = await transaction.settle(edge)
                     await self._raise_emergencies(connection, urgent, at)
                     await transaction.count({})
         except UnstorableError as error:
@@ -204,15 +216,23 @@ class _Transaction:
         self._totals: dict[str, Totals] = defaultdict(Totals)
         self._quarantined: list[tuple[int, Decoded, QuarantineRow]] = []
         self._fresh: dict[UUID, tuple[int, Decoded, Accepted]] = {}
-        self._conflicting: list[ReadingRow] = []
+        self._filed_urgent: list[ReadingRow] = []
+        self._edge = retention.NO_EDGE
 
-    async def settle(self) -> list[ReadingRow]:
+    async def settle(self, edge: datetime) -> list[ReadingRow]:
         """Give every item its disposition; return the rows to look at for emergencies.
 
-        These are the rows really inserted, and the sequence conflicts filed just now: a device
-        that began to count anew must not hide somebody in danger in the quarantine.
+        Nothing older than ``edge`` is kept (``ingest.db.retention``).
+
+        These are the rows really inserted, and of those filed just now the sequence conflicts
+        and what is old by a clock that may be wrong: neither must hide somebody in danger in
+        the quarantine.
         """
-        known = await readings.fetch_known(self._connection, self._all_ids())
+        self._edge = edge
+        ids = self._all_ids()
+        known = await readings.fetch_known(self._connection, ids)
+        old = [id_ for id_, partition_at in ids if partition_at < edge]
+        known |= await retention.fetch_held(self._connection, old)
         for index, decoded in self._parts:
             for accepted in decoded.accepted:
                 self._sort_accepted(index, decoded, accepted, known)
@@ -222,7 +242,7 @@ class _Transaction:
                 self._quarantined.append((index, decoded, self._with_settles(row, known)))
         await self._file_quarantined()
         await self._mark_due(inserted)
-        return inserted + self._conflicting
+        return inserted + self._filed_urgent
 
     async def count(self, stored: Mapping[str, int]) -> None:
         """Write the totals: these rows stored beside what ``settle`` did. Last of all.
@@ -263,10 +283,23 @@ class _Transaction:
             before = Known("stored", first.content_hash, "")
         elif row.id in known:
             before = known[row.id]
+        elif max(row.partition_at, row.effective_at) < self._edge:
+            self._refuse_old(index, decoded, accepted)
+            return
         else:
             self._fresh[row.id] = (index, decoded, accepted)
             return
         self._meet_again(index, decoded, accepted, before)
+
+    def _refuse_old(self, index: int, decoded: Decoded, accepted: Accepted) -> None:
+        """Older than what is kept. Where only the device says so, an emergency is told still."""
+        row = accepted.row
+        detail = f"of {row.effective_at:%Y-%m-%d}; readings are kept from {self._edge:%Y-%m-%d} on"
+        error = WireError(Reason.BEFORE_RETENTION, detail, field="id")
+        refused = self._refuse(decoded, accepted, error, self._at)
+        self._quarantined.append((index, decoded, refused))
+        if row.arrived_at >= self._edge:
+            self._filed_urgent.append(row)
 
     def _meet_again(self, index: int, decoded: Decoded, accepted: Accepted, before: Known) -> None:
         """An id that has a disposition: the same bytes are a redelivery, others a conflict."""
@@ -291,6 +324,10 @@ class _Transaction:
             return []
         rows = [accepted.row for _, _, accepted in self._fresh.values()]
         merged = await readings.merge(self._connection, sorted(rows, key=lambda row: row.id))
+        old = [row.id for row in rows if row.partition_at < self._edge]
+        await retention.hold(
+            self._connection, [id_ for id_ in old if id_ in merged.inserted], self._edge
+        )
         raced: list[tuple[int, Decoded, Accepted]] = []
         for id_, (index, decoded, accepted) in self._fresh.items():
             tally, totals = self._tallies[index], self._totals[accepted.row.gateway_id]
@@ -305,7 +342,7 @@ class _Transaction:
                 error = WireError(Reason.SEQUENCE_CONFLICT, detail, field="device_sequence")
                 refused = self._refuse(decoded, accepted, error, self._at)
                 self._quarantined.append((index, decoded, refused))
-                self._conflicting.append(accepted.row)
+                self._filed_urgent.append(accepted.row)
             else:
                 raced.append((index, decoded, accepted))
         if raced:  # Another worker stored them between our look and our insert.

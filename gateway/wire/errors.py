@@ -31,6 +31,7 @@ class Reason(StrEnum):
     ID_CONFLICT = "id_conflict"
     SEQUENCE_CONFLICT = "sequence_conflict"
     UNSTORABLE = "unstorable"
+    BEFORE_RETENTION = "before_retention"
 
 
 class WireError(ValueError):

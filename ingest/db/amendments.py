@@ -118,12 +118,13 @@ RETURNING id"""  # noqa: S608 - column names of our own class
 _OF_IDS: Final = f"SELECT {_COLUMNS} FROM amendment WHERE id = ANY(%s)"  # noqa: S608 - likewise
 
 # A late context belongs to the latest reading under its number that was there when it came,
-# else to the first one after it: once found, another reading never takes it away.
-_CHOSEN: Final = """
-a.kind = 'context' AND a.device_id = r.device_id AND a.device_sequence = r.device_sequence
+# else to the first one after it: once found, another reading never takes it away, not even when
+# retention has dropped the one that it belonged to (ingest.db.retention).
+CHOSEN: Final = """
+a.kind = 'context' AND NOT a.retired AND a.device_id = r.device_id AND a.device_sequence = r.device_sequence
 AND a.boot_id IS NOT DISTINCT FROM r.boot_id
 AND NOT EXISTS (
-    SELECT FROM reading_key k JOIN reading o ON o.id = k.reading_id
+    SELECT FROM reading_key k JOIN stored_reading o ON o.id = k.reading_id
     WHERE k.device_id = a.device_id AND k.reading_id <> r.id
       AND k.rule_key = 'sequence:' || coalesce(a.boot_id, '') || ':' || a.device_sequence
       AND CASE WHEN r.received_at <= a.received_at
@@ -133,12 +134,12 @@ AND NOT EXISTS (
 _CONCERNED: Final = f"""
 WITH said AS (SELECT * FROM amendment WHERE id = ANY(%(ids)s)),
 touched AS (
-    SELECT r.id, r.resident_id FROM said a JOIN reading r ON r.id = a.reading_id
+    SELECT r.id, r.resident_id FROM said a JOIN stored_reading r ON r.id = a.reading_id
     UNION
     SELECT r.id, r.resident_id FROM said a JOIN reading_key k
         ON k.device_id = a.device_id
        AND k.rule_key = 'sequence:' || coalesce(a.boot_id, '') || ':' || a.device_sequence
-    JOIN reading r ON r.id = k.reading_id AND {_CHOSEN})
+    JOIN stored_reading r ON r.id = k.reading_id AND {CHOSEN})
 SELECT resident_id FROM touched WHERE resident_id IS NOT NULL
 UNION
 SELECT m.changes ->> 'resident_id' FROM amendment m JOIN touched ON touched.id = m.reading_id
@@ -202,20 +203,20 @@ SELECT DISTINCT reading_id FROM amendment
 WHERE changes ? 'resident_id' AND changes ->> 'resident_id' = ANY(%s)"""
 _SAID: Final = f"""
 SELECT a.id, r.id, a.kind, a.changes, a.received_at
-FROM reading r JOIN amendment a ON a.reading_id = r.id
+FROM stored_reading r JOIN amendment a ON a.reading_id = r.id
 WHERE r.resident_id = ANY(%(residents)s)
 UNION
 SELECT a.id, r.id, a.kind, a.changes, a.received_at
-FROM reading r JOIN amendment a ON {_CHOSEN}
+FROM stored_reading r JOIN amendment a ON {CHOSEN}
 WHERE r.resident_id = ANY(%(residents)s)"""  # noqa: S608 - our own condition
 _SAID_OF: Final = f"""
 UNION
 SELECT a.id, r.id, a.kind, a.changes, a.received_at
-FROM reading r JOIN amendment a ON a.reading_id = r.id
+FROM stored_reading r JOIN amendment a ON a.reading_id = r.id
 WHERE r.id = ANY(%(readings)s)
 UNION
 SELECT a.id, r.id, a.kind, a.changes, a.received_at
-FROM reading r JOIN amendment a ON {_CHOSEN}
+FROM stored_reading r JOIN amendment a ON {CHOSEN}
 WHERE r.id = ANY(%(readings)s)"""  # noqa: S608 - our own condition
 
 

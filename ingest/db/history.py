@@ -6,7 +6,7 @@ correction may change them.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import numpy as np
@@ -83,15 +83,19 @@ _PACKING: Final = Packing(
 _WHOLE: Final = ("systolic_e4", "diastolic_e4", "glucose_e7", "status")
 _INSTANTS: Final = ("measured_at", "device_now", "captured_at", "arrived_at", "received_at")
 _OF_RESIDENTS: Final = """
-reading JOIN unnest(%s::text[]) WITH ORDINALITY AS asked (resident_id, row) USING (resident_id)"""
+{table} JOIN unnest(%s::text[]) WITH ORDINALITY AS asked (resident_id, row) USING (resident_id)"""
 _OF_OTHERS: Final = """
-reading LEFT JOIN unnest(%s::text[]) WITH ORDINALITY AS asked (resident_id, row)
+{table} LEFT JOIN unnest(%s::text[]) WITH ORDINALITY AS asked (resident_id, row)
         USING (resident_id)
 WHERE id = ANY(%s) AND asked.row IS NULL"""
 
 
 async def fetch_reported(
-    connection: Connection, residents: Sequence[str], others: Sequence[UUID] = ()
+    connection: Connection,
+    residents: Sequence[str],
+    others: Sequence[UUID] = (),
+    *,
+    table: Literal["reading", "reading_held"] = "reading",
 ) -> Reported:
     """Everything stored about these residents.
 
@@ -100,11 +104,13 @@ async def fetch_reported(
         residents: Pseudonyms; ``resident`` of a reading is its place among them.
         others: Readings to load although they were reported for nobody or for somebody else;
             their ``resident`` is -1.
+        table: Those that retention holds back are in a table of their own.
     """
-    found = [await fetch_packed(connection, _PACKING, _OF_RESIDENTS, (list(residents),))]
+    mine, theirs = (source.format(table=table) for source in (_OF_RESIDENTS, _OF_OTHERS))
+    found = [await fetch_packed(connection, _PACKING, mine, (list(residents),))]
     if others:
         parameters = (list(residents), list(others))
-        found.append(await fetch_packed(connection, _PACKING, _OF_OTHERS, parameters))
+        found.append(await fetch_packed(connection, _PACKING, theirs, parameters))
     return _as_reported(np.concatenate(found))
 
 
@@ -177,7 +183,7 @@ async def fetch_records(connection: Connection, residents: Sequence[str]) -> Rec
     )
 
 
-_CENTRES: Final = "SELECT id, centre_id FROM reading WHERE id = ANY(%s)"
+_CENTRES: Final = "SELECT id, centre_id FROM stored_reading WHERE id = ANY(%s)"
 
 
 async def fetch_centres(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, str]:

@@ -123,6 +123,10 @@ class PlainRows:
     def __len__(self) -> int:
         return len(self.packed_ids)
 
+    def is_before(self, edge: datetime) -> npt.NDArray[np.bool_]:
+        """Which ids carry a time before an instant; shape (n,)."""
+        return self.partition_us < (edge - _EPOCH) // timedelta(microseconds=1)
+
 
 class UuidArray(bytes):
     """A parameter ``uuid[]`` in the database's own bytes."""

@@ -159,6 +159,7 @@ CREATE TABLE amendment (
     author          text NOT NULL,
     reason          text,
     received_at     timestamptz NOT NULL,
+    retired         boolean NOT NULL DEFAULT false,  -- A context whose reading was dropped: it waits no more.
     CONSTRAINT amendment_names_a_reading CHECK (
         CASE kind WHEN 'context' THEN device_id IS NOT NULL AND device_sequence IS NOT NULL
                                       AND reading_id IS NULL
@@ -208,6 +209,41 @@ CREATE TABLE gateway_day (
     unsettling  bigint NOT NULL DEFAULT 0,    -- Quarantined items that settle no id: conflicts, no id.
     redelivered bigint NOT NULL DEFAULT 0,
     PRIMARY KEY (gateway_id, day)
+);
+
+-- Retention -----------------------------------------------------------------------------------
+
+-- One row once retention was first used. Chunks of `reading` before the edge are gone, or may go
+-- at any time; no reading is stored in them any more. The edge never goes back.
+CREATE TABLE retention (
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
+    edge   timestamptz NOT NULL,
+    set_at timestamptz NOT NULL
+);
+
+-- Readings with an id before the edge that must stay: something open rests on them or on what
+-- came before them, or the gateway's clock was wrong. Never also in `reading`.
+CREATE TABLE reading_held (LIKE reading INCLUDING CONSTRAINTS);
+ALTER TABLE reading_held ADD PRIMARY KEY (id);
+CREATE INDEX reading_held_by_resident ON reading_held (resident_id, effective_at);
+
+CREATE VIEW stored_reading AS
+SELECT * FROM reading UNION ALL SELECT * FROM reading_held;
+
+-- How many readings of each gateway were dropped: `gateway_day.stored` less these are there.
+CREATE TABLE gateway_retired (
+    gateway_id text PRIMARY KEY,
+    readings   bigint NOT NULL
+);
+
+-- The folded past of a resident: fold(checkpoint, tail) = fold(all).
+CREATE TABLE resident_checkpoint (
+    resident_id text PRIMARY KEY,
+    edge        timestamptz NOT NULL,       -- Rows of `reading` with an id before it are in it.
+    until       timestamptz NOT NULL,       -- By effective time: what is earlier is folded.
+    state       bytea NOT NULL,             -- ingest/checkpoints.py
+    facts       jsonb NOT NULL,             -- Beside it: profiles by name, what was explained.
+    made_at     timestamptz NOT NULL
 );
 
 -- Due work ------------------------------------------------------------------------------------

@@ -62,7 +62,11 @@ def test_nothing_is_open_before_it(seed: int) -> None:
     assert (start.lanes.due == NEVER).all()
     whole = judge(crowd, as_of).alerts
     places = np.concatenate(
-        [crowd.readings.effective_at, crowd.records.at, np.full(len(crowd.residents), instant(as_of))]
+        [
+            crowd.readings.effective_at,
+            crowd.records.at,
+            np.full(len(crowd.residents), instant(as_of)),
+        ]
     )
     timed = whole.code == AlertCode.ROUTINE_OVERDUE
     until = start.until[whole.resident]
@@ -95,7 +99,10 @@ def test_nothing_is_open_before_it(seed: int) -> None:
             [bp("e1", "03-01 09:00", 150, 90, setting="home")], "03-01 09:00", id="advisory"
         ),
         pytest.param(
-            [bp("e1", "03-01 09:00", 190, 100), recorded("closure", "x1", "03-02 09:00", reason="moved")],
+            [
+                bp("e1", "03-01 09:00", 190, 100),
+                recorded("closure", "x1", "03-02 09:00", reason="moved"),
+            ],
             "03-05 00:00",
             id="closed",
         ),
