@@ -286,11 +286,15 @@ class Verdict:
 
     @cached_property
     def _last_visits(self) -> set[tuple[int, str, UUID | None]]:
-        """Resident, condition and anchor from which a folded past counts the routine visit."""
+        """Resident, condition and anchor from which a folded past counts the routine visit.
+
+        Nobody counts for whom a closure was recorded: it answered what was overdue then.
+        """
         pasts = self.loaded.pasts
         if pasts is None:
             return set()
         lanes = pasts.carried.lanes
+        lanes = lanes.take(np.flatnonzero(lanes.closed == 0))
         return set(
             zip(
                 lanes.resident.tolist(),

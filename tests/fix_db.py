@@ -3,6 +3,7 @@
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -32,17 +33,24 @@ def template_database(stack: Stack) -> Iterator[str]:
     stack.drop_database(name)
 
 
-@pytest.fixture
-def database(stack: Stack, template_database: str) -> Iterator[Database]:
+@contextmanager
+def cloned(stack: Stack, template: str) -> Iterator[Database]:
     """A fresh database with the schema; dropped afterwards."""
     name = f"test_{os.getpid()}_{secrets.token_hex(4)}"
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-        sql.Identifier(name), sql.Identifier(template_database)
+        sql.Identifier(name), sql.Identifier(template)
     )
     with psycopg.connect(stack.dsn("postgres"), autocommit=True) as connection:
         connection.execute(statement)
     yield Database(name, stack.dsn(name))
     stack.drop_database(name)
+
+
+@pytest.fixture
+def database(stack: Stack, template_database: str) -> Iterator[Database]:
+    """A fresh database with the schema; dropped afterwards."""
+    with cloned(stack, template_database) as clone:
+        yield clone
 
 
 @pytest_asyncio.fixture
