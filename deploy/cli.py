@@ -33,6 +33,7 @@ class Suifang(LazyGroup):
         "dispatcher": Command("api.cli", "dispatcher_app", "Number the feed of events."),
         "api": Command("api.cli", "app", "Serve cases, alerts and readings."),
         "rules": Command("deploy.rules_cli", "app", "Evaluate, check, back-test, re-judge."),
+        "retention": Command("ingest.retention_cli", "app", "Let old readings go, safely."),
         "simulate": Command("simulators.cli", "app", "Virtual terminals: a fleet, or a replay."),
         "reconcile": Command("simulators.cli", "reconcile_app", "Prove that nothing was lost."),
         "bench": Command("deploy.bench.cli", "app", "Measure speed, beside peers when asked for."),

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from ingest.db import residents
+from ingest.db import residents, retention
 from ingest.db.connections import Connection
 from ingest.db.errors import translated
 from ingest.histories import Loaded, load_histories
@@ -48,6 +48,7 @@ class Question:
 class Comparison:
     """What was found so far. Weeks are ISO weeks of the day by which somebody must act."""
 
+    since: date | None = None  # Older readings may be gone: what they came to is taken as it was.
     residents: int = 0
     readings: int = 0
     alerts_before: Counter[str] = field(default_factory=Counter)
@@ -65,6 +66,7 @@ class Comparison:
             "against": question.after.id,
             "from": question.first.isoformat(),
             "to": question.last.isoformat(),
+            "since": self.since and self.since.isoformat(),
             "residents": self.residents,
             "readings": self.readings,
             "residents_affected": len(self.affected),
@@ -107,12 +109,14 @@ async def backtest(
     Raises:
         DatabaseUnavailableError: Ask again; nothing was changed.
 
-    Cost: one page of residents in memory at a time.
+    Cost: one page of residents in memory at a time; retention drops nothing meanwhile.
     """
     found = Comparison()
     with translated():
-        async with connection.transaction():
+        async with retention.chunks_kept(connection), connection.transaction():
             await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            edge = await retention.fetch_edge(connection)
+            found.since = None if edge == retention.NO_EDGE else edge.date()
             last = ""
             while ids := await residents.list_after(connection, last, RESIDENTS_PER_PAGE):
                 compare(await load_histories(connection, ids, question.before), question, found)
@@ -149,7 +153,11 @@ def compare(loaded: Loaded, question: Question, found: Comparison) -> None:
 def _judge_by(
     limits: ProfileTable, loaded: Loaded, readings: Readings, question: Question
 ) -> Alerts:
-    """Alerts that became true on the days asked about, with one profile for everybody."""
+    """Alerts that became true on the days asked about, with one profile for everybody.
+
+    What a checkpoint has folded was judged by the profile of its time, and stays so.
+    """
+    start = None if loaded.pasts is None else loaded.pasts.carried.judged_by_row(0)
     after = np.array([question.last + timedelta(days=1)], dtype="datetime64[D]")
     alerts = judge(
         readings,
@@ -157,6 +165,7 @@ def _judge_by(
         replace(loaded.residents, profiles=Periods.none()),
         limits,
         as_of=local_midnight(after, limits.utc_offset)[0],
+        start=start,
     ).alerts
     day = local_date(alerts.became_true_at, limits.utc_offset)
     first, last = np.datetime64(question.first, "D"), np.datetime64(question.last, "D")

@@ -11,7 +11,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import numpy as np
@@ -51,7 +51,7 @@ class Judge:
     def __init__(self, settings: JudgeSettings, profiles: Profiles, clock: Clock) -> None:
         self._settings = settings
         self._profiles = profiles
-        self._clock = clock
+        self.clock = clock
         waits = [as_timedelta(p.timing.session_wait) for p in profiles.limits.profiles]
         self._wait = settings.session_wait or min(waits)
         self.metrics = JudgeMetrics()
@@ -61,10 +61,6 @@ class Judge:
     def find_problems(self) -> list[str]:
         """Why nobody is judged at the moment; for ``/readyz``."""
         return [self._database_problem] if self._database_problem else []
-
-    def now(self) -> datetime:
-        """The clock."""
-        return self._clock()
 
     async def run(self) -> None:
         """Work while there is work, else look again every ``poll_ms``. Reconnects for ever."""
@@ -107,7 +103,7 @@ class Judge:
         with translated():
             due = await due_work.find(
                 connection,
-                now=self._clock(),
+                now=self.clock(),
                 session_wait=self._wait,
                 residents_max=self._settings.residents_max,
             )
@@ -131,7 +127,7 @@ class Judge:
             DatabaseUnavailableError: Nothing is known to be committed; try the same again.
             ProfileError: A centre, a package or a checkpoint names a profile that is not there.
         """
-        now = self._clock()
+        now = self.clock()
         with translated():
             await due_work.ensure(connection, ids)
             async with connection.transaction():

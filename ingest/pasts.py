@@ -5,7 +5,7 @@ Who has no checkpoint has nothing folded, and everything that is stored of them 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from rules.codes import RecordKind
 from rules.columns import BoolArray, IdArray, InstantArray, Int64Array, Records
 from rules.limits import ProfileTable
 
-_NOTHING: Facts = Facts()
+_NOTHING = Facts()
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _TURNS = (RecordKind.CLOSURE, RecordKind.RETURN)
 _PARTITIONS = np.array(["2020-01-01", "2100-01-01"], "datetime64[ms]").astype(np.int64)
 """As ``gateway.wire.ids`` clamps the time inside an id."""
@@ -55,8 +56,7 @@ def read_pasts(
         else nothing_carried(1)
         for id_, each in zip(ids, facts, strict=True)
     ]
-    never = datetime.min
-    edges = [stored[id_].edge if id_ in stored else never for id_ in ids]
+    edges = [stored[id_].edge if id_ in stored else _NEVER for id_ in ids]
     return Pasts(carried=join_carried(parts), facts=facts, edges=to_instants(edges))
 
 

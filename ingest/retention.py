@@ -129,7 +129,7 @@ class Retention:
         """Tell the writers; returns the edge in force, which never goes back."""
         with translated():
             async with self._connection.transaction():
-                await retention.announce(self._connection, edge, at=self._judge.now())
+                await retention.announce(self._connection, edge, at=self._judge.clock())
             return await retention.fetch_edge(self._connection)
 
     async def fold(self, done: Done) -> None:

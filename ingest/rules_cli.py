@@ -107,6 +107,8 @@ def _show(record: dict[str, Any]) -> None:
         f" {record['to']}: {record['residents']:,} residents, {record['readings']:,} readings,"
         f" {record['residents_affected']:,} residents affected"
     )
+    if record["since"]:
+        console.print(f"readings are kept since {record['since']}; what is older was not judged")
     _table(console, "Alerts", record["alerts"], ("code", "before", "after", "new", "lost"))
     columns = ("team", "week", "before", "after", "extra")
     _table(console, "Follow-ups by team and week", record["followups"], columns)

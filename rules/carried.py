@@ -88,6 +88,11 @@ class Carried:
         )
         return part, kept
 
+    def judged_by_row(self, row: int) -> Self:
+        """The same past, as if this row of a ``ProfileTable`` had judged all of it."""
+        one = np.full(len(self.moments), row, dtype=np.int64)
+        return replace(self, moments=replace(self.moments, row=one, urgent_row=one))
+
     def is_past(self, resident: Int64Array, at: InstantArray) -> BoolArray:
         """Whether each (resident, instant) is folded already; shape (n,)."""
         past: BoolArray = at < self.until[resident]

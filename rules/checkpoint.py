@@ -62,7 +62,7 @@ def take_checkpoint(
         What to hand to ``judge`` as ``start``, together with the tail (or with everything).
     """
     start = nothing_carried(len(residents)) if start is None else start
-    given = _Given(readings, records, residents, limits, as_of, start)
+    given = _Given(readings, records, residents, limits, as_of=as_of, start=start)
     everything = np.full(len(residents), np.datetime64("9999-01-01", "us"))
     whole = given.fold(everything)
     latest = np.full(len(residents), before.astype("datetime64[us]"))
@@ -94,6 +94,7 @@ class _Given:
         records: Records,
         residents: Residents,
         limits: ProfileTable,
+        *,
         as_of: np.datetime64,
         start: Carried,
     ) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from simulators.planned import Expected
 
 WAITING: Final = "waiting"
+RETIRED: Final = "retired"
 UNSETTLING: Final = "unsettling"
 DISPOSITIONS: Final = tuple(disposition.value for disposition in Expected)
 
@@ -44,13 +45,14 @@ class GatewayBalance:
     stored: int = 0
     duplicate: int = 0
     quarantined: int = 0
+    retired: int = 0  # Stored once, and let go by retention.
     unsettling: int = 0  # Quarantined items that settle no id: beside the law.
     redelivered: int = 0  # Beside the law.
 
     @property
     def known(self) -> int:
         """The right side of the law."""
-        return self.waiting + self.stored + self.duplicate + self.quarantined
+        return self.waiting + self.stored + self.duplicate + self.quarantined + self.retired
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``."""
-        names = ("accepted", WAITING, *DISPOSITIONS, UNSETTLING, "redelivered")
+        names = ("accepted", WAITING, *DISPOSITIONS, RETIRED, UNSETTLING, "redelivered")
         return {
             "conserved": self.conserved,
             "agrees": self.agrees,

@@ -40,8 +40,10 @@ def describe(tally: Tally) -> str:
 def print_report(report: Report) -> None:
     """The law as a table on stdout, then each difference."""
     console = Console()
-    names = ("accepted", "waiting", "stored", "duplicate", "quarantined")
-    table = Table(title="accepted = waiting + stored + duplicate + quarantined (distinct ids)")
+    names = ["accepted", "waiting", "stored", "duplicate", "quarantined"]
+    if any(line.retired for line in report.gateways):
+        names.append("retired")
+    table = Table(title=f"accepted = {' + '.join(names[1:])} (distinct ids)")
     table.add_column("gateway")
     for name in names:
         table.add_column(name, justify="right")

@@ -4,7 +4,7 @@ Sets are streamed through server-side cursors inside one snapshot, so memory her
 with the database.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +20,7 @@ from gateway.wire.errors import WireError
 from gateway.wire.readings import parse_json
 from ingest.db.connections import with_limits
 from ingest.db.errors import DatabaseError, translated
+from ingest.db.retention import KEEP_CHUNKS
 from simulators.errors import ReconcileError
 from simulators.ledger import Delivery, delivery_of
 
@@ -27,7 +28,7 @@ Snapshot: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 _ROWS_PER_FETCH: Final = 5_000
 _DISPOSED: Final = {
-    "stored": "SELECT id, gateway_id FROM reading",
+    "stored": "SELECT id, gateway_id FROM stored_reading",
     "duplicate": "SELECT id, gateway_id FROM duplicate",
     "quarantined": (
         "SELECT CASE WHEN settles THEN reading_id END, coalesce(gateway_id, '') FROM quarantine"
@@ -37,8 +38,13 @@ _TOTALS: Final = """
 SELECT gateway_id, sum(stored)::int8, sum(duplicate)::int8, sum(quarantined)::int8,
        sum(unsettling)::int8, sum(redelivered)::int8
 FROM gateway_day GROUP BY gateway_id ORDER BY gateway_id"""
+_EDGE: Final = "SELECT edge FROM retention"
+_TOO_OLD: Final = """
+SELECT reading_id FROM quarantine WHERE settles AND reason = 'before_retention'"""
+_RETIRED: Final = "SELECT gateway_id, readings FROM gateway_retired"
 _STORED: Final = """
-SELECT id, device_id, boot_id, device_sequence, measured_at FROM reading WHERE id = ANY(%s)"""
+SELECT id, device_id, boot_id, device_sequence, measured_at FROM stored_reading
+WHERE id = ANY(%s)"""
 _DUPLICATES: Final = "SELECT id, duplicate_of FROM duplicate WHERE id = ANY(%s)"
 _QUARANTINED: Final = "SELECT reading_id, payload FROM quarantine WHERE reading_id = ANY(%s)"
 
@@ -51,6 +57,14 @@ class Totals(NamedTuple):
     quarantined: int
     unsettling: int
     redelivered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """What retention has let go: rows that were stored, and are counted only."""
+
+    edge: datetime | None  # Readings with an id before it may be gone; None: none is.
+    retired: Mapping[str, int]  # By gateway.
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +91,8 @@ def opened(dsn: str) -> Iterator[Snapshot]:
             translated(),
             psycopg.connect(with_limits(dsn, application_name="suifang reconcile")) as connection,
         ):
+            connection.execute(KEEP_CHUNKS)  # A chunk that goes meanwhile would be missing; and
+            connection.commit()  # a snapshot from before the lock might not know what went.
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
             yield connection
@@ -102,6 +118,23 @@ def read_totals(snapshot: Snapshot) -> dict[str, Totals]:
     with snapshot.cursor() as cursor:
         cursor.execute(_TOTALS)
         return {row[0]: Totals(*row[1:]) for row in cursor}
+
+
+def read_retained(snapshot: Snapshot) -> Retained:
+    """What retention has let go of. Bounded by the number of gateways."""
+    with snapshot.cursor(binary=True) as cursor:
+        edge = cursor.execute(_EDGE).fetchone()
+        cursor.execute(_RETIRED)
+        return Retained(None if edge is None else edge[0], dict(cursor.fetchall()))
+
+
+def stream_too_old(snapshot: Snapshot) -> Iterator[UUID]:
+    """Ids that came when nothing so old was kept any more: they may have been stored before."""
+    with snapshot.cursor(name="reconcile_too_old", binary=True) as cursor:
+        cursor.itersize = _ROWS_PER_FETCH
+        cursor.execute(_TOO_OLD)
+        for (reading_id,) in cursor:
+            yield reading_id
 
 
 def find_deliveries(snapshot: Snapshot, ids: Sequence[UUID]) -> dict[UUID, Delivery | UUID]:

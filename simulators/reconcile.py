@@ -2,12 +2,14 @@
 
 The law, per gateway and over distinct ids, never over sums alone:
 
-    accepted = waiting + stored + duplicate + quarantined
+    accepted = waiting + stored + duplicate + quarantined + retired
 
 An id that is stored *and* still waits for its receipt counts once, as stored. An id the ledger
 does not know is an *echo* when the ledger says that an answer for that very reading (device and
 sequence, or device time) was lost with a link; every other one is a difference. Redeliveries of
-one id stand beside the law. Nothing here writes.
+one id stand beside the law. Retention lets readings go and keeps their number: an id of the
+ledger that is nowhere and older than what is kept counts as *retired*, but no more of them than
+were let go. Nothing here writes.
 """
 
 from collections import Counter, defaultdict
@@ -16,6 +18,7 @@ from pathlib import Path
 from typing import TypeAlias
 from uuid import UUID
 
+from gateway.wire.ids import partition_time_of
 from simulators.balance import (
     DISPOSITIONS,
     UNSETTLING,
@@ -26,14 +29,17 @@ from simulators.balance import (
     Report,
 )
 from simulators.holdings import (
+    Retained,
     Snapshot,
     SpoolState,
     Totals,
     find_deliveries,
     opened,
+    read_retained,
     read_spool,
     read_totals,
     stream_disposed,
+    stream_too_old,
 )
 from simulators.ledger import Delivery, Entry, read_ledger
 from simulators.settings import REPORTED_IDS_MAX, STRANGERS_MAX
@@ -62,6 +68,9 @@ def reconcile(ledgers: Sequence[Path], spools: Sequence[Path], dsn: str) -> Repo
         for state in states:
             books.add_spool(state)
         totals = read_totals(snapshot)
+        books.retained = read_retained(snapshot)
+        for reading_id in stream_too_old(snapshot):
+            books.note_too_old(reading_id)
         books.settle_strangers(snapshot)
     return books.report(states, totals)
 
@@ -80,6 +89,9 @@ class _Books:
         self._balances: dict[str, GatewayBalance] = {}
         self._echoed: Counter[Delivery] = Counter()
         self._echoes = 0
+        self.retained = Retained(None, {})
+        self._spare = 0
+        self._too_old: Counter[str] = Counter()
         self._differences: list[Difference] = []
         repeated: list[UUID] = []
         for entry in entries:
@@ -117,6 +129,12 @@ class _Books:
             if reading_id not in self._found and reading_id not in self._strangers:
                 self.add(reading_id, gateway_id, WAITING)
 
+    def note_too_old(self, reading_id: UUID) -> None:
+        """Note a quarantined id that may have been let go before it came again."""
+        entry = self._by_id.get(reading_id)
+        if entry is not None:
+            self._too_old[entry.gateway_id] += 1
+
     def settle_strangers(self, snapshot: Snapshot) -> None:
         """Tell echoes from ids that nobody sent."""
         lost_answers: Counter[Delivery] = Counter()
@@ -138,6 +156,7 @@ class _Books:
         # The content of what waits cannot be seen; at most so many echoes can wait.
         spare = max(sum(lost_answers.values()), 0)
         self._echoes += min(spare, len(waiting))
+        self._spare = max(spare - len(waiting), 0)  # Echoes that may have been let go.
         for reading_id in waiting[spare:]:
             unknown[self._stranger_gateways[reading_id]].append(reading_id)
         for gateway_id in unknown.keys() | self._uncounted_strangers.keys():
@@ -170,9 +189,11 @@ class _Books:
     def _find_lost_and_doubled(self) -> None:
         lost: defaultdict[str, list[UUID]] = defaultdict(list)
         doubled: defaultdict[str, list[UUID]] = defaultdict(list)
+        old: defaultdict[str, list[UUID]] = defaultdict(list)
         for reading_id, entry in self._by_id.items():
             if not self._found.get(reading_id):
-                lost[entry.gateway_id].append(reading_id)
+                (old if self._is_old(reading_id) else lost)[entry.gateway_id].append(reading_id)
+        self._find_retired(old)
         for places in (self._found, self._strangers):
             for reading_id, where in places.items():
                 if len(where) > 1:
@@ -183,6 +204,26 @@ class _Books:
             self._differ(Kind.LOST, gateway_id, ids, "taken by the gateway, and nowhere now")
         for gateway_id, ids in sorted(doubled.items()):
             self._differ(Kind.DOUBLED, gateway_id, ids, "more than one disposition")
+
+    def _is_old(self, reading_id: UUID) -> bool:
+        edge = self.retained.edge
+        return edge is not None and partition_time_of(reading_id) < edge
+
+    def _find_retired(self, old: Mapping[str, Sequence[UUID]]) -> None:
+        """Ids older than what is kept, against the number of readings that were let go.
+
+        An id that was let go and came again is in quarantine now, and counts there.
+        """
+        for gateway_id in sorted(old.keys() | self.retained.retired.keys()):
+            ids, retired = old.get(gateway_id, ()), self.retained.retired.get(gateway_id, 0)
+            self._balance(gateway_id).retired = min(len(ids), retired)
+            if len(ids) > retired:
+                detail = f"older than what is kept and nowhere, but only {retired} were let go"
+                self._differ(Kind.LOST, gateway_id, ids, detail, count=len(ids) - retired)
+            beyond = retired - len(ids) - self._too_old[gateway_id] - self._spare
+            if beyond > 0:
+                detail = f"{retired} were let go, the ledgers know {len(ids)}: name every ledger"
+                self._miss(Kind.UNKNOWN, gateway_id, beyond, detail)
 
     def _compare_counters(self, states: Iterable[SpoolState]) -> None:
         for state in states:
@@ -197,13 +238,15 @@ class _Books:
                 self._miss(Kind.COUNTER, counters.gateway, 1, detail)
 
     def _compare_totals(self, totals: Mapping[str, Totals]) -> None:
-        for gateway_id in sorted(totals.keys() | self._rows.keys()):
+        for gateway_id in sorted(totals.keys() | self._rows.keys() | self.retained.retired.keys()):
             kept = totals.get(gateway_id, Totals(0, 0, 0, 0, 0))
             self._balance(gateway_id).redelivered = kept.redelivered
             for name in (*DISPOSITIONS, UNSETTLING):
                 total, rows = getattr(kept, name), self._rows[gateway_id][name]
+                if name == "stored":
+                    rows += self.retained.retired.get(gateway_id, 0)
                 if total != rows:
-                    detail = f"gateway_day says {total} {name}, counted are {rows} rows"
+                    detail = f"gateway_day says {total} {name}, counted are {rows}"
                     self._miss(Kind.TOTALS, gateway_id, total - rows, detail)
 
     def _compare_expected(self) -> None:
@@ -252,15 +295,23 @@ class _Books:
         return self._balances.setdefault(gateway_id, GatewayBalance(gateway_id=gateway_id))
 
     def _differ(
-        self, kind: Kind, gateway_id: str, ids: Sequence[object], detail: str, more: int = 0
+        self,
+        kind: Kind,
+        gateway_id: str,
+        ids: Sequence[object],
+        detail: str,
+        *,
+        more: int = 0,
+        count: int | None = None,
     ) -> None:
+        """Note a difference of these ids and ``more``, or of ``count`` that are among them."""
         if not ids and not more:
             return
         self._differences.append(
             Difference(
                 kind=kind,
                 gateway_id=gateway_id,
-                count=len(ids) + more,
+                count=len(ids) + more if count is None else count,
                 detail=detail,
                 examples=[str(name) for name in ids[:REPORTED_IDS_MAX]],
             )

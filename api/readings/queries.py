@@ -13,12 +13,12 @@ Key = tuple[datetime, datetime, UUID]  # effective_at, captured_at, id: the orde
 
 _KNOWN: Final = """
 SELECT EXISTS (SELECT FROM resident WHERE id = %(resident)s)
-    OR EXISTS (SELECT FROM reading WHERE resident_id = %(resident)s) AS known"""
+    OR EXISTS (SELECT FROM stored_reading WHERE resident_id = %(resident)s) AS known"""
 _LIST: Final = """
 SELECT id, kind, resident_id, centre_id, gateway_id, device_id, device_sequence, measured_at,
        captured_at, received_at, effective_at, time_suspect, stored_record, setting, status,
        systolic, diastolic, pulse, arm, posture, glucose, meal_context, sample, unit
-FROM reading
+FROM stored_reading
 WHERE resident_id = %(resident)s
   AND (%(since)s::timestamptz IS NULL OR effective_at >= %(since)s)
   AND (%(until)s::timestamptz IS NULL OR effective_at < %(until)s)

@@ -121,7 +121,8 @@ _OF_IDS: Final = f"SELECT {_COLUMNS} FROM amendment WHERE id = ANY(%s)"  # noqa:
 # else to the first one after it: once found, another reading never takes it away, not even when
 # retention has dropped the one that it belonged to (ingest.db.retention).
 CHOSEN: Final = """
-a.kind = 'context' AND NOT a.retired AND a.device_id = r.device_id AND a.device_sequence = r.device_sequence
+a.kind = 'context' AND NOT a.retired
+AND a.device_id = r.device_id AND a.device_sequence = r.device_sequence
 AND a.boot_id IS NOT DISTINCT FROM r.boot_id
 AND NOT EXISTS (
     SELECT FROM reading_key k JOIN stored_reading o ON o.id = k.reading_id

@@ -4,7 +4,8 @@ The edge is a partition time. It is told to writers first (``announce``): after 
 stored in front of it, so what lies there only gets less.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -18,6 +19,8 @@ NO_EDGE: Final = datetime.min.replace(tzinfo=UTC)
 """Retention was never used: nothing is older."""
 
 _READING: Final = 0x5F1FA601  # Key of the advisory lock; any number that nothing else uses.
+KEEP_CHUNKS: Final = f"SELECT pg_advisory_lock_shared({_READING})"
+_LET_CHUNKS_GO: Final = f"SELECT pg_advisory_unlock_shared({_READING})"
 
 
 async def fetch_edge(connection: Connection) -> datetime:
@@ -40,9 +43,18 @@ async def announce(connection: Connection, edge: datetime, *, at: datetime) -> N
     await connection.execute(_ANNOUNCE, (edge, at))
 
 
-async def keep_chunks(connection: Connection) -> None:
-    """Let no chunk be dropped until the transaction ends: for long looks at all history."""
-    await connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (_READING,))
+@asynccontextmanager
+async def chunks_kept(connection: Connection) -> AsyncIterator[None]:
+    """Let no chunk be dropped inside the block: for long looks at all history.
+
+    Outside a transaction: a snapshot from before the lock might not know what was dropped.
+    """
+    await connection.execute(KEEP_CHUNKS)
+    try:
+        yield
+    finally:
+        if not connection.broken:
+            await connection.execute(_LET_CHUNKS_GO)
 
 
 async def may_drop_chunks(connection: Connection) -> bool:
@@ -148,8 +160,9 @@ _CLAIMED_SINCE: Final = """
 SELECT EXISTS (
     SELECT FROM amendment a JOIN reading r ON r.id = a.reading_id
      WHERE a.changes ? 'resident_id' AND r.partition_at < %(edge)s
-       AND NOT EXISTS (SELECT FROM resident_checkpoint c
-                        WHERE c.resident_id = a.changes ->> 'resident_id' AND c.edge >= %(edge)s))"""
+       AND NOT EXISTS (
+           SELECT FROM resident_checkpoint c
+            WHERE c.resident_id = a.changes ->> 'resident_id' AND c.edge >= %(edge)s))"""
 
 
 async def is_anybody_left(connection: Connection, edge: datetime) -> bool:
@@ -207,10 +220,8 @@ async def align(connection: Connection, before: datetime) -> datetime:
 
 _RETIRE_CONTEXTS: Final = f"""
 UPDATE amendment SET retired = true WHERE id IN (
-    SELECT a.id FROM amendment a JOIN reading_key k
-        ON k.device_id = a.device_id
-       AND k.rule_key = 'sequence:' || coalesce(a.boot_id, '') || ':' || a.device_sequence
-    JOIN reading r ON r.id = k.reading_id AND {CHOSEN}
+    SELECT a.id FROM amendment a JOIN reading r
+        ON r.device_id = a.device_id AND r.device_sequence = a.device_sequence AND {CHOSEN}
     WHERE a.kind = 'context' AND NOT a.retired
       AND r.partition_at >= %(low)s AND r.partition_at < %(high)s)"""  # noqa: S608 - our own condition
 _COUNT: Final = """
@@ -298,7 +309,7 @@ SELECT (SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_nam
        (SELECT count(*) FROM resident_checkpoint),
        (SELECT count(*) FROM quarantine WHERE reason = 'before_retention'),
        (SELECT count(*) FROM resident_checkpoint c JOIN stored_reading r USING (resident_id)
-         WHERE r.effective_at < c.until AND r.received_at > c.made_at),
+         WHERE r.effective_at < c.until AND r.received_at >= c.made_at),
        (SELECT count(*) FROM timescaledb_information.jobs
          WHERE proc_name = 'policy_retention' AND hypertable_name = 'reading'),
        current_setting('timescaledb.license')"""

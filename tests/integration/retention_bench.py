@@ -1,5 +1,7 @@
-"""Histories over many months, told to two databases: one that lets old readings go, one that
-keeps everything. What both say in the end must be the same."""
+"""Histories over many months, told to two databases.
+
+One lets old readings go, one keeps everything. What both say in the end must be the same.
+"""
 
 import json
 from dataclasses import dataclass, field
@@ -17,9 +19,9 @@ from ingest.db.connections import Connection
 from ingest.db.records import Record
 from ingest.db.residents import DatedCondition, Population, Resident, load
 from ingest.retention import Done, Retention
-from tests.builders import AT, a_batch, a_blood_pressure, a_glucose
-from tests.fix_clock import TestClock
+from tests.builders import AT, a_blood_pressure, a_glucose
 from tests.integration.judge_bench import DIABETES, HYPERTENSION, JudgeBench
+from tests.integration.writer_bench import WriterBench
 
 Told: TypeAlias = "dict[str, Any] | Record | Amendment"
 """A reading, what somebody recorded, or what somebody said of a reading."""
@@ -42,6 +44,14 @@ _GAPS: Final = (
 )
 _PRESSURES: Final = (*["118/70"] * 4, "132/84", "140/90", "146/92", "158/99", "186/104")
 _SUGARS: Final = (*["5.2"] * 4, "6.4", "7.0", "7.4", "11.6", "17.2", "3.2")
+_RECORDS: Final[tuple[Any, ...]] = (
+    *["visit"] * 3,
+    *["referral_followup"] * 6,
+    "override",
+    "closure",
+    "return",
+    "return",
+)
 _OVERRIDES: Final = ("second_followup_open", "referral_recommended", "controlled", "none")
 
 
@@ -125,10 +135,7 @@ class Chronicle:
 
     def _record(self) -> Record:
         random = self.random
-        kind = random.choice(
-            ["visit", "visit", "visit", *["referral_followup"] * 6, "override"]
-            + ["closure", "return", "return"]
-        )
+        kind = random.choice(_RECORDS)
         fields: dict[str, Any] = {}
         if kind in {"visit", "referral_followup", "override"}:
             fields["condition"] = random.choice(["hypertension", "diabetes"])
@@ -154,11 +161,12 @@ class Chronicle:
         recent = self.sent[-12:] if random.random() < 0.6 else self.sent
         target = random.choice(recent)
         if amendable is not None and UUID(target["id"]) not in amendable:
-            fresh = [r for r in recent if self._is_fresh(r, amendable)]
+            fresh = [each for each in recent if UUID(each["id"]) in amendable]
             if not fresh:
                 return None
             target = random.choice(fresh)
-        id_, common = UUID(target["id"]), {"id": new_id(self.now), "author": "dr-1"}
+        id_ = UUID(target["id"])
+        common: dict[str, Any] = {"id": new_id(self.now), "author": "dr-1"}
         if random.random() < 0.25:
             return Amendment(kind="retraction", reading_id=id_, **common)
         if target["kind"] == "glucose" and "device_sequence" in target and random.random() < 0.5:
@@ -171,9 +179,6 @@ class Chronicle:
                 **common,
             )
         return Amendment(kind="correction", reading_id=id_, changes=self._changes(target), **common)
-
-    def _is_fresh(self, reading: dict[str, Any], amendable: set[UUID]) -> bool:
-        return UUID(reading["id"]) in amendable
 
     def _changes(self, target: dict[str, Any]) -> Changes:
         random = self.random
@@ -251,13 +256,36 @@ async def outcome(bench: JudgeBench) -> dict[str, list[str]]:
     return found
 
 
-__all__ = [
-    "Chronicle",
-    "TestClock",
-    "amendable",
-    "judge_everybody",
-    "outcome",
-    "retain",
-    "settle_people",
-    "tell",
-]
+YEAR = timedelta(days=365)
+NOW = AT + YEAR
+KEPT = NOW - timedelta(days=180)
+CHUNKS = "SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_name = 'reading'"
+LAW = """
+SELECT (SELECT coalesce(sum(stored), 0)::int8 FROM gateway_day)
+     - (SELECT count(*) FROM stored_reading)
+     - (SELECT coalesce(sum(readings), 0)::int8 FROM gateway_retired),
+       (SELECT coalesce(sum(quarantined), 0)::int8 FROM gateway_day)
+     - (SELECT count(*) FROM quarantine WHERE settles)"""
+
+
+async def send_at(bench: JudgeBench, at: datetime, reading: dict[str, Any]) -> dict[str, Any]:
+    """A reading, taken and received then."""
+    bench.clock.now = at
+    await bench.send(reading)
+    return reading
+
+
+async def live_through(bench: JudgeBench, months: int = 12) -> list[dict[str, Any]]:
+    """A satisfied value every month."""
+    sent = []
+    for month in range(months):
+        at = AT + timedelta(days=30 * month)
+        sent.append(await send_at(bench, at, a_glucose("5.6", at=at)))
+        await bench.settle()
+    bench.clock.now = NOW
+    await bench.work()
+    return sent
+
+
+async def ids_in(bench: WriterBench, table: str) -> set[str]:
+    return {str(row[0]) for row in await bench.rows(f"SELECT id FROM {table}")}  # noqa: S608 - ours
