@@ -64,7 +64,9 @@ async def load_histories(connection: Connection, ids: Sequence[str], profiles: P
     in_chunks = await history.fetch_reported(connection, ids, claimed)
     held = await history.fetch_reported(connection, ids, claimed, table="reading_held")
     reported = stack_tables([in_chunks, held]) if len(held) else in_chunks
-    said = await amendments.fetch_said(connection, ids, claimed)
+    said = await amendments.fetch_said(
+        connection, ids, claimed, table="stored_reading" if len(held) else "reading"
+    )
     records = await history.fetch_records(connection, ids)
     rows = {id_: row for row, id_ in enumerate(ids)}
     persons = [people.get(id_, NOBODY) for id_ in ids]

@@ -31,6 +31,12 @@ ORDER BY effective_at, captured_at, id
 LIMIT %(rows)s"""
 
 
+async def retained_since(connection: AsyncConnection[DictRow]) -> datetime | None:
+    """From when on readings are kept; None: all are."""
+    row = await (await connection.execute("SELECT edge FROM retention")).fetchone()
+    return None if row is None else row["edge"]
+
+
 async def is_known(connection: AsyncConnection[DictRow], resident: str) -> bool:
     """Whether this pseudonym is on record or has readings."""
     row = await (await connection.execute(_KNOWN, {"resident": resident})).fetchone()

@@ -41,10 +41,12 @@ async def list_readings(
         if not rows and not await queries.is_known(connection, resident_id):
             msg = "no such resident; use the pseudonym that cases and alerts name"
             raise NotFoundError(msg)
+        edge = await queries.retained_since(connection)
     items = [ReadingOut.model_validate(row) for row in rows[: query.limit]]
     last = items[-1] if len(rows) > query.limit else None
     page = ReadingPage(
         items=items,
         next_cursor=last and CURSOR.write((last.effective_at, last.captured_at, last.id)),
+        retained_since=edge,
     )
     return Response(_EXACT.encode(page.model_dump()), media_type="application/json")

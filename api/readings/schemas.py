@@ -71,3 +71,7 @@ class ReadingPage(BaseModel):
 
     items: list[ReadingOut]
     next_cursor: Annotated[str | None, Field(description="null: this is the last page")]
+    retained_since: Annotated[
+        datetime | None,
+        Field(description="Older readings may have been let go; null: all are kept"),
+    ]
