@@ -245,8 +245,9 @@ async def drop_chunk(connection: Connection, chunk: Chunk, counts: Mapping[str, 
     await connection.execute(_DROP, bounds)
 
 
-# A key outlives its reading where only the key could tell that the same measurement comes
-# again: from a device without a clock it would count as taken on the day it comes.
+# A key outlives its reading unless the same measurement, should it come again under another id,
+# has the same effective time, and so falls before the checkpoint: without a clock it would count
+# as taken on the day it comes, and the next correction of a clock may be another one.
 _FORGET_KEYS: Final = """
 WITH page AS (
     SELECT device_id, rule_key, resident_id, reading_id FROM reading_key
@@ -256,7 +257,7 @@ gone AS (
     DELETE FROM reading_key k USING page p JOIN reading r ON r.id = p.reading_id
     WHERE (k.device_id, k.rule_key, k.resident_id) = (p.device_id, p.rule_key, p.resident_id)
       AND r.partition_at < %(edge)s AND p.reading_id < %(id)s
-      AND r.measured_at IS NOT NULL AND NOT r.time_suspect
+      AND r.effective_at = r.measured_at AND NOT r.time_suspect
     RETURNING 1)
 SELECT device_id, rule_key, resident_id, (SELECT count(*) FROM gone) FROM page
 ORDER BY device_id DESC, rule_key DESC, resident_id DESC LIMIT 1"""
