@@ -392,5 +392,5 @@ async def test_an_unknown_resident_is_404_and_a_known_one_without_readings_is_em
 
     assert nobody.status_code == 404
     assert nobody.headers["content-type"] == "application/problem+json"
-    nothing = {"items": [], "next_cursor": None, "retained_since": None}
+    nothing: dict[str, Any] = {"items": [], "next_cursor": None, "retained_since": None}
     assert stub.json() == past.json() == nothing

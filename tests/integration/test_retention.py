@@ -14,10 +14,13 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
+from ingest.backtest import Question, backtest
 from ingest.checkpoints import UnreadableCheckpointError
 from ingest.db import readings, retention
 from ingest.db.connections import Connection, connect
 from ingest.db.errors import DatabaseUnavailableError
+from ingest.profiles import Profiles
+from ingest.rejudge import rejudge
 from ingest.retention import Retention, RetentionBlockedError, plan
 from tests.builders import AT, a_batch, a_glucose
 from tests.fix_clock import TestClock
@@ -212,6 +215,31 @@ async def test_a_long_look_at_history_keeps_the_chunks(
 
     assert (await retain(bench, KEPT)).retired > 0
     assert await bench.rows(LAW) == [(0, 0)]
+
+
+async def test_a_back_test_and_a_re_judge_see_the_tail_and_say_since_when(
+    bench: JudgeBench,
+) -> None:
+    await live_through(bench)
+    await send_at(bench, NOW, a_glucose("7.4", at=NOW))
+    await bench.settle()
+    done = await retain(bench, KEPT)
+    question = Question(
+        before=Profiles("wuzhou"),
+        after=Profiles("cn_nbphs_2017"),
+        first=AT.date(),
+        last=(NOW + timedelta(days=3)).date(),
+    )
+
+    found = (await backtest(bench.connection, question, lambda _: None)).as_record(question)
+    again = await rejudge(bench.connection, bench.judge, lambda _: None)
+
+    assert found["since"] == done.edge.date().isoformat()
+    assert [(row["code"], row["before"], row["after"]) for row in found["alerts"]] == [
+        ("GLU_UNSATISFIED_1", 1, 1)
+    ]
+    changes = (again.alerts_raised, again.alerts_changed, again.alerts_cancelled)
+    assert (changes, again.cases_changed) == ((0, 0, 0), 0)
 
 
 async def test_two_runs_never_work_at_once(bench: JudgeBench, database: Database) -> None:
