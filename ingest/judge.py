@@ -93,7 +93,7 @@ class Judge:
             return
         self._measured_s = now_s
         with translated():
-            found = await due_work.measure(connection, now=self._clock(), session_wait=self._wait)
+            found = await due_work.measure(connection, now=self.clock(), session_wait=self._wait)
         self.metrics.due_batches.set(found.batches)
         self.metrics.due_marks.set(found.marks)
         self.metrics.overdue_seconds.set(found.overdue_s)

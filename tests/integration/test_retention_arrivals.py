@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import pytest_asyncio
 
 from gateway.wire.ids import new_id
@@ -21,7 +22,7 @@ from tests.integration.retention_bench import (
     retain,
     send_at,
 )
-from tests.integration.writer_bench import receipts_of
+from tests.integration.writer_bench import WriterBench, receipts_of
 
 
 @pytest_asyncio.fixture
@@ -29,13 +30,15 @@ async def bench(connection: Connection, database: Database, clock: TestClock) ->
     return await open_bench(connection, database, clock)
 
 
-async def test_an_older_arrival_is_quarantined_once(bench: JudgeBench) -> None:
+@pytest.mark.parametrize("plain", [True, False], ids=["plain-lane", "careful-lane"])
+async def test_an_older_arrival_is_quarantined_once(bench: JudgeBench, *, plain: bool) -> None:
     await live_through(bench)
     await retain(bench, KEPT)
     late = a_batch(a_glucose("18.8", at=AT))
+    writer = WriterBench(bench.connection, plain=plain)
 
-    first = await bench.store(late, at=NOW)
-    again = await bench.store(late, at=NOW)
+    first = await writer.store(late, at=NOW)
+    again = await writer.store(late, at=NOW)
 
     assert receipts_of(first) == receipts_of(again)
     assert [item.reason for item in receipts_of(first)[0].quarantined] == ["before_retention"]

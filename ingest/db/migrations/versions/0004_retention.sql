@@ -1,4 +1,4 @@
--- 0003 Retention: what outlives the chunks of `reading` that are dropped.
+-- 0004 Retention: what outlives the chunks of `reading` that are dropped.
 
 CREATE TABLE retention (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
