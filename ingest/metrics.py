@@ -51,6 +51,10 @@ class IngestMetrics:
             ["lane"],
             registry=registry,
         )
+        self._measure(registry)
+
+    def _measure(self, registry: CollectorRegistry) -> None:
+        """Sizes, times and states."""
         self.batch_readings = Histogram(
             "suifang_ingest_batch_readings",
             "Readings in one transaction.",

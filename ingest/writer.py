@@ -1,43 +1,33 @@
-"""One transaction: settle every item of a batch, raise emergencies, mark due work, count.
+"""Stores blocks, each in one transaction, on the lane it needs; says what to answer.
 
-Invariants: each id ends with exactly one disposition, whatever is redelivered (I1); nothing
-is told to anyone before COMMIT (I2: the pipeline settles with what ``store`` returns);
-emergencies and due marks come solely from rows that were really inserted. A batch the
-database refuses is halved until the one unstorable reading is alone, and that one is
-quarantined; its neighbours are stored.
+Nothing is told to anyone before COMMIT (I2: the pipeline answers with what is returned here). A
+block the database refuses is tried again with every question asked, then on the careful lane, where
+it is halved until the one unstorable reading is alone: that one is quarantined, its neighbours are
+stored.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import compress
 from typing import Final, TypeAlias
-from uuid import UUID
 
 import numpy as np
 
 from gateway.wire import limits
 from gateway.wire.errors import Reason, WireError
-from gateway.wire.ids import partition_time_of
-from gateway.wire.receipts import Refused
 from ingest.db import (
-    amendments,
     due_work,
-    gateway_days,
     plain,
-    quarantine,
     readings,
     residents,
     retention,
 )
 from ingest.db.connections import Connection
 from ingest.db.errors import UnstorableError, translated
-from ingest.db.gateway_days import Totals
-from ingest.db.quarantine import QuarantineRow
-from ingest.db.readings import Known, ReadingRow
+from ingest.db.readings import ReadingRow
 from ingest.deliveries import (
-    Accepted,
     Block,
     Decoded,
     Delivery,
@@ -48,30 +38,13 @@ from ingest.deliveries import (
     Refuse,
     Settled,
 )
+from ingest.transaction import Tallies, Tally, Transaction
 from rules.columns import BoolArray
 
 RaiseEmergencies: TypeAlias = Callable[
     [Connection, Sequence[ReadingRow], datetime], Awaitable[None]
 ]
 _RECEIPTS_BYTES_MAX = 200_000  # Below the broker's packet limit with room for the envelope.
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What became of the readings of one delivery, for its receipt."""
-
-    stored: int = 0
-    duplicate: int = 0
-    refused: list[Refused] = field(default_factory=list)
-
-
-class _Tallies(defaultdict[int, _Tally]):
-    """By delivery: the careful lane's tallies, and beside them what was stored plainly."""
-
-    def __init__(self) -> None:
-        super().__init__(_Tally)
-        self.plainly_stored: list[int] | None = None
-        self.totals: dict[str, Totals] = defaultdict(Totals)
 
 
 class Writer:
@@ -94,7 +67,7 @@ class Writer:
         Raises:
             DatabaseUnavailableError: Nothing is known to be committed; try the same again.
         """
-        tallies = _Tallies()
+        tallies = Tallies()
         await self._store_or_halve(connection, list(enumerate(batch)), tallies, at)
         deliveries = tuple(decoded.delivery for decoded in batch)
         return _settle(deliveries, [decoded.head for decoded in batch], tallies, "careful")
@@ -114,7 +87,7 @@ class Writer:
         Raises:
             DatabaseUnavailableError: Nothing is known to be committed; try the same again.
         """
-        tallies = _Tallies()
+        tallies = Tallies()
         lanes: tuple[Lane, ...] = ("asking",) if block.redelivered else ("plain", "asking")
         for lane in lanes:
             try:
@@ -131,7 +104,7 @@ class Writer:
         self,
         connection: Connection,
         block: Block,
-        tallies: _Tallies,
+        tallies: Tallies,
         at: datetime,
         *,
         thorough: bool,
@@ -145,7 +118,7 @@ class Writer:
                 special |= rows.is_before(edge)
                 await plain.copy_in(connection, rows, ~special)
                 parts = block.careful + block.decode_rows(np.flatnonzero(special).tolist())
-                transaction = _Transaction(connection, parts, self._refuse, at)
+                transaction = Transaction(connection, parts, self._refuse, at)
                 urgent = await transaction.settle(edge) if parts else []
                 urgent += await _find_urgent(connection, block, ~special)
                 await self._raise_emergencies(connection, urgent, at)
@@ -159,10 +132,10 @@ class Writer:
         self,
         connection: Connection,
         parts: list[tuple[int, Decoded]],
-        tallies: _Tallies,
+        tallies: Tallies,
         at: datetime,
     ) -> None:
-        transaction = _Transaction(connection, parts, self._refuse, at)
+        transaction = Transaction(connection, parts, self._refuse, at)
         try:
             with translated():
                 async with connection.transaction():
@@ -198,218 +171,10 @@ class Writer:
         return [[(index, replace(decoded, accepted=(), refused=(*decoded.refused, row)))]]
 
 
-class _Transaction:
-    """The settling of one set of items inside one transaction."""
-
-    def __init__(
-        self,
-        connection: Connection,
-        parts: list[tuple[int, Decoded]],
-        refuse: Refuse,
-        at: datetime,
-    ) -> None:
-        self._connection = connection
-        self._parts = parts
-        self._refuse = refuse
-        self._at = at
-        self._tallies: dict[int, _Tally] = defaultdict(_Tally)
-        self._totals: dict[str, Totals] = defaultdict(Totals)
-        self._quarantined: list[tuple[int, Decoded, QuarantineRow]] = []
-        self._fresh: dict[UUID, tuple[int, Decoded, Accepted]] = {}
-        self._filed_urgent: list[ReadingRow] = []
-        self._edge = retention.NO_EDGE
-
-    async def settle(self, edge: datetime) -> list[ReadingRow]:
-        """Give every item its disposition; return the rows to look at for emergencies.
-
-        Nothing older than ``edge`` is kept (``ingest.db.retention``).
-
-        These are the rows really inserted, and of those filed just now the sequence conflicts
-        and what is old by a clock that may be wrong: neither must hide somebody in danger in
-        the quarantine.
-        """
-        self._edge = edge
-        ids = self._all_ids()
-        known = await readings.fetch_known(self._connection, ids)
-        old = [id_ for id_, partition_at in ids if partition_at < edge]
-        known |= await retention.fetch_held(self._connection, old)
-        for index, decoded in self._parts:
-            for accepted in decoded.accepted:
-                self._sort_accepted(index, decoded, accepted, known)
-        inserted = await self._merge_fresh()
-        for index, decoded in self._parts:
-            for row in decoded.refused:
-                self._quarantined.append((index, decoded, self._with_settles(row, known)))
-        await self._file_quarantined()
-        await self._mark_due(inserted)
-        return inserted + self._filed_urgent
-
-    async def count(self, stored: Mapping[str, int]) -> None:
-        """Write the totals: these rows stored beside what ``settle`` did. Last of all.
-
-        Every worker writes the same few rows, so they stay locked for the COMMIT only.
-        """
-        for gateway, number in stored.items():
-            self._totals[gateway].stored += number
-        await gateway_days.add(
-            self._connection, self._at.date(), dict(sorted(self._totals.items()))
-        )
-
-    def count_into(self, tallies: _Tallies) -> None:
-        """Add what was committed to the receipts of the deliveries."""
-        for gateway, totals in self._totals.items():
-            tallies.totals[gateway].add(totals)
-        for index, tally in self._tallies.items():
-            tallies[index].stored += tally.stored
-            tallies[index].duplicate += tally.duplicate
-            tallies[index].refused += tally.refused
-
-    def _all_ids(self) -> list[tuple[UUID, datetime]]:
-        ids: dict[UUID, datetime] = {}
-        for _, decoded in self._parts:
-            for accepted in decoded.accepted:
-                ids[accepted.row.id] = accepted.row.partition_at
-            for row in decoded.refused:
-                if row.reading_id is not None:
-                    ids[row.reading_id] = _partition_time(row.reading_id, self._at)
-        return sorted(ids.items())
-
-    def _sort_accepted(
-        self, index: int, decoded: Decoded, accepted: Accepted, known: dict[UUID, Known]
-    ) -> None:
-        row = accepted.row
-        if row.id in self._fresh:
-            first = self._fresh[row.id][2].row
-            before = Known("stored", first.content_hash, "")
-        elif row.id in known:
-            before = known[row.id]
-        elif max(row.partition_at, row.effective_at) < self._edge:
-            self._refuse_old(index, decoded, accepted)
-            return
-        else:
-            self._fresh[row.id] = (index, decoded, accepted)
-            return
-        self._meet_again(index, decoded, accepted, before)
-
-    def _refuse_old(self, index: int, decoded: Decoded, accepted: Accepted) -> None:
-        """Older than what is kept. Where only the device says so, an emergency is told still."""
-        row = accepted.row
-        detail = f"of {row.effective_at:%Y-%m-%d}; readings are kept from {self._edge:%Y-%m-%d} on"
-        error = WireError(Reason.BEFORE_RETENTION, detail, field="id")
-        refused = self._refuse(decoded, accepted, error, self._at)
-        self._quarantined.append((index, decoded, refused))
-        if row.arrived_at >= self._edge:
-            self._filed_urgent.append(row)
-
-    def _meet_again(self, index: int, decoded: Decoded, accepted: Accepted, before: Known) -> None:
-        """An id that has a disposition: the same bytes are a redelivery, others a conflict."""
-        row, tally = accepted.row, self._tallies[index]
-        if row.content_hash != before.content_hash:
-            detail = f"id {row.id} is already {before.disposition} with other content"
-            error = WireError(Reason.ID_CONFLICT, detail, field="id")
-            refused = self._refuse(decoded, accepted, error, self._at)
-            self._quarantined.append((index, decoded, refused._replace(settles=False)))
-            return
-        self._totals[row.gateway_id].redelivered += 1
-        if before.disposition == "stored":
-            tally.stored += 1
-        elif before.disposition == "duplicate":
-            tally.duplicate += 1
-        else:
-            tally.refused.append(Refused(id=row.id, reason=before.reason))
-
-    async def _merge_fresh(self) -> list[ReadingRow]:
-        """Insert what is new; tell duplicates of another id and sequence conflicts apart."""
-        if not self._fresh:
-            return []
-        rows = [accepted.row for _, _, accepted in self._fresh.values()]
-        merged = await readings.merge(self._connection, sorted(rows, key=lambda row: row.id))
-        old = [row.id for row in rows if row.partition_at < self._edge]
-        await retention.hold(
-            self._connection, [id_ for id_ in old if id_ in merged.inserted], self._edge
-        )
-        raced: list[tuple[int, Decoded, Accepted]] = []
-        for id_, (index, decoded, accepted) in self._fresh.items():
-            tally, totals = self._tallies[index], self._totals[accepted.row.gateway_id]
-            if id_ in merged.inserted:
-                tally.stored += 1
-                totals.stored += 1
-            elif id_ in merged.duplicates:
-                tally.duplicate += 1
-                totals.duplicate += 1
-            elif id_ in merged.conflicts:
-                detail = "the device gave this sequence number to another value before"
-                error = WireError(Reason.SEQUENCE_CONFLICT, detail, field="device_sequence")
-                refused = self._refuse(decoded, accepted, error, self._at)
-                self._quarantined.append((index, decoded, refused))
-                self._filed_urgent.append(accepted.row)
-            else:
-                raced.append((index, decoded, accepted))
-        if raced:  # Another worker stored them between our look and our insert.
-            ids = [(item[2].row.id, item[2].row.partition_at) for item in raced]
-            known = await readings.fetch_known(self._connection, sorted(ids))
-            for index, decoded, accepted in raced:
-                self._meet_again(index, decoded, accepted, known[accepted.row.id])
-        return [row for row in rows if row.id in merged.inserted]
-
-    def _with_settles(self, row: QuarantineRow, known: dict[UUID, Known]) -> QuarantineRow:
-        """An id that is already stored, or quarantined with other bytes, is not settled again."""
-        before = None if row.reading_id is None else known.get(row.reading_id)
-        if row.reading_id is None or row.reading_id in self._fresh:
-            return row._replace(settles=False)
-        if before is not None and (
-            before.disposition != "quarantined" or before.content_hash != row.content_hash
-        ):
-            return row._replace(settles=False)
-        return row
-
-    async def _file_quarantined(self) -> None:
-        once: dict[bytes, QuarantineRow] = {}
-        settled: set[UUID] = set()
-        for _, _, row in self._quarantined:
-            if row.reading_id in settled and row.item_hash not in once:
-                row = row._replace(settles=False)  # noqa: PLW2901 - one disposition an id
-            once.setdefault(row.item_hash, row)
-            if row.settles and row.reading_id is not None:
-                settled.add(row.reading_id)
-        new = await quarantine.insert_new(self._connection, list(once.values()))
-        for index, _, row in self._quarantined:
-            self._tallies[index].refused.append(Refused(id=row.reading_id, reason=row.reason))
-            totals = self._totals[row.gateway_id or ""]
-            if row.item_hash in new:
-                new.discard(row.item_hash)
-                totals.quarantined += once[row.item_hash].settles
-                totals.unsettling += not once[row.item_hash].settles
-            else:
-                totals.redelivered += 1
-
-    async def _mark_due(self, inserted: Sequence[ReadingRow]) -> None:
-        latest: dict[tuple[str, str], datetime] = {}
-        for row in inserted:
-            if row.resident_id is not None:
-                key = (row.resident_id, row.kind)
-                latest[key] = max(latest.get(key, row.arrived_at), row.arrived_at)
-        for resident in await amendments.fetch_claimants(
-            self._connection, [row.id for row in inserted]
-        ):
-            latest[resident, "amendment"] = self._at
-        await residents.insert_stubs(
-            self._connection, sorted({resident for resident, _ in latest}), at=self._at
-        )
-        await due_work.mark(self._connection, latest)
-
-
-def _partition_time(id_: UUID, fallback: datetime) -> datetime:
-    try:
-        return partition_time_of(id_)
-    except ValueError:
-        return fallback  # Not version 7: it can be in quarantine only, which has no partition.
-
-
 def _settle(
     deliveries: tuple[Delivery, ...],
     heads: Sequence[Head | None],
-    tallies: _Tallies,
+    tallies: Tallies,
     lane: Lane,
 ) -> Settled:
     """What to send: one message a gateway, or a few where one would be above the broker's limit."""
@@ -449,7 +214,7 @@ async def _find_urgent(connection: Connection, block: Block, stored: BoolArray) 
 _PLAIN_RECEIPT: Final = '{"batch":"%s","stored":%d,"duplicate":0,"quarantined":[],"prompts":[]}'
 
 
-def _receipt(batch: str, plainly_stored: int, tally: _Tally) -> str:
+def _receipt(batch: str, plainly_stored: int, tally: Tally) -> str:
     """One receipt as ``gateway.wire.receipts`` writes it; a test holds the two together."""
     refused = ",".join([each.model_dump_json() for each in tally.refused])
     return (
