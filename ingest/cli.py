@@ -32,6 +32,12 @@ from ingest.settings import IngestSettings, JudgeSettings, ObservationSettings
 from rules.errors import ProfileError
 from rules.profiles import load_versions
 
+_SWITCH_S = 0.000_5
+"""How long the decoding thread may keep the interpreter from the one that serves the database.
+
+With Python's 5 ms each of ten round trips of a transaction waits for it: a fifth of the rate.
+"""
+
 app = typer.Typer(help="Store what gateways send.", invoke_without_command=True)
 judge_app = typer.Typer(help="Judge due residents.", invoke_without_command=True)
 migrate_app = typer.Typer(help="Bring the database's schema up to date.")
@@ -73,6 +79,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.
 def run_ingest() -> None:
     """Run one ingest worker. Settings: INGEST_DB_DSN, INGEST_BROKER_PASSWORD, ..."""
     settings = IngestSettings()  # From the environment.
+    sys.setswitchinterval(_SWITCH_S)
     logs.configure(settings.broker.client_id)
     profiles = _profiles(settings.profile, settings.profile_directory)
     pipeline = Pipeline(settings, profiles.limits, utc_now)

@@ -30,6 +30,8 @@ from rules.effective_time import correct_times
 
 CLOCK_SINCE: Final = datetime(2015, 1, 1, tzinfo=UTC)
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)  # Source: clinical decision table 2.2 step 5.
+_CLOCK_SINCE_US: Final = to_microseconds(CLOCK_SINCE)
+_CLOCK_TOLERANCE_US: Final = CLOCK_TOLERANCE // timedelta(microseconds=1)
 _exact_json: Final = msgspec.json.Encoder(decimal_format="number")
 
 
@@ -150,9 +152,10 @@ def _is_credible(reading: Reading) -> bool:
     if reading.measured_at is None or "time_fault" in reading.status:
         return False
     base = _shift_base(reading)
-    shift = timedelta(0) if base is None else reading.captured_at - base
-    at = reading.measured_at + shift
-    return CLOCK_SINCE <= at <= reading.captured_at + CLOCK_TOLERANCE
+    captured_us, at_us = to_microseconds(reading.captured_at), to_microseconds(reading.measured_at)
+    if base is not None:  # In whole numbers: at the ends of the calendar a datetime overflows.
+        at_us += captured_us - to_microseconds(base)
+    return _CLOCK_SINCE_US <= at_us <= captured_us + _CLOCK_TOLERANCE_US
 
 
 def _shift_base(reading: Reading) -> datetime | None:
