@@ -26,6 +26,13 @@ bench: $(VENV)/.locked ## speed and memory of the rules beside polars and duckdb
 .PHONY: fuzz
 fuzz: $(VENV)/.locked ## a million mutated messages and packets (ARGS="--seed 7": again)
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+.PHONY: bench-peers
+bench-peers: .venv-bench/.locked ## what `suifang bench ingest --peers` measures ingest against, in an environment of its own
+
+.venv-bench/.locked: deploy/bench/peers.lock
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip --disable-pip-version-check install --quiet --require-hashes --only-binary :all: -r $<
+	@touch $@
 
 .PHONY: check
 check: setup ## format, lint, types, import contracts, tidiness
@@ -63,6 +70,8 @@ schema: ## write the published JSON Schema of the wire contract
 lock: ## resolve the lock file again, newest versions that fit
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --upgrade --quiet -o $(LOCK)
+	$(BIN)/uv pip compile --group bench-peers --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --upgrade --quiet -o deploy/bench/peers.lock
 
 .PHONY: up
 up: setup ## start the embedded stack
@@ -76,5 +85,5 @@ down: ## stop the embedded stack
 clean: ## remove everything these commands made
 	@test ! -x $(BIN)/suifang || test ! -d .suifang/test || SUIFANG_HOME=.suifang/test $(BIN)/suifang stack down --erase
 	@test ! -x $(BIN)/suifang || $(BIN)/suifang stack down --erase
-	rm -rf $(VENV) .suifang .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .venv-bench .suifang .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -6,6 +6,9 @@ from deploy.bench import stack as stacks
 from deploy.bench.contender import Contender
 from deploy.bench.display import Display
 from deploy.bench.machine import describe_machine
+from deploy.bench.naive import Naive
+from deploy.bench.pathway_peer import SETTINGS as PATHWAY_SETTINGS
+from deploy.bench.pathway_peer import Pathway, require_pathway
 from deploy.bench.rate import run_rounds
 from deploy.bench.settings import BenchSettings
 from deploy.bench.stack import BenchStack
@@ -15,10 +18,12 @@ from gateway.wire.times import Clock
 
 def run_steps(settings: BenchSettings, clock: Clock, display: Display) -> dict[str, Any]:
     """Measure. Raises ``BenchError`` when something does not arrive, or not the same."""
+    pathway = require_pathway() if "pathway_persisted" in settings.peers else None
     with stacks.running(settings, clock, display.say) as stack:
         report: dict[str, Any] = {
             "started_at": clock().isoformat(),
             "machine": describe_machine(stack),
+            "pathway": {"version": pathway, **PATHWAY_SETTINGS} if pathway else None,
             "ingest_settings": dict(settings.ingest),
         }
         if "rate" in settings.steps:
@@ -27,9 +32,20 @@ def run_steps(settings: BenchSettings, clock: Clock, display: Display) -> dict[s
     return report
 
 
+def _peers(settings: BenchSettings) -> list[Contender]:
+    made: dict[str, Contender] = {
+        "pathway_persisted": Pathway(),
+        "naive": Naive(settings.naive_part),
+    }
+    return [made[name] for name in settings.peers]
+
+
 def _rate(stack: BenchStack, clock: Clock, display: Display) -> dict[str, Any]:
     settings = stack.settings
-    contenders: list[Contender] = [Suifang(environment=settings.ingest)]
+    contenders = [Suifang(environment=settings.ingest), *_peers(settings)]
+    if settings.with_judge:
+        judged = Suifang("suifang_with_judge", judge=True, environment=settings.ingest)
+        contenders.append(judged)
     return run_rounds(
         stack,
         contenders,

@@ -119,7 +119,11 @@ def _measure(
     _wait_visible(turn, watch, shape.readings, progress)
     seconds = watch.seen_at_s() - started_s
     after, machine_after = turn.times(), machine_seconds()
-    acknowledged_s = float(publisher.wait_for("acknowledged", within_s=_STALLED_S_MAX)["at_s"])
+    acknowledged = publisher.wait_for("acknowledged", within_s=_STALLED_S_MAX)
+    acknowledged_s = float(acknowledged["at_s"])
+    if acknowledged["unheard"]:
+        msg = f"nobody subscribed when {acknowledged['unheard']} messages came: {contender.name}"
+        raise BenchError(msg)
     if contender.receipts:
         publisher.wait_for("receipted", within_s=_RECEIPTS_S_MAX)
     peaks = {name: memory_bytes(program.pid)["peak"] for name, program in turn.programs.items()}

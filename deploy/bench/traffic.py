@@ -264,13 +264,13 @@ def _draw_pressure(
     size = len(residents)
     systolic = people.systolic_mmhg[residents] + random.normal(0, 7, size)
     diastolic = people.diastolic_mmhg[residents] + random.normal(0, 5, size)
-    systolic = np.where(
+    high = np.where(
         urgent,
         random.uniform(EMERGENCY_SYSTOLIC_MMHG, 225, size),
         np.clip(systolic, 80, EMERGENCY_SYSTOLIC_MMHG - 1),
     ).astype(np.int64)
-    highest = np.minimum(EMERGENCY_DIASTOLIC_MMHG - 1, systolic - 10)
-    return systolic, np.clip(diastolic, 40, highest).astype(np.int64)
+    highest = np.minimum(EMERGENCY_DIASTOLIC_MMHG - 1, high - 10)
+    return high, np.clip(diastolic, 40, highest).astype(np.int64)
 
 
 def _draw_glucose(
