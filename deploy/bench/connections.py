@@ -1,5 +1,7 @@
 """One gateway's connection: messages written beforehand, sent in large pieces, within windows."""
 
+import os
+import re
 import socket
 import time
 from typing import Final
@@ -23,6 +25,12 @@ _KEEP_ALIVE_S: Final = 3_600  # Nothing of ours is silent for so long.
 _HELLO_S_MAX: Final = 10.0
 _SUBSCRIBE_ID: Final = 1
 _BATCH: Final = b'"batch":'  # Stands once in every receipt.
+_IDENTIFIER: Final = re.compile(rb'"(?:id|batch)":"')
+_BOOT: Final = re.compile(rb'"boot_id":"b-')
+_BOOT_DIGITS: Final = 8
+_HEX: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
+# Where a UUIDv7 is random, less the digit that also tells the variant.
+_DIGITS: Final = np.array([*range(15, 18), *range(20, 23), *range(24, 36)])
 
 
 class Connection:
@@ -38,6 +46,9 @@ class Connection:
         self._offset = 0
         self._unsent = bytearray()  # PUBACKs for receipts, and the rest of a packet.
         self._receive_max = PACKET_IDS
+        self._identifiers = np.zeros(0, np.int64)
+        self._boots = np.zeros(0, np.int64)
+        self.live_topic = topic  # Of ``send_live``.
         self.unreceipted_max: int | None = None
         self.sent = 0  # Messages whose last byte has left.
         self.acknowledged = 0
@@ -99,6 +110,22 @@ class Connection:
         self._ends = np.cumsum([len(packet) for packet in self._packets], dtype=np.int64)
         self._packets = []
 
+    def find_ids(self) -> None:
+        """Note where ids stand, for ``renew``."""
+        raw = bytes(self._buffer)
+        self._identifiers = np.array([found.end() for found in _IDENTIFIER.finditer(raw)], np.int64)
+        self._boots = np.array([found.end() for found in _BOOT.finditer(raw)], np.int64)
+
+    def renew(self) -> None:
+        """Begin anew with other ids, on devices that were started anew: nothing is a duplicate."""
+        written = np.frombuffer(self._buffer, np.uint8)
+        digits = np.frombuffer(os.urandom(len(self._identifiers) * len(_DIGITS)), np.uint8)
+        places = self._identifiers[:, None] + _DIGITS
+        written[places] = _HEX[digits.reshape(places.shape) & 0xF]
+        boot = np.frombuffer(os.urandom(_BOOT_DIGITS), np.uint8)
+        written[self._boots[:, None] + np.arange(_BOOT_DIGITS)] = _HEX[boot & 0xF]
+        self._offset = self.sent = self.acknowledged = self.receipted = 0
+
     @property
     def messages(self) -> int:
         """How many messages there are to send."""
@@ -135,6 +162,11 @@ class Connection:
                 break
         if self._offset != before:
             self.sent = int(np.searchsorted(self._ends, self._offset, side="right"))
+
+    def send_live(self, payload: bytes, packet_id: int) -> None:
+        """Send one message at once, or after the rest of the one that is on its way."""
+        self._unsent += encode_publish(self.live_topic, packet_id, payload)
+        self._flush()
 
     def _flush(self) -> bool:
         """Write the PUBACKs that wait, between two messages. True: nothing of them is left."""

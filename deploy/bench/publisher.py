@@ -6,26 +6,24 @@ are of the machine's monotonic clock, which all processes share. It costs as lit
 runs on the two cores that it measures. Modes:
 
 - ``burst``: as fast as broker and windows let it, until every message is acknowledged;
+- ``endless``: as ``burst``, the same readings under new ids again and again, until told to stop;
 - ``paced``: each message at its time, whether or not the ones before were answered;
-- ``endless``: as ``burst``, with new ids again and again, until ``stop`` is read;
 - ``drain``: a backlog in gateways' batches within their window, beside live paced messages.
 """
 
 import json
 import os
-import select
 import sys
 import time
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from deploy.bench.connections import Connection
+from deploy.bench.gateways import TICK_S, Gateways, Patience, say, told_to_stop
+from deploy.bench.pacing import Drain, Paced
 from deploy.bench.packets import ProtocolError
 from deploy.bench.traffic import Traffic, TrafficShape
-from gateway.wire.topics import Topic
 
-_TICK_S: Final = 0.02  # What comes meanwhile is taken in one go: a call for each PUBACK is dear.
-_STALLED_S_MAX: Final = 60.0
+Mode = Literal["burst", "endless", "paced", "drain"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +36,8 @@ class Plan:
     shape: dict[str, Any]
     receipts: bool  # Subscribe to them, as real gateways do.
     unreceipted_max: int | None = None  # Messages of one gateway; None: the broker's window only.
+    mode: Mode = "burst"
+    live: dict[str, Any] | None = None  # The shape of what is live beside a drain.
 
     @classmethod
     def of(cls, text: str) -> "Plan":
@@ -50,105 +50,94 @@ class Plan:
         return json.dumps(asdict(self)) + "\n"
 
 
-def say(event: str, **values: object) -> None:
-    """Tell the parent something."""
-    sys.stdout.write(json.dumps({"event": event, **values}) + "\n")
-    sys.stdout.flush()
+def send_burst(gateways: Gateways) -> None:
+    """Send everything as fast as it is taken, then listen until told to leave."""
+    say("started", at_s=time.monotonic())
+    patience = Patience()
+    while not all(connection.done for connection in gateways.connections):
+        gateways.hear()
+        gateways.send()
+        if patience.is_over(sum(c.acknowledged + c.sent for c in gateways.connections)):
+            msg = "the broker takes nothing any more"
+            raise ProtocolError(msg)
+        time.sleep(TICK_S)
+    times = os.times()
+    say(
+        "acknowledged",
+        at_s=time.monotonic(),
+        user_s=times.user,
+        system_s=times.system,
+        **gateways.totals(),
+    )
+    told = False
+    while not told_to_stop(TICK_S):
+        gateways.hear()
+        if not told and all(connection.receipted_all for connection in gateways.connections):
+            say("receipted", at_s=time.monotonic())
+            told = True
 
 
-class Publisher:
-    """The connections of all gateways, and the traffic on them."""
+def send_endless(gateways: Gateways) -> None:
+    """Send everything again and again under new ids, until told to stop; say how much it was."""
+    say("started", at_s=time.monotonic())
+    for connection in gateways.connections:
+        connection.find_ids()
+    sent = 0
+    patience = Patience()
+    while not told_to_stop(TICK_S):
+        gateways.hear()
+        for connection in gateways.connections:
+            if connection.done and connection.receipted_all:
+                sent += connection.messages
+                connection.renew()
+        gateways.send()
+        if patience.is_over(sent + sum(c.acknowledged + c.sent for c in gateways.connections)):
+            msg = "nothing is taken or answered any more"
+            raise ProtocolError(msg)
+    say("stopped", messages=sent + sum(c.sent for c in gateways.connections))
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self.traffic = Traffic(TrafficShape(**plan.shape))
-        self._poll = select.epoll()
-        self._by_number: dict[int, Connection] = {}
-        self.connections = [
-            Connection(site.gateway_id, str(Topic(site.centre_id, site.gateway_id, "readings")))
-            for site in self.traffic.sites
-        ]
 
-    def prepare(self) -> None:
-        """Write every packet and connect. Raises ``ProtocolError``."""
-        for message in self.traffic.messages():
-            self.connections[message.gateway].add(message.payload)
-        for connection in self.connections:
-            connection.seal()
-        for site, connection in zip(self.traffic.sites, self.connections, strict=True):
-            receipts = Topic(site.centre_id, site.gateway_id, "receipts")
-            connection.open(
-                self._plan.host,
-                self._plan.port,
-                self._plan.passwords[site.gateway_id],
-                receipts=str(receipts) if self._plan.receipts else None,
-            )
-            connection.unreceipted_max = self._plan.unreceipted_max
-            self._poll.register(connection.socket, select.EPOLLIN)
-        self._by_number = {each.socket.fileno(): each for each in self.connections}
+_SENDERS: Final = {"burst": send_burst, "endless": send_endless}
 
-    def _hear(self) -> None:
-        """Take in what has come, from those from whom something has."""
-        for number, _ in self._poll.poll(0):
-            self._by_number[number].hear()
 
-    def burst(self) -> None:
-        """Send everything as fast as it is taken, then listen until told to leave."""
-        began = time.monotonic()
-        say("started", at_s=began)
-        moved_at, moved = began, 0
-        while not all(connection.done for connection in self.connections):
-            self._hear()
-            for connection in self.connections:
-                if connection.sent < connection.messages:
-                    connection.send()
-            now_moved = sum(c.acknowledged + c.sent for c in self.connections)
-            if now_moved != moved:
-                moved_at, moved = time.monotonic(), now_moved
-            elif time.monotonic() - moved_at > _STALLED_S_MAX:
-                msg = f"the broker has taken nothing for {_STALLED_S_MAX:.0f} s"
-                raise ProtocolError(msg)
-            time.sleep(_TICK_S)
-        times = os.times()
-        say(
-            "acknowledged",
-            at_s=time.monotonic(),
-            messages=sum(c.acknowledged for c in self.connections),
-            unheard=sum(c.unheard for c in self.connections),
-            user_s=times.user,
-            system_s=times.system,
-        )
-        self._listen()
-
-    def _listen(self) -> None:
-        """Take receipts in, and acknowledge them, until a line comes in or input ends."""
-        told = False
-        while not select.select([sys.stdin], [], [], _TICK_S)[0]:
-            self._hear()
-            if not told and all(connection.receipted_all for connection in self.connections):
-                say("receipted", at_s=time.monotonic())
-                told = True
-
-    def close(self) -> None:
-        """Leave the broker."""
-        for connection in self.connections:
-            connection.close()
+def run(plan: Plan) -> None:
+    """Do what the plan says. Raises ``ProtocolError``."""
+    traffic = Traffic(TrafficShape(**plan.shape))
+    gateways = Gateways(traffic.sites, "backlog" if plan.mode == "drain" else "readings")
+    paced = Paced(traffic, gateways) if plan.mode == "paced" else None
+    drain = None
+    if plan.mode == "drain" and plan.live is not None:
+        drain = Drain(traffic, Traffic(TrafficShape(**plan.live)), gateways)
+    if paced is None and drain is None:
+        gateways.write(traffic.messages())
+    gateways.open(
+        plan.host,
+        plan.port,
+        plan.passwords,
+        receipts=plan.receipts,
+        unreceipted_max=plan.unreceipted_max,
+    )
+    if drain is not None:
+        drain.load()
+    say("ready", totals=traffic.totals.as_dict())
+    if not sys.stdin.readline():
+        return
+    if paced is not None:
+        paced.run()
+    elif drain is not None:
+        drain.run()
+    else:
+        _SENDERS[plan.mode](gateways)
+    gateways.close()
 
 
 def main() -> int:
     """Do what one plan says. Exit 1 with the problem on stderr."""
-    plan = Plan.of(sys.stdin.readline())
-    publisher = Publisher(plan)
     try:
-        publisher.prepare()
-        say("ready", totals=publisher.traffic.totals.as_dict())
-        if not sys.stdin.readline():
-            return 0
-        publisher.burst()
+        run(Plan.of(sys.stdin.readline()))
     except ProtocolError as error:
         sys.stderr.write(f"suifang bench: {error}\n")
         return 1
-    publisher.close()
     return 0
 
 

@@ -76,6 +76,11 @@ class Totals:
     diastolic: int = 0
     glucose_tenths: int = 0
 
+    def add(self, other: "Totals") -> None:
+        """Count other traffic, too."""
+        for name, value in asdict(other).items():
+            setattr(self, name, getattr(self, name) + value)
+
     def as_dict(self) -> dict[str, int]:
         """For JSON."""
         return asdict(self)
