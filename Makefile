@@ -26,6 +26,11 @@ bench: $(VENV)/.locked ## speed and memory of the rules beside polars and duckdb
 .PHONY: fuzz
 fuzz: $(VENV)/.locked ## a million mutated messages and packets (ARGS="--seed 7": again)
 	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+.PHONY: bench-ingest
+bench-ingest: setup ## speed from the broker to the committed row (ARGS="--peers": beside two others)
+	@$(BIN)/suifang bench ingest $(ARGS)
+
 .PHONY: bench-peers
 bench-peers: .venv-bench/.locked ## what `suifang bench ingest --peers` measures ingest against, in an environment of its own
 
@@ -83,7 +88,8 @@ down: ## stop the embedded stack
 
 .PHONY: clean
 clean: ## remove everything these commands made
-	@test ! -x $(BIN)/suifang || test ! -d .suifang/test || SUIFANG_HOME=.suifang/test $(BIN)/suifang stack down --erase
+	@test ! -x $(BIN)/suifang || for home in .suifang/bench .suifang/test/bench .suifang/test; do \
+		test ! -d $$home || SUIFANG_HOME=$$home $(BIN)/suifang stack down --erase || exit 1; done
 	@test ! -x $(BIN)/suifang || $(BIN)/suifang stack down --erase
 	rm -rf $(VENV) .venv-bench .suifang .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -33,31 +33,60 @@ def bench() -> None:
     """Measure, with everything on this machine."""
 
 
+Readings = Annotated[int, typer.Option(min=1, max=_READINGS_MAX, help="Of a turn.")]
+BatchSize = Annotated[
+    int, typer.Option(min=1, max=READINGS_PER_BATCH_MAX, help="Readings of a message.")
+]
+Gateways = Annotated[int, typer.Option(min=1, max=999)]
+Residents = Annotated[int, typer.Option(min=1, max=1_000_000)]
+Rounds = Annotated[int, typer.Option(min=1, help="Turns of each contender.")]
+Peers = Annotated[bool, typer.Option("--peers", help="Beside all peers.")]
+Peer = Annotated[
+    list[str] | None, typer.Option(help=f"Beside one of {', '.join(PEERS)}; may be repeated.")
+]
+WithJudge = Annotated[bool, typer.Option("--with-judge", help="Once more with it running.")]
+Step = Annotated[
+    list[str] | None, typer.Option(help=f"One of {', '.join(STEPS)}, or all; may be repeated.")
+]
+Minutes = Annotated[float, typer.Option(min=0.05, help="Of the memory step.")]
+Seconds = Annotated[float, typer.Option(min=1, help="Of the latency step.")]
+LatencyRate = Annotated[int, typer.Option(min=1, help="Readings a second of the latency step.")]
+Backlog = Annotated[int, typer.Option(min=1, help="Readings of the drain step.")]
+LiveSeconds = Annotated[float, typer.Option(min=1, help="Live readings beside the drain.")]
+HistoryRows = Annotated[int, typer.Option(min=1, help="Of the history step.")]
+UnreceiptedMax = Annotated[
+    int | None, typer.Option(min=1, help="Messages of a gateway without receipt; default: any.")
+]
+IngestSettings = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="INGEST_...=VALUE instead of the shipped one; may be repeated."),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same values.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The report on stdout.")]
+
+
 @app.command()
 def ingest(
     *,
-    readings: Annotated[int, typer.Option(min=1, max=_READINGS_MAX, help="Of a turn.")] = 300_000,
-    batch_size: Annotated[
-        int, typer.Option(min=1, max=READINGS_PER_BATCH_MAX, help="Readings of a message.")
-    ] = 1,
-    gateways: Annotated[int, typer.Option(min=1, max=999)] = 200,
-    residents: Annotated[int, typer.Option(min=1, max=1_000_000)] = 100_000,
-    rounds: Annotated[int, typer.Option(min=1, help="Turns of each contender.")] = 3,
-    peers: Annotated[bool, typer.Option("--peers", help="Beside all peers.")] = False,
-    peer: Annotated[
-        list[str] | None, typer.Option(help=f"Beside one of {', '.join(PEERS)}; may be repeated.")
-    ] = None,
-    with_judge: Annotated[bool, typer.Option("--with-judge", help="Once more with it.")] = False,
-    step: Annotated[
-        list[str] | None,
-        typer.Option(help=f"One of {', '.join(STEPS)}, or all; may be repeated."),
-    ] = None,
-    ingest_setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="INGEST_...=VALUE instead of the shipped one; repeatable."),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same values.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="The report on stdout.")] = False,
+    readings: Readings = 300_000,
+    batch_size: BatchSize = 1,
+    gateways: Gateways = 200,
+    residents: Residents = 100_000,
+    rounds: Rounds = 3,
+    peers: Peers = False,
+    peer: Peer = None,
+    with_judge: WithJudge = False,
+    step: Step = None,
+    minutes: Minutes = 10.0,
+    seconds: Seconds = 60.0,
+    latency_rate: LatencyRate = 2_000,
+    backlog: Backlog = 2_000_000,
+    live_seconds: LiveSeconds = 120.0,
+    history_rows: HistoryRows = 50_000_000,
+    unreceipted_max: UnreceiptedMax = None,
+    ingest_setting: IngestSettings = None,
+    seed: Seed = 1,
+    as_json: AsJson = False,
 ) -> None:
     """Broker to committed and visible: readings a second, beside peers when asked for."""
     home = Stack.of_checkout().home
@@ -73,18 +102,39 @@ def ingest(
         with_judge=with_judge,
         steps=_chosen(step or ["rate"], STEPS, "--step"),
         seed=seed,
+        minutes=minutes,
+        seconds=seconds,
+        latency_rate=latency_rate,
+        backlog=backlog,
+        live_s_max=live_seconds,
+        history_rows=history_rows,
+        unreceipted_max=unreceipted_max,
         ingest=_pairs(ingest_setting or []),
     )
+    _measure(settings, as_json=as_json)
+
+
+def _measure(settings: BenchSettings, *, as_json: bool) -> None:
+    path = settings.home / "bench.json"
+
+    def keep(report: dict[str, Any]) -> None:
+        path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
+
     try:
         make_home(settings.checkout)
         make_home(settings.home)
         with _only_one(settings.home):
-            report = run_steps(settings, utc_now, Display())
+            report = run_steps(settings, utc_now, Display(), keep)
     except (BenchError, ProtocolError, StackError, DatabaseError) as error:
         _fail(str(error))
     except KeyboardInterrupt:
         raise typer.Exit(_INTERRUPTED) from None
-    _show(report, settings.home / "bench.json", as_json=as_json)
+    keep(report)
+    if as_json:
+        sys.stdout.write(json.dumps(report, indent=1) + "\n")
+    else:
+        print_report(report)
+    sys.stderr.write(f"bench: report: {path}\n")
 
 
 def _chosen(given: list[str] | None, known: tuple[str, ...], option: str) -> tuple[str, ...]:
@@ -112,16 +162,6 @@ def _only_one(home: Path) -> Iterator[None]:
         except BlockingIOError:
             _fail("another benchmark runs in this checkout; wait for it, or stop it with Ctrl-C")
         yield
-
-
-def _show(report: dict[str, Any], path: Path, *, as_json: bool) -> None:
-    text = json.dumps(report, indent=1)
-    path.write_text(text + "\n", "utf-8")
-    if as_json:
-        sys.stdout.write(text + "\n")
-    else:
-        print_report(report)
-    sys.stderr.write(f"bench: report: {path}\n")
 
 
 def _fail(problem: str, *, code: int = 1) -> NoReturn:

@@ -18,7 +18,7 @@ from deploy.bench.traffic import Totals
 _SUMS: Final = """
 SELECT count(*), count(systolic), coalesce(sum(systolic), 0)::bigint,
        coalesce(sum(diastolic), 0)::bigint, coalesce(sum(round((glucose * 10)::numeric)), 0)::bigint
-FROM {}"""
+FROM {} WHERE partition_at >= to_timestamp(%s::double precision / 1000)"""
 
 
 class Watch(Protocol):
@@ -52,10 +52,14 @@ class Contender(Protocol):
 
 
 def require_totals(
-    connection: "psycopg.Connection[tuple[object, ...]]", table: str, expected: Mapping[str, int]
+    connection: "psycopg.Connection[tuple[object, ...]]",
+    table: str,
+    expected: Mapping[str, int],
+    *,
+    since_ms: int = 0,
 ) -> None:
-    """Compare what was stored with what was sent. Raises ``BenchError``."""
-    row = connection.execute(_SUMS.format(table).encode()).fetchone()
+    """Compare what was stored with what was sent since then. Raises ``BenchError``."""
+    row = connection.execute(_SUMS.format(table).encode(), [since_ms]).fetchone()
     numbers = [int(str(each)) for each in row or ()]
     found = Totals(*numbers).as_dict()
     if found != dict(expected):

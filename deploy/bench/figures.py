@@ -5,6 +5,7 @@ from statistics import median
 from typing import Any
 
 from deploy.bench.lap import Lap
+from deploy.bench.settings import PEERS
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -39,7 +40,7 @@ def figures_of(laps: Mapping[str, Sequence[Lap]], *, first: str) -> dict[str, An
                 ]
             )
             for name, turns in laps.items()
-            if name != first
+            if name in PEERS
         },
         "cpu_us_per_reading": {name: _median_cpu(turns) for name, turns in laps.items()},
         "laps": [lap.as_dict() for turns in laps.values() for lap in turns],

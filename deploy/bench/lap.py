@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from deploy.bench.processors import (
     time_of,
 )
 from deploy.bench.programs import Program
-from deploy.bench.publisher import Plan
+from deploy.bench.publisher import Mode, Plan
 from deploy.bench.stack import BenchStack, Database
 from deploy.bench.traffic import TrafficShape
 
@@ -54,8 +55,8 @@ class Lap:
 
 
 @dataclass(frozen=True, slots=True)
-class _Turn:
-    """What runs in one turn."""
+class Turn:
+    """What runs in one turn; ``times`` before and after say who worked how much."""
 
     stack: BenchStack
     database: Database
@@ -71,7 +72,13 @@ class _Turn:
 
 
 def plan_for(
-    stack: BenchStack, shape: TrafficShape, *, receipts: bool, unreceipted_max: int | None = None
+    stack: BenchStack,
+    shape: TrafficShape,
+    *,
+    receipts: bool,
+    unreceipted_max: int | None = None,
+    mode: Mode = "burst",
+    live: TrafficShape | None = None,
 ) -> Plan:
     """What the publisher is to do."""
     return Plan(
@@ -81,36 +88,48 @@ def plan_for(
         shape=asdict(shape),
         receipts=receipts,
         unreceipted_max=unreceipted_max,
+        mode=mode,
+        live=None if live is None else asdict(live),
     )
 
 
 def run_lap(
-    stack: BenchStack, contender: Contender, shape: TrafficShape, progress: Progress
+    stack: BenchStack,
+    contender: Contender,
+    shape: TrafficShape,
+    progress: Progress,
+    *,
+    database: Database | None = None,
 ) -> Lap:
-    """Measure one turn. Raises ``BenchError`` when not everything arrives, or not the same."""
+    """Measure one turn, on a fresh database when none is given.
+
+    Raises:
+        BenchError: Not everything arrives, or not the same.
+    """
     unreceipted_max = stack.settings.unreceipted_max if contender.receipts else None
     plan = plan_for(stack, shape, receipts=contender.receipts, unreceipted_max=unreceipted_max)
     stack.forget_sessions(contender.client_ids())
+    opened = nullcontext(database) if database else stack.fresh_database(contender.name)
     try:
         with (
-            stack.fresh_database(contender.name) as database,
-            psycopg.connect(database.dsn, autocommit=True) as connection,
-            contender.running(stack, database) as programs,
+            opened as used,
+            psycopg.connect(used.dsn, autocommit=True) as connection,
+            contender.running(stack, used) as programs,
             Program("publisher", PUBLISHER, folder=stack.folder) as publisher,
         ):
             publisher.tell(plan.as_text())
             totals = publisher.wait_for("ready", within_s=_PREPARE_S_MAX)["totals"]
             watch = contender.watch(connection, shape.readings)
-            turn = _Turn(stack, database, {**programs, "publisher": publisher})
+            turn = Turn(stack, used, {**programs, "publisher": publisher})
             lap = _measure(turn, contender, shape, watch, progress)
-            require_totals(connection, contender.table, totals)
+            require_totals(connection, contender.table, totals, since_ms=shape.captured_ms)
     finally:
         stack.forget_sessions(contender.client_ids())
     return lap
 
 
 def _measure(
-    turn: _Turn, contender: Contender, shape: TrafficShape, watch: Watch, progress: Progress
+    turn: Turn, contender: Contender, shape: TrafficShape, watch: Watch, progress: Progress
 ) -> Lap:
     publisher = turn.programs["publisher"]
     before, machine_before = turn.times(), machine_seconds()
@@ -141,7 +160,7 @@ def _measure(
     )
 
 
-def _wait_visible(turn: _Turn, watch: Watch, readings: int, progress: Progress) -> None:
+def _wait_visible(turn: Turn, watch: Watch, readings: int, progress: Progress) -> None:
     began = moved_at = time.monotonic()
     seen = -1
     while True:

@@ -54,7 +54,7 @@ class Schedule:
         self._numbers = [0] * len(gateways.connections)
         self._due_s: dict[str, float] = {}
         self._started_s = 0.0
-        self.latencies_s: list[float] = []
+        self._taken_s: list[tuple[float, float]] = []  # When it was due, and how long it took.
         self.lag_s_max = 0.0
         self.urgent_s: dict[str, float] = {}
 
@@ -98,13 +98,14 @@ class Schedule:
                 for receipt in _decoder.decode(payload).receipts:
                     due_s = self._due_s.pop(receipt.batch, None)
                     if due_s is not None:
-                        self.latencies_s.append(now - due_s)
+                        self._taken_s.append((due_s, now - due_s))
                         connection.receipted -= 1
 
-    def figures(self) -> dict[str, Any]:
-        """What was seen of the live messages."""
+    def figures(self, *, due_before_s: float = float("inf")) -> dict[str, Any]:
+        """What was seen of the live messages, or of those that were due before a moment."""
+        took = [seconds for due_s, seconds in self._taken_s if due_s <= due_before_s]
         return {
-            "publish_to_receipt": percentiles(self.latencies_s),
+            "publish_to_receipt": percentiles(took),
             "lag_ms_max": round(self.lag_s_max * 1_000, 2),
             "unreceipted": len(self._due_s),
         }
@@ -174,11 +175,12 @@ class Drain:
             if patience.is_over(sum(c.receipted for c in connections)):
                 msg = f"no receipt of the backlog for {STALLED_S_MAX} s"
                 raise ProtocolError(msg)
-        say("drained", at_s=time.monotonic(), **schedule.figures())
+        drained_s = time.monotonic()
+        say("drained", at_s=drained_s)
         while not told_to_stop(0):
             schedule.hear(min(schedule.send_due(), TICK_S))
             if schedule.finished:
                 break
-        say("paced", **schedule.figures())
+        say("paced", **schedule.figures(due_before_s=drained_s))
         while not told_to_stop(TICK_S):
             schedule.hear(0)

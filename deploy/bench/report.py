@@ -13,6 +13,9 @@ def print_report(report: dict[str, Any]) -> None:
         figures = report if step == "rate" else report.get(step)
         if figures and figures.get("readings_per_s"):
             _print_rates(console, step, figures)
+    for step in ("latency", "drain", "memory", "history"):
+        if step in report:
+            _print_figures(console, step, report[step])
 
 
 def _print_rates(console: Console, title: str, figures: dict[str, Any]) -> None:
@@ -34,4 +37,17 @@ def _print_rates(console: Console, title: str, figures: dict[str, Any]) -> None:
             f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})" if ratio else "",
             ", ".join(f"{process} {us:.1f}" for process, us in cpu.items()),
         )
+    console.print(table)
+
+
+def _print_figures(console: Console, title: str, figures: dict[str, Any]) -> None:
+    """The short ones as they are; samples and turns are in the file."""
+    table = Table(title=title, show_header=False)
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            text = ", ".join(f"{key} {number}" for key, number in value.items())
+        else:
+            text = "" if isinstance(value, list) else f"{value:,}"
+        if text:
+            table.add_row(name.replace("_", " "), text)
     console.print(table)

@@ -24,6 +24,11 @@ class BenchSettings:
         with_judge: One more turn of ours with judge and dispatcher running.
         ingest: Settings of ingest that are not the shipped ones, by name of the variable.
         unreceipted_max: Messages of one gateway without receipt; None: the broker's window only.
+        minutes: Of full load, for the memory step.
+        seconds: Of the latency step, at ``latency_rate`` readings a second.
+        backlog: Readings that wait when the drain step begins.
+        live_s_max: How long live readings go on beside the drain.
+        history_rows: Already stored when the history step begins.
         lap_s_max: How long one turn may take.
     """
 
@@ -44,6 +49,8 @@ class BenchSettings:
     unreceipted_max: int | None = None
     minutes: float = 10.0
     seconds: float = 60.0
+    latency_rate: int = 2_000
     backlog: int = 2_000_000
+    live_s_max: float = 120.0
     history_rows: int = 50_000_000
     lap_s_max: float = 900.0

@@ -13,7 +13,7 @@ from deploy.bench.contender import Watch
 from deploy.bench.programs import Program
 from deploy.bench.stack import BenchStack, Database
 
-_COMMAND: Final = Path(sys.executable).with_name("suifang")
+COMMAND: Final = Path(sys.executable).with_name("suifang")
 _READY_S_MAX: Final = 30.0
 _STORED: Final = "SELECT coalesce(sum(stored), 0)::bigint FROM gateway_day"
 
@@ -24,12 +24,14 @@ class _Stored:
     def __init__(self, connection: "psycopg.Connection[tuple[object, ...]]") -> None:
         self._connection = connection
         self._seen_at_s = 0.0
+        self._before = 0
+        self._before = self.visible()
 
     def visible(self) -> int:
-        """The readings of all committed transactions."""
+        """The readings of all transactions committed since it began to look."""
         row = self._connection.execute(_STORED).fetchone()
         self._seen_at_s = time.monotonic()
-        return int(str(row[0])) if row else 0
+        return (int(str(row[0])) if row else 0) - self._before
 
     def seen_at_s(self) -> float:
         """When it was looked last."""
@@ -74,7 +76,7 @@ class Suifang:
                 found[name] = programs.enter_context(
                     Program(
                         name,
-                        [_COMMAND, "ingest"],
+                        [COMMAND, "ingest"],
                         folder=stack.folder,
                         environment=self._settings(stack, database, number),
                     )
@@ -89,7 +91,7 @@ class Suifang:
                     found[name] = programs.enter_context(
                         Program(
                             name,
-                            [_COMMAND, name],
+                            [COMMAND, name],
                             folder=stack.folder,
                             environment={setting: database.dsn},
                         )

@@ -1,0 +1,165 @@
+"""The history step: do fifty million readings slow the next one, and can they be read?
+
+The rows are made by the database itself, month by month, as ingest would have left them:
+``reading``, and the key of each measurement. Then turns alternate between a fresh database and
+the full one, and residents' last years are read with the API's own query.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from statistics import median, quantiles
+from typing import Any, Final
+
+import psycopg
+from psycopg import AsyncConnection
+from psycopg.rows import dict_row
+
+from api.readings import queries
+from api.readings.schemas import ReadingQuery
+from deploy.bench.display import Display
+from deploy.bench.figures import spread
+from deploy.bench.lap import Lap, run_lap
+from deploy.bench.rate import shape_for
+from deploy.bench.stack import BenchStack, Database
+from deploy.bench.suifang import Suifang
+from deploy.bench.traffic import list_residents
+from gateway.wire.times import Clock
+
+_MONTHS: Final = 24
+_MONTH: Final = timedelta(days=30)
+_YEAR: Final = timedelta(days=365)
+_READS: Final = 300
+_PAGE: Final = 500
+_DEVICES: Final = 3_200
+_PREPARE: Final = """
+CREATE TABLE bench_resident AS
+SELECT row_number() OVER (ORDER BY id) - 1 AS number, id FROM resident;
+CREATE TABLE bench_gateway AS
+SELECT row_number() OVER (ORDER BY id) - 1 AS number, id, centre_id FROM gateway;
+CREATE UNIQUE INDEX ON bench_resident (number);
+ANALYZE bench_resident, bench_gateway"""
+# One month: rows in order of time, each of a resident and a device at random.
+_FILL: Final = """
+WITH drawn AS MATERIALIZED (
+    SELECT n, %(start)s::timestamptz + n * (%(span)s::interval / %(rows)s) AS at,
+           md5(%(month)s || ':' || n) AS digits,
+           (hashint8extended(n, %(month)s) & 9223372036854775807) AS chance
+    FROM generate_series(0, %(rows)s - 1) AS n
+), made AS (
+    SELECT (lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7'
+            || substr(digits, 1, 3) || '8' || substr(digits, 5, 15))::uuid AS id,
+           date_trunc('milliseconds', at) AS at, chance, n,
+           r.id AS resident_id, g.id AS gateway_id, g.centre_id,
+           g.id || '-bp-' || (chance / 7 %% 8 + 1) AS device_id
+    FROM drawn
+    JOIN bench_resident r ON r.number = chance %% %(residents)s
+    JOIN bench_gateway g ON g.number = chance / 1000 %% %(gateways)s
+), keyed AS (
+    INSERT INTO reading_key (device_id, rule_key, resident_id, reading_id, values_hash)
+    SELECT device_id, 'sequence:h-' || %(month)s || ':' || n, resident_id, id, chance FROM made
+    ORDER BY device_id
+)
+INSERT INTO reading (id, partition_at, content_hash, kind, resident_id, centre_id, gateway_id,
+    device_id, device_sequence, boot_id, measured_at, stored_record, captured_at,
+    clock_synchronised, received_at, arrived_at, effective_at, time_suspect, setting, status,
+    systolic, diastolic, unit)
+SELECT id, at, chance, 'blood_pressure', resident_id, centre_id, gateway_id,
+    device_id, n, 'h-' || %(month)s, at, false, at,
+    true, at, at, at, false, 'office', '{}',
+    100 + chance %% 60, 60 + chance %% 30, 'mmHg'
+FROM made"""
+
+
+# An index of fifty million rows is built ten times faster than it is grown.
+_KEY: Final = """
+SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint
+WHERE conrelid = 'reading_key'::regclass AND contype = 'p'"""
+
+
+def measure_history(stack: BenchStack, clock: Clock, display: Display) -> dict[str, Any]:
+    """How much slower inserts are, and how long a resident's last year takes to read."""
+    settings = stack.settings
+    with stack.fresh_database("history") as database:
+        filled_s = _fill(database, stack, clock(), display)
+        contender = Suifang(environment=settings.ingest)
+        laps: dict[str, list[Lap]] = {"empty": [], "full": []}
+        for number in range(1, settings.rounds + 1):
+            shape = shape_for(stack, clock, number=930 + number, batch_size=settings.batch_size)
+            for name, existing in (("empty", None), ("full", database)):
+                with display.lap(f"history, round {number}: {name}") as progress:
+                    lap = run_lap(stack, contender, shape, progress, database=existing)
+                laps[name].append(lap)
+                display.say(f"history, round {number}: {name} {lap.readings_per_s:,.0f} readings/s")
+        reads_ms = asyncio.run(_read_years(database, settings.residents, clock()))
+    rates = {name: [lap.readings_per_s for lap in turns] for name, turns in laps.items()}
+    return {
+        "rows": settings.history_rows,
+        "months": _MONTHS,
+        "filled_s": round(filled_s, 1),
+        "readings_per_s": {name: spread(each) for name, each in rates.items()},
+        "slower_by": spread(
+            [1 - full / empty for full, empty in zip(rates["full"], rates["empty"], strict=True)]
+        ),
+        "read_last_year": _of_reads(reads_ms),
+        "laps": [lap.as_dict() for turns in laps.values() for lap in turns],
+    }
+
+
+def _fill(database: Database, stack: BenchStack, now: datetime, display: Display) -> float:
+    settings, began = stack.settings, time.monotonic()
+    with (
+        psycopg.connect(database.dsn, autocommit=True) as connection,
+        display.lap(f"history: making {settings.history_rows:,} rows") as progress,
+    ):
+        connection.execute("SET statement_timeout = 0")
+        connection.execute(_PREPARE)
+        key = connection.execute(_KEY).fetchone()
+        if key is not None:
+            connection.execute(f"ALTER TABLE reading_key DROP CONSTRAINT {key[0]}".encode())
+        for month in range(_MONTHS):
+            left = settings.history_rows * (month + 1) // _MONTHS
+            rows = left - settings.history_rows * month // _MONTHS
+            if rows:
+                given = {
+                    "start": now - _MONTH * (_MONTHS - month) - timedelta(days=1),
+                    "span": _MONTH,
+                    "month": month,
+                    "rows": rows,
+                    "residents": settings.residents,
+                    "gateways": settings.gateways,
+                }
+                connection.execute(_FILL.encode(), given)
+            progress(left, settings.history_rows)
+        if key is not None:
+            connection.execute(f"ALTER TABLE reading_key ADD {key[1]}".encode())
+        connection.execute("DROP TABLE bench_resident, bench_gateway")
+        connection.execute("VACUUM ANALYZE")
+    return time.monotonic() - began
+
+
+async def _read_years(database: Database, residents: int, now: datetime) -> list[float]:
+    """Milliseconds of each read, the first pass left out: it only warms the catalogue."""
+    ids = list_residents(residents)
+    chosen = ids[:: max(residents // _READS, 1)]
+    query = ReadingQuery.model_validate({"from": now - _YEAR, "limit": _PAGE})
+    took: list[float] = []
+    async with await AsyncConnection.connect(
+        database.dsn, autocommit=True, row_factory=dict_row
+    ) as connection:
+        for resident in [chosen[0], *chosen]:
+            began = time.perf_counter()
+            await queries.list_by_time(connection, resident, query, after=None)
+            took.append((time.perf_counter() - began) * 1_000)
+    return took[1:]
+
+
+def _of_reads(reads_ms: Sequence[float]) -> dict[str, float | int]:
+    if len(reads_ms) < 2:  # noqa: PLR2004 - a quantile needs two
+        return {"count": len(reads_ms), "p50_ms": round(reads_ms[0], 2)}
+    return {
+        "count": len(reads_ms),
+        "p50_ms": round(median(reads_ms), 2),
+        "p99_ms": round(quantiles(reads_ms, n=100, method="inclusive")[98], 2),
+    }

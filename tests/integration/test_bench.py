@@ -1,0 +1,81 @@
+"""``suifang bench ingest`` measures real processes, and tells no time of what was not stored."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.embedded.stack import Stack
+
+_COMMAND = Path(sys.executable).with_name("suifang")
+_SPREAD = {"min", "median", "max"}
+
+
+def _run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [_COMMAND, "bench", "ingest", *arguments],
+        env={**os.environ, "SUIFANG_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+
+
+@pytest.mark.slow
+def test_a_small_benchmark_tells_rates_ratios_and_whose_time_it_was(stack: Stack) -> None:
+    said = _run(
+        stack.home,
+        *("--readings", "2000", "--gateways", "5", "--residents", "300", "--rounds", "1"),
+        *("--peer", "naive", "--step", "rate", "--step", "latency", "--step", "drain"),
+        *("--latency-rate", "200", "--seconds", "3", "--backlog", "3000", "--live-seconds", "2"),
+        "--json",
+    )
+
+    assert said.returncode == 0, said.stderr
+    report: dict[str, Any] = json.loads(said.stdout)
+    assert report == json.loads((stack.home / "bench" / "bench.json").read_text())
+    assert report["readings_per_s"].keys() == {"suifang", "naive"}
+    assert report["ratios"].keys() == {"naive"}
+    for spread in (*report["readings_per_s"].values(), *report["ratios"].values()):
+        assert spread.keys() == _SPREAD
+        assert 0 < spread["min"] <= spread["median"] <= spread["max"]
+    assert report["cpu_us_per_reading"]["suifang"].keys() == {
+        "ingest",
+        "publisher",
+        "broker",
+        "postgres_serving",
+        "postgres_rest",
+    }
+    assert [(lap["contender"], lap["readings"]) for lap in report["laps"]] == [
+        ("suifang", 2_000),
+        ("naive", 400),
+    ]
+    latency = report["latency"]
+    assert latency["publish_to_receipt"]["count"] == 600
+    assert latency["publish_to_alert"]["count"] == latency["publish_to_alert"]["raised"] > 0
+    assert report["drain"]["backlog"] == 3_000
+    assert report["drain"]["live_unreceipted"] == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--peer", "fast"], "there is no 'fast'; choose from pathway_persisted, naive"),
+        (["--step", "quick"], "there is no 'quick'"),
+        (["--batch-size", "501"], "--batch-size"),
+        (["--set", "INGEST_BATCH"], "is not INGEST_NAME=VALUE"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line_and_exit_2(
+    tmp_path: Path, arguments: list[str], problem: str
+) -> None:
+    said = _run(tmp_path, *arguments)
+
+    assert said.returncode == 2
+    assert problem in said.stderr
+    assert len(said.stderr.strip().splitlines()) == 1
