@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -120,6 +121,8 @@ def _measure(settings: BenchSettings, *, as_json: bool) -> None:
     def keep(report: dict[str, Any]) -> None:
         path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
 
+    # As Ctrl-C does: every process is ended, then the stack.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         make_home(settings.checkout)
         make_home(settings.home)
