@@ -187,7 +187,14 @@ async def _write_alerts(connection: Connection, verdict: Verdict) -> list[Event]
         was_seen=verdict.was_seen,
     )
     raised = await _raise(connection, verdict, difference.raised)
-    changed = await alerts.update(connection, difference.changed, at=verdict.at)
+    anchors = {row.id: row.standing.anchor_id for row in stored}
+    moved = [
+        standing.anchor_id
+        for id_, standing in difference.changed.items()
+        if standing.anchor_kind == "reading" and standing.anchor_id != anchors[id_]
+    ]
+    centres = await history.fetch_centres(connection, moved)
+    changed = await alerts.update(connection, difference.changed, centres=centres, at=verdict.at)
     outdated = {row.id for row in stored if not row.explained} | difference.changed.keys()
     again = {id_: difference.kept[id_] for id_ in sorted(outdated & difference.kept.keys())}
     await alerts.explain(

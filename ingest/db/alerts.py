@@ -162,24 +162,37 @@ async def fetch_for_update(
 
 _UPDATE: Final = f"""
 UPDATE alert AS a SET resident_id = n.resident_id, anchor_id = n.anchor_id,
-    anchor_kind = n.anchor_kind, effective_at = n.effective_at, severity = n.severity,
-    status = n.status, due = n.due, overdue_days = n.overdue_days, escalation = n.escalation,
-    updated_at = %s
+    anchor_kind = n.anchor_kind, centre_id = coalesce(n.centre_id, a.centre_id),
+    effective_at = n.effective_at, severity = n.severity, status = n.status, due = n.due,
+    overdue_days = n.overdue_days, escalation = n.escalation, updated_at = %s
 FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::text[], %s::uuid[], %s::text[],
-    %s::timestamptz[], %s::text[], %s::text[], %s::date[], %s::int[], %s::int[])
-    AS n (id, {_STANDING})
+    %s::timestamptz[], %s::text[], %s::text[], %s::date[], %s::int[], %s::int[], %s::text[])
+    AS n (id, {_STANDING}, centre_id)
 WHERE a.id = n.id
 RETURNING {", ".join(f"a.{name}" for name in AlertRow._fields)}"""  # noqa: S608 - likewise
 
 
 async def update(
-    connection: Connection, changes: Mapping[UUID, Standing], *, at: datetime
+    connection: Connection,
+    changes: Mapping[UUID, Standing],
+    *,
+    centres: Mapping[UUID, str],
+    at: datetime,
 ) -> list[AlertRow]:
-    """Write how these alerts stand now, and return them whole; what they showed stays."""
+    """Write how these alerts stand now, and return them whole; what they showed stays.
+
+    Args:
+        connection: Inside a transaction, after ``fetch_for_update``.
+        changes: By the id of the alert.
+        centres: Of readings that are anchors now and were not: the alert moves with them.
+        at: The clock.
+    """
     if not changes:
         return []
     columns = [list(column) for column in zip(*changes.values(), strict=True)]
-    cursor = await connection.execute(_UPDATE, [at, list(changes), *columns], binary=True)
+    places = [centres.get(standing.anchor_id) for standing in changes.values()]
+    values = [at, list(changes), *columns, places]
+    cursor = await connection.execute(_UPDATE, values, binary=True)
     return sorted((AlertRow(*row) for row in await cursor.fetchall()), key=lambda row: row.id)
 
 

@@ -18,6 +18,7 @@ class MovedClock:
         self._file = file
 
     def __call__(self) -> datetime:
+        """The instant that this process believes in."""
         return datetime.now(UTC) + timedelta(seconds=float(self._file.read_text("ascii")))
 
 

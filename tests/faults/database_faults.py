@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import cycle
 from typing import Any, Final
 
 import psycopg
 from psycopg import sql
 
 from tests.faults.fault import fault
-from tests.faults.workload import GATEWAYS
 from tests.faults.world import World
 
 _POLL_S: Final = 0.05
@@ -35,14 +35,14 @@ _ROOM_AGAIN: Final = "DROP FUNCTION IF EXISTS refuse_to_grow CASCADE"
 @fault(seconds=(0.5, 3.0))
 async def refuse_connections(world: World, _target: str, duration_s: float) -> None:
     """Everybody is thrown out of the database and nobody comes in."""
-    await _let_in(world, False)
+    await _let_in(world, allowed=False)
     with _meanwhile_gone():
         ended = await asyncio.to_thread(_end_sessions, world)
         world.seen.append(f"refuse_connections: {ended} sessions ended")
     try:
         await asyncio.sleep(duration_s)
     finally:
-        await _let_in(world, True)
+        await _let_in(world, allowed=True)
 
 
 @fault("reading", "gateway_day", "due_mark", "outbox", "alert", seconds=(1.0, 5.0))
@@ -51,9 +51,7 @@ async def lock_table(world: World, target: str, duration_s: float) -> None:
 
     def hold() -> None:
         with _session(world) as connection, connection.transaction():
-            connection.execute(
-                sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(sql.Identifier(target))
-            )
+            _lock_table(connection, target)
             time.sleep(duration_s)
 
     with _meanwhile_gone():
@@ -62,21 +60,19 @@ async def lock_table(world: World, target: str, duration_s: float) -> None:
 
 @fault(seconds=(3.0, 5.0))
 async def deadlock(world: World, _target: str, duration_s: float) -> None:
-    """Somebody locks gateways' totals in the opposite order: PostgreSQL aborts ingest."""
-    last, first = sorted(GATEWAYS)[-1], sorted(GATEWAYS)[0]
+    """Somebody locks what ingest locks in the opposite order: PostgreSQL aborts ingest."""
     until = time.monotonic() + duration_s
-
-    def lock(connection: "psycopg.Connection[tuple[Any, ...]]", gateway: str) -> None:
-        connection.execute("SELECT 1 FROM gateway_day WHERE gateway_id = %s FOR UPDATE", (gateway,))
 
     def cross() -> None:
         with _session(world) as connection:
             connection.execute("SET deadlock_timeout = '30s'")  # It is not we who notice.
-            while time.monotonic() < until:
+            for first, second in cycle((("gateway_day", "reading"), ("reading", "gateway_day"))):
                 with connection.transaction():
-                    lock(connection, last)
+                    _lock_table(connection, first)
                     _await_waiter(connection, until)
-                    lock(connection, first)
+                    _lock_table(connection, second)
+                if time.monotonic() > until:
+                    return
 
     with _meanwhile_gone():
         await asyncio.to_thread(cross)
@@ -114,12 +110,15 @@ async def fill_disk(world: World, _target: str, duration_s: float) -> None:
     world.seen.append(f"fill_disk: {'file system' if disk.mounted else 'trigger'}")
 
 
-async def _let_in(world: World, allowed: bool) -> None:  # noqa: FBT001 - named at every call
+def _lock_table(connection: "psycopg.Connection[tuple[Any, ...]]", table: str) -> None:
+    statement = sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE")
+    connection.execute(statement.format(sql.Identifier(table)))
+
+
+async def _let_in(world: World, *, allowed: bool) -> None:
     verdict = sql.SQL("true" if allowed else "false")
     statement = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
-    await _insist(
-        world, "postgres", statement.format(sql.Identifier(world.database), verdict)
-    )
+    await _insist(world, "postgres", statement.format(sql.Identifier(world.database), verdict))
 
 
 async def _set_isolation(world: World, level: str) -> None:

@@ -26,16 +26,12 @@ class Fault:
 REGISTRY: Final[dict[str, Fault]] = {}
 
 
-def fault(
-    *targets: str, seconds: tuple[float, float] = (0.3, 3.0)
-) -> Callable[[Apply], Apply]:
+def fault(*targets: str, seconds: tuple[float, float] = (0.3, 3.0)) -> Callable[[Apply], Apply]:
     """Register a coroutine function as the fault of its name."""
 
     def register(apply: Apply) -> Apply:
-        name = apply.__name__  # type: ignore[attr-defined]
+        name = apply.__name__
         REGISTRY[name] = Fault(name, targets or ("",), seconds, apply)
         return apply
 
     return register
-
-

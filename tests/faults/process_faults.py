@@ -98,7 +98,7 @@ async def freeze_backend(world: World, target: str, duration_s: float) -> None:
 
 @fault(*INGESTS, "judge", *GATEWAYS, seconds=(1.0, 4.0))
 async def clock_jump(world: World, target: str, duration_s: float) -> None:
-    """A clock goes back, then ahead, then right again; a gateway's only by what a time server may."""
+    """A clock goes back, then ahead, then right; a gateway's as little as a time server does."""
     for jump_s in _JUMPS_S[target.partition("-")[0]]:
         move_clock(world.clock_file(target), world.shift_s + jump_s)
         try:

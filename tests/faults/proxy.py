@@ -34,7 +34,7 @@ class _Link:
     client: asyncio.StreamWriter
     server: asyncio.StreamWriter
     stranded: bool = False
-    pubacks: "PubackFilter" = field(default_factory=lambda: PubackFilter())
+    pubacks: "PubackFilter" = field(default_factory=lambda: PubackFilter())  # noqa: PLW0108 - defined below
 
 
 class PubackFilter:
@@ -64,7 +64,7 @@ class PubackFilter:
             if place >= len(self._waiting):
                 return 0
             length |= (self._waiting[place] & 0x7F) << 7 * (place - 1)
-            if self._waiting[place] < 0x80:  # noqa: PLR2004 - no further length byte
+            if self._waiting[place] < 0x80:  # No further length byte.
                 size = place + 1 + length
                 return size if size <= len(self._waiting) else 0
         msg = "no MQTT packet: its length has more than four bytes"
@@ -81,7 +81,7 @@ class FaultProxy:
         self.pubacks_dropped = 0
         self._server_port = server_port
         self._mqtt = mqtt
-        self._random = Random(seed)
+        self._random = Random(seed)  # noqa: S311 - faults, not secrets
         self._links: set[_Link] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None

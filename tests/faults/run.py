@@ -84,7 +84,6 @@ class Runner:
                 self._run(Schedule(-1, workload_seed), f"reference-{workload_seed}")
             )
             assert not result.problems, f"without any fault: {result.problems}"
-            assert outcome is not None
             assert outcome.alerts, "a workload without alerts shows nothing"
             assert outcome.cases, "a workload without cases shows nothing"
             self._references[workload_seed] = outcome
@@ -94,15 +93,13 @@ class Runner:
         """Run one schedule and compare it with the run without faults."""
         reference = self.refer(schedule.workload_seed)
         result, outcome = asyncio.run(self._run(schedule, f"schedule-{schedule.seed}"))
-        if outcome is not None:
-            result.problems += compare(outcome, reference)
+        result.problems += compare(outcome, reference)
         (result.folder / "result.json").write_text(json.dumps(result.as_dict(), indent=1), "utf-8")
         return result
 
-    async def _run(self, schedule: Schedule, name: str) -> tuple[Result, Outcome | None]:
+    async def _run(self, schedule: Schedule, name: str) -> tuple[Result, Outcome]:
         folder = self._folder / name
         result = Result(schedule=schedule, folder=folder, problems=[])
-        outcome: Outcome | None = None
         with _timed(result):
             async with a_world(self._stack, folder, seed=schedule.seed) as world:
                 try:
@@ -116,11 +113,11 @@ class Runner:
                     for member in world.crew.members.values()
                     if member.unforced_exits
                 }
-                report, outcome = await asyncio.to_thread(_judge, world)
+                report, left = await asyncio.to_thread(_judge, world)
         result.report = report
         result.problems += [f"{d.kind}: {d.detail} ({d.count})" for d in report.differences]
-        result.problems += find_faults(outcome)
-        return result, outcome
+        result.problems += find_faults(left)
+        return result, left
 
 
 def _judge(world: World) -> tuple[Report, Outcome]:
@@ -155,5 +152,3 @@ def _timed(result: Result) -> Iterator[None]:
     started = time.monotonic()
     yield
     result.seconds = time.monotonic() - started
-
-

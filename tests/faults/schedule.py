@@ -46,7 +46,7 @@ class Schedule:
 
 def draw_schedule(seed: int) -> Schedule:
     """A few faults at once and after each other."""
-    random = Random(f"schedule {seed}")
+    random = Random(f"schedule {seed}")  # noqa: S311 - faults, not secrets
     number = random.randint(*_FAULTS)
     planned = [_place(random, REGISTRY[random.choice(KINDS)]) for _ in range(number)]
     return _schedule(seed, planned)
@@ -54,7 +54,7 @@ def draw_schedule(seed: int) -> Schedule:
 
 def draw_covering(seed: int, number: int) -> list[Schedule]:
     """So many schedules in which every kind of fault comes at least once, on some target."""
-    random = Random(f"covering {seed}")
+    random = Random(f"covering {seed}")  # noqa: S311 - likewise
     names = list(KINDS)
     random.shuffle(names)
     return [

@@ -39,7 +39,15 @@ class SmallDisk:
         self.folder.mkdir(mode=0o711, exist_ok=True)
         if os.geteuid() != 0:
             return False
-        command = ["mount", "-t", "tmpfs", "-o", f"size={_SIZE},mode=711", "tmpfs", self.folder]
+        command = [
+            "mount",
+            "-t",
+            "tmpfs",
+            "-o",
+            f"size={_SIZE},mode=711",
+            "tmpfs",
+            str(self.folder),
+        ]
         if subprocess.run(command, capture_output=True, check=False).returncode != 0:
             return False
         self.tablespace.mkdir(mode=0o700)

@@ -100,7 +100,7 @@ class _Planner:
     """Draws readings; the same seed draws the same."""
 
     def __init__(self, seed: int) -> None:
-        self._random = Random(f"workload {seed}")
+        self._random = Random(f"workload {seed}")  # noqa: S311 - readings, not secrets
         self._boot = f"faults-{seed}"
         self._used: set[tuple[int, int]] = set()  # Resident and minute.
         self._latest: list[tuple[int, int]] = []
@@ -196,4 +196,3 @@ _DIRTY_PRESSURES: Final[Sequence[dict[str, object]]] = (
     {"systolic": "high", "diastolic": 80, "unit": "mmHg"},
     {"systolic": 120, "unit": "mmHg"},
 )
-

@@ -1,24 +1,22 @@
 """Everything of one run: a stack of its own, a database, proxies, our processes, terminals.
 
-    terminals -> gateway ×3 -> [proxy] -> broker -> [proxy] -> ingest ×2 -> [proxy] -> database
-                                                                 judge   -> [proxy] -> database
-                                                               dispatcher ----------> database
+terminals -> gateway ×3 -> [proxy] -> broker -> [proxy] -> ingest ×2 -> [proxy] -> database
+                                                             judge   -> [proxy] -> database
+                                                           dispatcher ----------> database
 """
 
 import asyncio
-import shutil
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from deploy.embedded.stack import Stack
 from gateway.counters import read_counters
 from ingest.db import residents
 from ingest.db.connections import connect
@@ -61,6 +59,8 @@ _TERMINALS: Final = TerminalLimits(
 )
 _QUIET_S_MAX: Final = 90.0
 _LOOK_S: Final = 0.2
+_READY_S_MAX: Final = 60.0
+_READY: Final = (b'{"listening"', b'{"subscribed"')
 _WAITING: Final = """
 SELECT (SELECT count(*) FROM due_mark),
        (SELECT count(*) FROM due_timer WHERE due_at <= %s),
@@ -157,7 +157,7 @@ class World:
 @asynccontextmanager
 async def a_world(stack: FaultStack, folder: Path, *, seed: int) -> AsyncIterator[World]:
     """Everything started; ended on leaving, the database included. The folder stays."""
-    folder.mkdir(parents=True)
+    await asyncio.to_thread(folder.mkdir, parents=True)
     database = f"faults_{folder.name.replace('-', '_')}"
     await asyncio.to_thread(stack.heal)
     await asyncio.to_thread(stack.make_database, database)
@@ -169,6 +169,7 @@ async def a_world(stack: FaultStack, folder: Path, *, seed: int) -> AsyncIterato
         await _open_proxies(world, seed)
         async with world.crew:
             await _start_all(world)
+            await _await_ready(world)
             yield world
     finally:
         for proxy in world.proxies.values():
@@ -224,6 +225,19 @@ async def _start(world: World, name: str, command: str, settings: dict[str, str]
     move_clock(clock, world.shift_s)
     environment = settings | {"FAULTS_CLOCK": str(clock)}
     await world.crew.start(Member(name, command, environment, world.folder / f"{name}.log"))
+
+
+async def _await_ready(world: World) -> None:
+    """Wait until every gateway listens and every worker has subscribed: then faults may come."""
+    async with asyncio.timeout(_READY_S_MAX):
+        for name in (*GATEWAYS, *INGESTS):
+            while not _is_ready(world.crew.members[name].log):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(_LOOK_S)
+
+
+def _is_ready(log: Path) -> bool:
+    said = log.read_bytes()
+    return any(word in said for word in _READY)
 
 
 def _dsn_through(world: World, name: str) -> str:

@@ -11,7 +11,7 @@ import pytest_asyncio
 from ingest.db import due_work
 from ingest.db.connections import Connection, connect
 from ingest.db.residents import DatedCondition
-from tests.builders import AT, a_blood_pressure, a_glucose, enrol
+from tests.builders import AT, a_batch, a_blood_pressure, a_glucose, enrol
 from tests.fix_clock import TestClock
 from tests.fix_db import Database
 from tests.integration.judge_bench import HYPERTENSION, JudgeBench, open_bench
@@ -141,6 +141,28 @@ async def _in_one_go(bench: JudgeBench) -> list[tuple[Any, ...]]:
     await bench.mark()
     await bench.work()
     return await bench.alerts()
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=str)
+async def test_an_alert_is_of_the_centre_where_its_anchor_was_taken_in_any_order_of_arrival(
+    bench: JudgeBench, order: tuple[int, int]
+) -> None:
+    """Measured at both centres within one assessment; the alert rests on the first of them."""
+    sent = [
+        (a_glucose("8.1"), "suifang/v1/east/gw-1/readings"),
+        (a_glucose("9.2", at=AT + timedelta(hours=3)), "suifang/v1/west/gw-2/readings"),
+    ]
+    bench.clock.pass_by(hours=4)
+    for at in order:
+        reading, topic = sent[at]
+        await bench.store(a_batch(reading), topic=topic, at=bench.clock.now)
+        await bench.work()
+
+    assert await bench.rows("SELECT centre_id, anchor_id::text FROM alert") == [
+        ("east", sent[0][0]["id"])
+    ]
+    told = await bench.rows("SELECT payload ->> 'centre_id' FROM outbox WHERE kind LIKE 'alert.%'")
+    assert told[-1] == ("east",)
 
 
 async def test_judging_twice_changes_and_tells_nothing(bench: JudgeBench) -> None:

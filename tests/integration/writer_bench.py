@@ -15,7 +15,7 @@ from ingest.writer import Writer
 from tests.builders import AT
 
 TOPIC = "suifang/v1/east/gw-1/readings"
-GATEWAYS = {"gw-1": "east"}
+GATEWAYS = {"gw-1": "east", "gw-2": "west"}
 
 
 class WriterBench:
