@@ -33,6 +33,13 @@ def main() -> int:
         whole = {"seed": seed, "schedules": [each.as_dict() for each in results]}
         sys.stdout.write(json.dumps(whole, indent=1) + "\n")
     console.print(_summary(results))
+    console.print(
+        f"{len(results)} schedules, {sum(each.kills for each in results)} kills, "
+        f"{sum(each.report.taken for each in results if each.report)} readings, "
+        f"lost {sum(each.lost for each in results)}, "
+        f"doubled {sum(each.doubled for each in results)}, "
+        f"{sum(bool(each.problems) for each in results)} schedules wrong; seed {seed}"
+    )
     return int(any(each.problems for each in results))
 
 
@@ -41,7 +48,10 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="of the first schedule; without it, a random one")
     parser.add_argument("--schedules", type=int, default=30, help="how many (default: 30)")
     parser.add_argument("--json", action="store_true", help="one JSON object on stdout")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.schedules < 1:
+        parser.error("--schedules must be at least 1")
+    return options
 
 
 def _tell(console: Console, result: Result, number: int, of: int) -> None:
@@ -50,8 +60,13 @@ def _tell(console: Console, result: Result, number: int, of: int) -> None:
     console.print(f"{number}/{of} schedule {schedule.seed}: {verdict}, {result.seconds:.0f} s")
     for planned in schedule.faults:
         console.print(f"    {planned}", highlight=False)
-    for line in (*result.seen, *(f"exit {k}: {v}" for k, v in result.exits.items())):
+    for line in (
+        *result.seen,
+        *(f"{name} exited: {codes}" for name, codes in result.exits.items()),
+    ):
         console.print(f"    saw {line}", highlight=False)
+    felt = ", ".join(f"{name} {count}" for name, count in sorted(result.felt.items()))
+    console.print(f"    felt {felt}", highlight=False)
     for problem in result.problems[:40]:
         console.print(f"    [red]{problem}[/red]", highlight=False)
     if result.problems:

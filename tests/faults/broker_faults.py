@@ -32,7 +32,7 @@ async def overflow_queue(world: World, _target: str, duration_s: float) -> None:
     await asyncio.sleep(_BACK_AGAIN_S)
     try:
         for name in INGESTS:
-            world.crew.kill(name)
+            world.kills += world.crew.kill(name)
         await asyncio.sleep(duration_s)
         dropped = await _count_dropped(world)
         world.seen.append(f"overflow_queue: {dropped} messages dropped by the broker")

@@ -33,7 +33,6 @@ class Member:
     process: asyncio.subprocess.Process | None = None
     held_down: bool = False  # A fault wants it dead for a while.
     killed: bool = False  # By us, since it was last started.
-    kills: int = 0
     unforced_exits: list[int] = field(default_factory=list)
 
     @property
@@ -68,13 +67,13 @@ class Crew:
         self.members[member.name] = member
         await self._launch(member)
 
-    def kill(self, name: str) -> None:
-        """``kill -9``, and keep it dead until ``release``."""
+    def kill(self, name: str) -> bool:
+        """``kill -9``, and keep it dead until ``release``. False when it was dead already."""
         member = self.members[name]
         member.held_down = True
-        if self._signal(member, signal.SIGKILL):
-            member.killed = True
-            member.kills += 1
+        hit = self._signal(member, signal.SIGKILL)
+        member.killed = member.killed or hit
+        return hit
 
     def release(self, name: str) -> None:
         """Let it be started again."""

@@ -11,6 +11,7 @@ import psycopg
 from psycopg import sql
 
 from tests.faults.fault import fault
+from tests.faults.workload import GATEWAYS
 from tests.faults.world import World
 
 _POLL_S: Final = 0.05
@@ -29,6 +30,12 @@ CREATE TRIGGER refuse_to_grow BEFORE INSERT OR UPDATE ON gateway_day
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_grow();
 CREATE TRIGGER refuse_to_grow BEFORE INSERT ON outbox
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_grow()"""
+_TABLES: Final = (
+    (b"LOCK TABLE gateway_day", b"LOCK TABLE reading"),
+    (b"LOCK TABLE reading", b"LOCK TABLE gateway_day"),
+)
+_ROW: Final = "SELECT 1 FROM gateway_day WHERE gateway_id = '{}' FOR UPDATE"
+_ROWS: Final = ((_ROW.format(max(GATEWAYS)).encode(), _ROW.format(min(GATEWAYS)).encode()),)
 _ROOM_AGAIN: Final = "DROP FUNCTION IF EXISTS refuse_to_grow CASCADE"
 
 
@@ -58,19 +65,20 @@ async def lock_table(world: World, target: str, duration_s: float) -> None:
         await asyncio.to_thread(hold)
 
 
-@fault(seconds=(3.0, 5.0))
-async def deadlock(world: World, _target: str, duration_s: float) -> None:
+@fault("tables", "rows", seconds=(3.0, 5.0), each=True)
+async def deadlock(world: World, target: str, duration_s: float) -> None:
     """Somebody locks what ingest locks in the opposite order: PostgreSQL aborts ingest."""
     until = time.monotonic() + duration_s
+    orders = _TABLES if target == "tables" else _ROWS
 
     def cross() -> None:
         with _session(world) as connection:
             connection.execute("SET deadlock_timeout = '30s'")  # It is not we who notice.
-            for first, second in cycle((("gateway_day", "reading"), ("reading", "gateway_day"))):
+            for first, second in cycle(orders):
                 with connection.transaction():
-                    _lock_table(connection, first)
+                    connection.execute(first)
                     _await_waiter(connection, until)
-                    _lock_table(connection, second)
+                    connection.execute(second)
                 if time.monotonic() > until:
                     return
 

@@ -18,17 +18,17 @@ _OURS: Final = (*GATEWAYS, *INGESTS, "judge", "dispatcher")
 _JUMPS_S: Final = {"ingest": (-7_200, 10_800), "judge": (-7_200, 10_800), "gw": (-2, 2)}
 
 
-@fault(*_OURS)
+@fault(*_OURS, each=True)
 async def kill(world: World, target: str, duration_s: float) -> None:
     """``kill -9``; its supervisor starts it again after the duration."""
-    world.crew.kill(target)
+    world.kills += world.crew.kill(target)
     try:
         await asyncio.sleep(duration_s)
     finally:
         world.crew.release(target)
 
 
-@fault(*_OURS, seconds=(0.5, 4.0))
+@fault(*_OURS, seconds=(0.5, 4.0), each=True)
 async def freeze(world: World, target: str, duration_s: float) -> None:
     """SIGSTOP, later SIGCONT: alive for everybody who only looks at its connections."""
     world.crew.freeze(target)
@@ -38,7 +38,7 @@ async def freeze(world: World, target: str, duration_s: float) -> None:
         world.crew.thaw(target)
 
 
-@fault("broker", "postgres")
+@fault("broker", "postgres", each=True)
 async def kill_service(world: World, target: str, duration_s: float) -> None:
     """``kill -9`` of the broker or the postmaster."""
     await _end_service(world, target, signal.SIGKILL, duration_s)
@@ -60,7 +60,7 @@ async def restart_service(world: World, target: str, duration_s: float) -> None:
         await asyncio.to_thread(world.stack.start, target)
 
 
-@fault("broker", "postgres", seconds=(0.5, 4.0))
+@fault("broker", "postgres", seconds=(0.5, 4.0), each=True)
 async def freeze_service(world: World, target: str, duration_s: float) -> None:
     """SIGSTOP of the broker or the postmaster, later SIGCONT."""
     with suppress(StackError):
@@ -77,9 +77,9 @@ async def kill_backend(world: World, target: str, duration_s: float) -> None:
     """``kill -9`` of a server process that works for us: PostgreSQL restarts itself."""
     await asyncio.sleep(duration_s)
     backends = await _backends(world, target)
-    for backend in backends[:1]:
-        send_signal(backend, signal.SIGKILL)
-    world.seen.append(f"kill_backend: {len(backends[:1])} killed")
+    killed = [send_signal(backend, signal.SIGKILL) for backend in backends[:1]]
+    world.kills += len(killed)
+    world.seen.append(f"kill_backend: {len(killed)} killed")
 
 
 @fault("ingest", "judge", seconds=(0.5, 4.0))
@@ -96,7 +96,7 @@ async def freeze_backend(world: World, target: str, duration_s: float) -> None:
     world.seen.append(f"freeze_backend: {len(backends)} frozen")
 
 
-@fault(*INGESTS, "judge", *GATEWAYS, seconds=(1.0, 4.0))
+@fault(*INGESTS, "judge", *GATEWAYS, seconds=(1.0, 4.0), each=True)
 async def clock_jump(world: World, target: str, duration_s: float) -> None:
     """A clock goes back, then ahead, then right; a gateway's as little as a time server does."""
     for jump_s in _JUMPS_S[target.partition("-")[0]]:
@@ -112,6 +112,7 @@ async def _end_service(
 ) -> None:
     with suppress(StackError):  # Another fault was quicker.
         await asyncio.to_thread(world.stack.signal, target, number)
+        world.kills += 1
     try:
         await asyncio.sleep(duration_s)
     finally:

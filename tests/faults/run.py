@@ -12,6 +12,7 @@ from typing import Any
 from simulators.balance import Kind, Report
 from simulators.errors import SimulatorError
 from simulators.reconcile import reconcile
+from tests.faults.effects import count_signs
 from tests.faults.fault import REGISTRY
 from tests.faults.schedule import PlannedFault, Schedule
 from tests.faults.stack import FaultStack
@@ -27,7 +28,8 @@ class Result:
     folder: Path
     problems: list[str]
     report: Report | None = None
-    seen: Sequence[str] = ()
+    seen: Sequence[str] = ()  # What the faults saw of their own effect.
+    felt: dict[str, int] = field(default_factory=dict)  # What our processes said of it.
     kills: int = 0
     exits: dict[str, list[int]] = field(default_factory=dict)  # Of ours, without being killed.
     seconds: float = 0.0
@@ -60,6 +62,7 @@ class Result:
             "kills": self.kills,
             "unforced_exits": self.exits,
             "seen": list(self.seen),
+            "felt": self.felt,
             "seconds": round(self.seconds, 1),
             "folder": str(self.folder),
         }
@@ -103,29 +106,40 @@ class Runner:
         with _timed(result):
             async with a_world(self._stack, folder, seed=schedule.seed) as world:
                 try:
-                    await _live_through(world, schedule)
+                    await live_through(world, schedule)
                 except (NotQuietError, SimulatorError) as error:
                     result.problems.append(str(error))
-                result.kills = sum(member.kills for member in world.crew.members.values())
+                result.kills = world.kills
                 result.seen = tuple(world.seen)
                 result.exits = {
                     member.name: member.unforced_exits
                     for member in world.crew.members.values()
                     if member.unforced_exits
                 }
-                report, left = await asyncio.to_thread(_judge, world)
+                report, left = await asyncio.to_thread(judge, world)
         result.report = report
-        result.problems += [f"{d.kind}: {d.detail} ({d.count})" for d in report.differences]
-        result.problems += find_faults(left)
+        result.felt = dict(count_signs(member.log for member in world.crew.members.values()))
+        result.problems += list_problems(report, left)
+        result.problems += [f"{name} ended by itself: {c}" for name, c in result.exits.items()]
         return result, left
 
 
-def _judge(world: World) -> tuple[Report, Outcome]:
+def list_problems(report: Report, outcome: Outcome) -> list[str]:
+    """Everything that is wrong with one run by itself."""
+    differences = [
+        f"{each.kind}: {each.gateway_id} {each.detail} ({each.count}: {', '.join(each.examples)})"
+        for each in report.differences
+    ]
+    return differences + find_faults(outcome)
+
+
+def judge(world: World) -> tuple[Report, Outcome]:
+    """What reconcile finds, and what the run left."""
     report = reconcile([world.folder / "ledger"], world.spools(), world.dsn)
     return report, read_outcome(world.dsn)
 
 
-async def _live_through(world: World, schedule: Schedule) -> None:
+async def live_through(world: World, schedule: Schedule) -> None:
     """Send everything while the faults come and go; then heal and wait until nothing waits."""
     try:
         async with asyncio.TaskGroup() as tasks:

@@ -11,7 +11,7 @@ from tests.faults.workload import SENDING_S
 
 WORKLOADS: Final = 3
 _FIRST_S: Final = 0.3
-_FAULTS: Final = (2, 5)
+_FAULTS: Final = (3, 7)
 KINDS: Final = tuple(sorted(REGISTRY))
 _SOURCES: Final = (broker_faults, database_faults, network_faults, process_faults)
 
@@ -53,12 +53,12 @@ def draw_schedule(seed: int) -> Schedule:
 
 
 def draw_covering(seed: int, number: int) -> list[Schedule]:
-    """So many schedules in which every kind of fault comes at least once, on some target."""
+    """So many schedules in which every kind of fault befalls every class of target."""
     random = Random(f"covering {seed}")  # noqa: S311 - likewise
-    names = list(KINDS)
-    random.shuffle(names)
+    wanted = [(kind, some) for kind in REGISTRY.values() for some in kind.classes()]
+    random.shuffle(wanted)
     return [
-        _schedule(seed + at, [_place(random, REGISTRY[name]) for name in names[at::number]])
+        _schedule(seed + at, [_place(random, *each) for each in wanted[at::number]])
         for at in range(number)
     ]
 
@@ -67,8 +67,8 @@ def _schedule(seed: int, planned: list[PlannedFault]) -> Schedule:
     return Schedule(seed, seed % WORKLOADS, sorted(planned, key=lambda each: each.at_s))
 
 
-def _place(random: Random, kind: Fault) -> PlannedFault:
+def _place(random: Random, kind: Fault, targets: Sequence[str] = ()) -> PlannedFault:
     duration_s = round(random.uniform(*kind.seconds), 2)
-    latest_s = max(SENDING_S - duration_s / 2, _FIRST_S)
+    latest_s = max(SENDING_S - duration_s, _FIRST_S)  # While there is something to lose.
     at_s = round(random.uniform(_FIRST_S, latest_s), 2)
-    return PlannedFault(at_s, kind.name, random.choice(list(kind.targets)), duration_s)
+    return PlannedFault(at_s, kind.name, random.choice(list(targets or kind.targets)), duration_s)

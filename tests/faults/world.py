@@ -82,6 +82,7 @@ class World:
     proxies: dict[str, FaultProxy]
     shift_s: float
     seen: list[str] = field(default_factory=list)  # What the faults report of themselves.
+    kills: int = 0  # Of ours, the services, and the database's backends.
 
     @property
     def dsn(self) -> str:
