@@ -19,6 +19,10 @@ demo: setup ## the whole way on real readings; then the API stays up (DEMO_SECON
 test: setup ## the whole test suite on the real services
 	@$(BIN)/python -m pytest
 
+.PHONY: faults
+faults: setup ## everything killed, cut and starved under 30 schedules, nothing lost (ARGS="--seed 7")
+	@$(BIN)/python -m tests.faults $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.locked ## speed and memory of the rules beside polars and duckdb (ARGS="--residents 20000": smaller)
 	@$(BIN)/python -m tests.benchmarks.rules_speed $(ARGS)
@@ -90,6 +94,9 @@ down: ## stop the embedded stack
 clean: ## remove everything these commands made
 	@test ! -x $(BIN)/suifang || for home in .suifang/bench .suifang/test/bench .suifang/test; do \
 		test ! -d $$home || SUIFANG_HOME=$$home $(BIN)/suifang stack down --erase || exit 1; done
+
+	@test ! -x $(BIN)/suifang || test ! -d .suifang/faults || SUIFANG_HOME=.suifang/faults $(BIN)/suifang stack down --erase
+	@test ! -x $(BIN)/suifang || test ! -d .suifang/test || SUIFANG_HOME=.suifang/test $(BIN)/suifang stack down --erase
 	@test ! -x $(BIN)/suifang || $(BIN)/suifang stack down --erase
 	rm -rf $(VENV) .venv-bench .suifang .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -26,9 +26,13 @@ def main() -> int:
     with a_stack() as stack:
         runner = Runner(stack, folder)
         for number in range(options.schedules):
-            result = runner.run(draw_schedule(seed + number))
+            schedule = draw_schedule(seed + number)
+            console.print(f"{number + 1}/{options.schedules} schedule {schedule.seed}")
+            for planned in schedule.faults:
+                console.print(f"    {planned}", highlight=False)
+            result = runner.run(schedule)
             results.append(result)
-            _tell(console, result, number + 1, options.schedules)
+            _tell(console, result)
     if options.json:
         whole = {"seed": seed, "schedules": [each.as_dict() for each in results]}
         sys.stdout.write(json.dumps(whole, indent=1) + "\n")
@@ -54,12 +58,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return options
 
 
-def _tell(console: Console, result: Result, number: int, of: int) -> None:
+def _tell(console: Console, result: Result) -> None:
     schedule = result.schedule
-    verdict = "[red]WRONG[/red]" if result.problems else "ok"
-    console.print(f"{number}/{of} schedule {schedule.seed}: {verdict}, {result.seconds:.0f} s")
-    for planned in schedule.faults:
-        console.print(f"    {planned}", highlight=False)
     for line in (
         *result.seen,
         *(f"{name} exited: {codes}" for name, codes in result.exits.items()),
@@ -67,6 +67,8 @@ def _tell(console: Console, result: Result, number: int, of: int) -> None:
         console.print(f"    saw {line}", highlight=False)
     felt = ", ".join(f"{name} {count}" for name, count in sorted(result.felt.items()))
     console.print(f"    felt {felt}", highlight=False)
+    verdict = "[red]WRONG[/red]" if result.problems else "ok"
+    console.print(f"    {verdict}, {result.seconds:.0f} s")
     for problem in result.problems[:40]:
         console.print(f"    [red]{problem}[/red]", highlight=False)
     if result.problems:

@@ -61,7 +61,9 @@ async def repeat_stale(world: World, target: str, duration_s: float) -> None:
     world.seen.append(f"repeat_stale: {sent} messages of {len(batches)} batches")
 
 
-class _Envelope(msgspec.Struct):
+class Envelope(msgspec.Struct):
+    """A batch whose readings stay the bytes they are."""
+
     batch: UUID
     readings: list[msgspec.Raw]
 
@@ -96,7 +98,7 @@ async def _repeat(
 
 def distort(batches: Sequence[bytes], random: Random, at: datetime) -> bytes:
     """A message with readings of earlier batches, each byte for byte, otherwise as it may come."""
-    first, second = (msgspec.json.decode(random.choice(batches), type=_Envelope) for _ in range(2))
+    first, second = (msgspec.json.decode(random.choice(batches), type=Envelope) for _ in range(2))
     raws = [bytes(raw) for raw in first.readings]
     others = [bytes(raw) for raw in second.readings]
     half = max(len(raws) // 2, 1)

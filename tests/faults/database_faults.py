@@ -22,13 +22,13 @@ SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
 WHERE datname = %s AND pid <> pg_backend_pid()"""
 _WAITERS: Final = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()"
 _ALL_FULL: Final = """
-CREATE FUNCTION refuse_to_grow() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION refuse_to_grow() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full';
 END $$;
-CREATE TRIGGER refuse_to_grow BEFORE INSERT OR UPDATE ON gateway_day
+CREATE OR REPLACE TRIGGER refuse_to_grow BEFORE INSERT OR UPDATE ON gateway_day
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_grow();
-CREATE TRIGGER refuse_to_grow BEFORE INSERT ON outbox
+CREATE OR REPLACE TRIGGER refuse_to_grow BEFORE INSERT ON outbox
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_grow()"""
 _TABLES: Final = (
     (b"LOCK TABLE gateway_day", b"LOCK TABLE reading"),
@@ -99,11 +99,11 @@ async def serialize(world: World, _target: str, duration_s: float) -> None:
         await _set_isolation(world, "read committed")
 
 
-@fault(seconds=(1.0, 4.0))
-async def fill_disk(world: World, _target: str, duration_s: float) -> None:
-    """No room: a full file system, or where none can be mounted the error of one."""
+@fault("filesystem", "trigger", seconds=(1.0, 4.0), each=True)
+async def fill_disk(world: World, target: str, duration_s: float) -> None:
+    """No room: a full file system, or (wherever none can be mounted) the error of one."""
     disk = world.stack.disk
-    if disk.mounted:
+    if disk.mounted and target == "filesystem":
         disk.fill()
         try:
             await asyncio.sleep(duration_s)
@@ -115,7 +115,7 @@ async def fill_disk(world: World, _target: str, duration_s: float) -> None:
             await asyncio.sleep(duration_s)
         finally:
             await _insist(world, world.database, _ROOM_AGAIN)
-    world.seen.append(f"fill_disk: {'file system' if disk.mounted else 'trigger'}")
+    world.seen.append(f"fill_disk: {'small' if disk.mounted else 'no small'} file system")
 
 
 def _lock_table(connection: "psycopg.Connection[tuple[Any, ...]]", table: str) -> None:

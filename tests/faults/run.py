@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gateway.counters import read_counters
 from simulators.balance import Kind, Report
 from simulators.errors import SimulatorError
 from simulators.reconcile import reconcile
@@ -16,7 +17,13 @@ from tests.faults.effects import count_signs
 from tests.faults.fault import REGISTRY
 from tests.faults.schedule import PlannedFault, Schedule
 from tests.faults.stack import FaultStack
-from tests.faults.verdict import Outcome, compare, find_faults, read_outcome
+from tests.faults.verdict import (
+    Outcome,
+    compare,
+    find_faults,
+    find_untrue_receipts,
+    read_outcome,
+)
 from tests.faults.world import NotQuietError, World, a_world
 
 
@@ -116,27 +123,34 @@ class Runner:
                     for member in world.crew.members.values()
                     if member.unforced_exits
                 }
-                report, left = await asyncio.to_thread(judge, world)
-        result.report = report
+                verdict = await asyncio.to_thread(judge, world)
+        result.report = verdict.report
         result.felt = dict(count_signs(member.log for member in world.crew.members.values()))
-        result.problems += list_problems(report, left)
+        result.problems += verdict.problems
         result.problems += [f"{name} ended by itself: {c}" for name, c in result.exits.items()]
-        return result, left
+        return result, verdict.outcome
 
 
-def list_problems(report: Report, outcome: Outcome) -> list[str]:
-    """Everything that is wrong with one run by itself."""
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one run left, and everything that is wrong with it by itself."""
+
+    report: Report
+    outcome: Outcome
+    problems: list[str]
+
+
+def judge(world: World) -> Verdict:
+    """Look at ledger, spools and database. Changes nothing."""
+    report = reconcile([world.folder / "ledger"], world.spools(), world.dsn)
+    outcome = read_outcome(world.dsn)
+    counters = [read_counters(spool) for spool in world.spools()]
     differences = [
         f"{each.kind}: {each.gateway_id} {each.detail} ({each.count}: {', '.join(each.examples)})"
         for each in report.differences
     ]
-    return differences + find_faults(outcome)
-
-
-def judge(world: World) -> tuple[Report, Outcome]:
-    """What reconcile finds, and what the run left."""
-    report = reconcile([world.folder / "ledger"], world.spools(), world.dsn)
-    return report, read_outcome(world.dsn)
+    problems = differences + find_untrue_receipts(report.gateways, counters) + find_faults(outcome)
+    return Verdict(report, outcome, problems)
 
 
 async def live_through(world: World, schedule: Schedule) -> None:

@@ -13,6 +13,9 @@ from uuid import UUID
 
 import psycopg
 
+from gateway.counters import SpoolCounters
+from simulators.balance import GatewayBalance
+
 Row: TypeAlias = tuple[Any, ...]
 
 _NAMES: Final = "SELECT id, device_id, boot_id, device_sequence FROM reading"
@@ -71,6 +74,24 @@ def find_faults(outcome: Outcome) -> list[str]:
         *_find_gaps([number for number, _, _ in outcome.events]),
         *_find_alert_faults(outcome),
         *_find_case_faults(outcome),
+    ]
+
+
+def find_untrue_receipts(
+    balances: Iterable[GatewayBalance], counters: Iterable[SpoolCounters]
+) -> list[str]:
+    """Where a gateway was told something else of its readings than the database holds."""
+    told = {each.gateway: each for each in counters}
+    return [
+        f"receipts: {balance.gateway_id} was told {confirmed} {name}, there are {there}"
+        for balance in balances
+        if balance.gateway_id in told
+        for name, there in (
+            ("stored", balance.stored),
+            ("duplicate", balance.duplicate),
+            ("quarantined", balance.quarantined),
+        )
+        if (confirmed := getattr(told[balance.gateway_id], f"confirmed_{name}")) != there
     ]
 
 
