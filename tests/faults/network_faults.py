@@ -9,6 +9,7 @@ from tests.faults.workload import GATEWAYS
 from tests.faults.world import INGESTS, World
 
 _LINKS: Final = (
+    *(f"{name}-terminals" for name in GATEWAYS),
     *(f"{name}-broker" for name in (*GATEWAYS, *INGESTS)),
     *(f"{name}-database" for name in (*INGESTS, "judge")),
 )

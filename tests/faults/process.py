@@ -4,15 +4,21 @@
 ``FAULTS_CLOCK``. The product itself has no such setting and must not get one.
 """
 
+import ctypes
 import os
+import signal
 import sys
 from pathlib import Path
+from typing import Final
 
 from tests.faults.clock import MovedClock
 
+_PR_SET_PDEATHSIG: Final = 1
+
 
 def main() -> None:
-    """Run one command with its settings from the environment."""
+    """Run one command with its settings from the environment; end when the harness ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     clock = MovedClock(Path(os.environ["FAULTS_CLOCK"]))
     name = sys.argv[1]
     if name == "gateway":

@@ -1,14 +1,13 @@
 """Everything of one run: a stack of its own, a database, proxies, our processes, terminals.
 
-terminals -> gateway ×3 -> [proxy] -> broker -> [proxy] -> ingest ×2 -> [proxy] -> database
-                                                             judge   -> [proxy] -> database
-                                                           dispatcher ----------> database
+terminals -> [proxy] -> gateway ×3 -> [proxy] -> broker -> [proxy] -> ingest ×2
+              ingest ×2 and judge -> [proxy] -> database <- dispatcher
 """
 
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -81,6 +80,7 @@ class World:
     crew: Crew
     proxies: dict[str, FaultProxy]
     shift_s: float
+    ports: dict[str, int]  # Where each gateway listens, in all its lives.
     seen: list[str] = field(default_factory=list)  # What the faults report of themselves.
     kills: int = 0  # Of ours, the services, and the database's backends.
 
@@ -106,7 +106,7 @@ class World:
                 [
                     Traffic(
                         device_id=device,
-                        address=("127.0.0.1", self._port_of(readings[0].gateway_id)),
+                        address=("127.0.0.1", self._port_for(readings[0].gateway_id)),
                         readings=readings,
                     )
                     for device, readings in plans.items()
@@ -151,8 +151,8 @@ class World:
         found |= dict(zip(("marks", "timers", "unnumbered"), row, strict=True))
         return {name: count for name, count in found.items() if count}
 
-    def _port_of(self, gateway: str) -> int:
-        return int(self.crew.members[gateway].environment["GATEWAY_LISTEN_PORT"])
+    def _port_for(self, gateway: str) -> int:
+        return self.proxies[f"{gateway}-terminals"].port
 
 
 @asynccontextmanager
@@ -162,7 +162,7 @@ async def a_world(stack: FaultStack, folder: Path, *, seed: int) -> AsyncIterato
     database = f"faults_{folder.name.replace('-', '_')}"
     await asyncio.to_thread(stack.heal)
     await asyncio.to_thread(stack.make_database, database)
-    world = World(stack, folder, database, Crew(), {}, shift_to_begin_now())
+    world = World(stack, folder, database, Crew(), {}, shift_to_begin_now(), _free_ports())
     try:
         await asyncio.to_thread(stack.forget_messages)
         async with await connect(world.dsn, application_name="faults") as connection:
@@ -182,6 +182,8 @@ async def a_world(stack: FaultStack, folder: Path, *, seed: int) -> AsyncIterato
 async def _open_proxies(world: World, seed: int) -> None:
     broker, database = world.stack.broker_port, urlsplit(world.dsn).port
     assert database is not None
+    for gateway, port in world.ports.items():
+        world.proxies[f"{gateway}-terminals"] = FaultProxy(port, mqtt=False, seed=seed)
     for name in (*GATEWAYS, *INGESTS):
         world.proxies[f"{name}-broker"] = FaultProxy(broker, mqtt=name in INGESTS, seed=seed)
     for name in (*INGESTS, "judge"):
@@ -214,7 +216,7 @@ async def _start_all(world: World) -> None:
             "GATEWAY_BROKER_HOST": "127.0.0.1",
             "GATEWAY_BROKER_PORT": str(world.proxies[f"{gateway}-broker"].port),
             "GATEWAY_BROKER_PASSWORD": world.stack.password_of(gateway),
-            "GATEWAY_LISTEN_PORT": str(_free_port()),
+            "GATEWAY_LISTEN_PORT": str(world.ports[gateway]),
             "GATEWAY_SPOOL": str(world.folder / f"{gateway}.spool"),
             "GATEWAY_PSEUDONYM_KEY_FILE": str(key),
         }
@@ -246,7 +248,10 @@ def _dsn_through(world: World, name: str) -> str:
     return make_conninfo(world.dsn, port=port, options=_TIMEOUTS, tcp_user_timeout=4_000)
 
 
-def _free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+def _free_ports() -> dict[str, int]:
+    """One for each gateway, all different."""
+    with ExitStack() as open_sockets:
+        sockets = [open_sockets.enter_context(socket.socket()) for _ in GATEWAYS]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return dict(zip(GATEWAYS, (int(each.getsockname()[1]) for each in sockets), strict=True))
