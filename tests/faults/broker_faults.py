@@ -1,6 +1,7 @@
 """A broker that drops, and somebody who says again what was said before."""
 
 import asyncio
+import secrets
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -129,7 +130,7 @@ def _client(world: World, user: str, name: str) -> aiomqtt.Client:
     return aiomqtt.Client(
         "127.0.0.1",
         world.stack.broker_port,
-        identifier=name,
+        identifier=f"{name}-{secrets.token_hex(4)}",  # Several may be at work at once.
         username=user,
         password=world.stack.password_of(user),
         protocol=aiomqtt.ProtocolVersion.V5,
