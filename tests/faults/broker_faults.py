@@ -49,16 +49,13 @@ async def repeat_stale(world: World, target: str, duration_s: float) -> None:
     batches: list[bytes] = []
     topic = f"suifang/v1/{GATEWAYS[target]}/{target}"
     until = asyncio.get_running_loop().time() + duration_s
-    listener = asyncio.create_task(_overhear(world, topic, batches))
     sent = 0
-    try:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_overhear(world, topic, batches, until), name="overhear")
         while asyncio.get_running_loop().time() < until:
             await asyncio.sleep(_PAUSE_S)
             with suppress(aiomqtt.MqttError, TimeoutError):
                 sent += await _repeat(world, target, topic, batches, until)
-    finally:
-        listener.cancel()
-        await asyncio.gather(listener, return_exceptions=True)
     world.seen.append(f"repeat_stale: {sent} messages of {len(batches)} batches")
 
 
@@ -69,11 +66,11 @@ class Envelope(msgspec.Struct):
     readings: list[msgspec.Raw]
 
 
-async def _overhear(world: World, topic: str, batches: list[bytes]) -> None:
-    """Collect what the gateway sends, for ever."""
-    while True:
+async def _overhear(world: World, topic: str, batches: list[bytes], until: float) -> None:
+    """Collect what the gateway sends. Its end is a time: a client may not hear a cancellation."""
+    while asyncio.get_running_loop().time() < until:
         with suppress(aiomqtt.MqttError, TimeoutError):
-            async with _client(world, "probe", "overhearing") as client:
+            async with asyncio.timeout_at(until), _client(world, "probe", "overhear") as client:
                 for channel in _CHANNELS:
                     await client.subscribe(f"{topic}/{channel}", qos=1)
                 async for message in client.messages:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from gateway.counters import read_counters
 from simulators.balance import Kind, Report
@@ -25,6 +25,8 @@ from tests.faults.verdict import (
     read_outcome,
 )
 from tests.faults.world import NotQuietError, World, a_world
+
+_FAULTS_S_MAX: Final = 120.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -156,10 +158,13 @@ def judge(world: World) -> Verdict:
 async def live_through(world: World, schedule: Schedule) -> None:
     """Send everything while the faults come and go; then heal and wait until nothing waits."""
     try:
-        async with asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(_FAULTS_S_MAX), asyncio.TaskGroup() as tasks:
             tasks.create_task(world.send(schedule.workload_seed), name="terminals")
             for planned in schedule.faults:
                 tasks.create_task(_befall(world, planned), name=str(planned))
+    except TimeoutError as error:
+        msg = f"terminals or faults did not come to an end in {_FAULTS_S_MAX:.0f} s"
+        raise NotQuietError(msg) from error
     except ExceptionGroup as group:
         ours = group.subgroup(SimulatorError)
         if ours is None:
