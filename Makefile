@@ -92,11 +92,8 @@ down: ## stop the embedded stack
 
 .PHONY: clean
 clean: ## remove everything these commands made
-	@test ! -x $(BIN)/suifang || for home in .suifang/bench .suifang/test/bench .suifang/test; do \
+	@test ! -x $(BIN)/suifang || for home in .suifang/faults .suifang/bench .suifang/test/bench .suifang/test; do \
 		test ! -d $$home || SUIFANG_HOME=$$home $(BIN)/suifang stack down --erase || exit 1; done
-
-	@test ! -x $(BIN)/suifang || test ! -d .suifang/faults || SUIFANG_HOME=.suifang/faults $(BIN)/suifang stack down --erase
-	@test ! -x $(BIN)/suifang || test ! -d .suifang/test || SUIFANG_HOME=.suifang/test $(BIN)/suifang stack down --erase
 	@test ! -x $(BIN)/suifang || $(BIN)/suifang stack down --erase
 	rm -rf $(VENV) .venv-bench .suifang .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
