@@ -156,7 +156,7 @@ class _Ready(Dumper):
         self.oid = _OIDS[cls]  # Not of the class: lists of the driver's own would come here, too.
 
     def dump(self, obj: Any) -> Buffer | None:  # noqa: ANN401 - psycopg's signature
-        return bytes(obj)
+        return obj  # type: ignore[no-any-return]
 
 
 _OIDS: Final[dict[type, int]] = {UuidArray: 2951, TextArray: 1009, InstantArray: 1185}
