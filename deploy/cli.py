@@ -32,6 +32,9 @@ class Suifang(LazyGroup):
         "judge": Command("ingest.cli", "judge_app", "Judge due residents."),
         "dispatcher": Command("api.cli", "dispatcher_app", "Number the feed of events."),
         "api": Command("api.cli", "app", "Serve cases, alerts and readings."),
+        "quarantine": Command(
+            "ingest.quarantine_cli", "app", "List, show, replay or drop what cannot be judged."
+        ),
         "rules": Command("deploy.rules_cli", "app", "Evaluate, check, back-test, re-judge."),
         "retention": Command("ingest.retention_cli", "app", "Let old readings go, safely."),
         "simulate": Command("simulators.cli", "app", "Virtual terminals: a fleet, or a replay."),

@@ -3,15 +3,13 @@
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from datetime import datetime
 from typing import Annotated, Any, NoReturn
 
 import typer
 from pydantic import SecretStr
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from gateway.wire.times import utc_now
@@ -22,6 +20,7 @@ from ingest.db.connections import connect
 from ingest.db.errors import DatabaseError
 from ingest.judge import Judge
 from ingest.profiles import Profiles
+from ingest.progress import progress_bar
 from ingest.rejudge import Rejudged, rejudge
 from ingest.settings import JudgeSettings
 from rules.errors import ProfileError
@@ -34,23 +33,6 @@ Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"])]
 def _fail(problem: str, *, code: int = 1) -> NoReturn:
     sys.stderr.write(f"suifang: {' '.join(problem.split())}\n")
     raise typer.Exit(code)
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on stderr where somebody looks; where nobody does, nothing."""
-    bar = Progress(
-        TextColumn(what),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-    with bar:
-        task = bar.add_task(what, total=total)
-        yield lambda more: bar.advance(task, more)
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401 - whatever it returns
@@ -96,7 +78,7 @@ def run_backtest(
 async def _backtest(dsn: str, question: Question) -> Comparison:
     async with await connect(dsn, application_name="suifang-backtest", autocommit=True) as opened:
         total = await residents.count(opened)
-        with _progress("judging by both", total) as progress:
+        with progress_bar("judging by both", total) as progress:
             return await backtest(opened, question, progress)
 
 
@@ -157,5 +139,5 @@ def run_rejudge(
 async def _rejudge(dsn: str, judge: Judge, *, dry_run: bool) -> Rejudged:
     async with await connect(dsn, application_name="suifang-rejudge", autocommit=True) as opened:
         total = await residents.count(opened)
-        with _progress("judging again", total) as progress:
+        with progress_bar("judging again", total) as progress:
             return await rejudge(opened, judge, progress, dry_run=dry_run)

@@ -214,6 +214,8 @@ class Transaction:
             if row.settles and row.reading_id is not None:
                 settled.add(row.reading_id)
         new = await quarantine.insert_new(self._connection, list(once.values()))
+        filed = [row for hash_, row in once.items() if row.settles and hash_ not in new]
+        turned = await quarantine.settle_filed(self._connection, filed)
         for index, _, row in self._quarantined:
             self._tallies[index].refused.append(Refused(id=row.reading_id, reason=row.reason))
             totals = self._totals[row.gateway_id or ""]
@@ -221,6 +223,10 @@ class Transaction:
                 new.discard(row.item_hash)
                 totals.quarantined += once[row.item_hash].settles
                 totals.unsettling += not once[row.item_hash].settles
+            elif row.item_hash in turned:  # It was filed without settling, and settles now.
+                turned.discard(row.item_hash)
+                totals.quarantined += 1
+                totals.unsettling -= 1
             else:
                 totals.redelivered += 1
 

@@ -184,7 +184,7 @@ CREATE TABLE quarantine (
     number        bigint GENERATED ALWAYS AS IDENTITY UNIQUE,  -- For people and paging.
     reading_id    uuid,                       -- NULL: could not be read.
     content_hash  bigint NOT NULL,
-    settles       boolean NOT NULL,           -- False: no disposition (conflict, no id, sender not enrolled).
+    settles       boolean NOT NULL,           -- False: no disposition (conflict, no id, sender not enrolled, replayed).
     topic         text NOT NULL,
     centre_id     text,
     gateway_id    text,
@@ -194,9 +194,22 @@ CREATE TABLE quarantine (
     detail        text NOT NULL,
     payload       bytea NOT NULL,             -- Raw bytes, cut at 262,144 (the broker lets no more through).
     payload_bytes integer NOT NULL,           -- Their full length.
-    received_at   timestamptz NOT NULL
+    received_at   timestamptz NOT NULL,
+    replayed_at   timestamptz,                -- Last tried again, with or without success.
+    resolution    text CHECK (resolution IN ('replayed', 'dropped')),  -- NULL: open.
+    resolved_at   timestamptz,
+    dropped_by      text,                     -- Stays when it is replayed after all.
+    dropped_because text,
+    CONSTRAINT quarantine_resolution_has_its_time CHECK (
+        (resolution IS NULL) = (resolved_at IS NULL)),
+    CONSTRAINT quarantine_replayed_settles_nothing CHECK (
+        resolution IS DISTINCT FROM 'replayed' OR NOT settles),
+    CONSTRAINT quarantine_dropped_says_who_and_why CHECK (
+        resolution IS DISTINCT FROM 'dropped'
+        OR (dropped_by IS NOT NULL AND dropped_because IS NOT NULL))
 );
 CREATE INDEX quarantine_by_reading ON quarantine (reading_id);
+CREATE INDEX quarantine_open ON quarantine (number) WHERE resolution IS NULL;
 
 -- Totals per gateway and day, written in the transaction they count, so that dropping old
 -- chunks never breaks the conservation sum. The last two stand beside the law, not in it.
