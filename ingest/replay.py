@@ -12,17 +12,18 @@ so the conservation law holds at every instant, whatever is killed, and a second
 nothing to do. The totals of ``gateway_day`` move on the day of the replay: a day's line counts
 what happened on it, and past days are not rewritten.
 
-Times: ``received_at`` stays the arrival of the first time, and so does ``arrived_at``. Rules see
-the row they would have seen without the quarantine, which therefore changes no judgement.
-Alerts are raised by the present clock: what became true more than a day ago is ``late``, goes to
-the feed and pages nobody; what is fresh pages. An emergency that was raised already (a sequence
-conflict raises its own) has its alert's id, and is not raised twice.
+Times: what rules reckon with, ``arrived_at`` and ``effective_at``, is worked out from the first
+arrival, so the quarantine changes no case. ``received_at`` is the replay's clock, for only now
+is the reading known: an emergency of more than a day ago is ``late``, goes to the feed and pages
+nobody; a fresh one pages. One that was raised already (a sequence conflict raises its own) has
+its alert's id, and is not raised twice. The quarantine's row keeps the first ``received_at``.
 
 No receipt is sent: a gateway that still holds such a reading sends it again and gets its own.
 A whole message that could not be split is a portion by itself; its readings take their own ways.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -90,7 +91,7 @@ class Replayer:
             if item.number in answered:
                 continue
             try:
-                asked[item.number] = (item, _decode(item, gateways))
+                asked[item.number] = (item, _decode(item, gateways, at))
             except WireError as error:
                 done.append(_refused(item.number, error.reason, error.field, error.detail))
         await _unsettle(connection, [item for item, _ in asked.values()], at)
@@ -143,8 +144,12 @@ async def _without_asking_again(connection: Connection, items: Sequence[Item]) -
     return done
 
 
-def _decode(item: Item, gateways: dict[str, str]) -> Decoded:
-    """The item's bytes through the decoder, as they came. Raises ``WireError``."""
+def _decode(item: Item, gateways: dict[str, str], at: datetime) -> Decoded:
+    """The item's bytes through the decoder as on their first arrival, known since ``at``.
+
+    Raises:
+        WireError: They are not what the decoder was given then.
+    """
     if len(item.payload) != item.payload_bytes:
         detail = f"only {len(item.payload)} of {item.payload_bytes} bytes were kept"
         raise WireError(Reason.INVALID_ENVELOPE, detail)
@@ -158,7 +163,8 @@ def _decode(item: Item, gateways: dict[str, str]) -> Decoded:
     decoded = decode(delivery, gateways, received_at=item.received_at)
     if item.batch_id is not None:
         _require_itself(item, decoded)
-    return decoded
+    accepted = (replace(each, row=each.row._replace(received_at=at)) for each in decoded.accepted)
+    return replace(decoded, accepted=tuple(accepted))
 
 
 def _require_itself(item: Item, decoded: Decoded) -> None:
