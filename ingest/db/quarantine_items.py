@@ -47,7 +47,7 @@ class Selection:
     @property
     def names_something(self) -> bool:
         """Whether it is narrower than its scope."""
-        return self != Selection(scope=self.scope)
+        return bool(self.condition()[1])
 
     def condition(self) -> tuple[str, dict[str, Any]]:
         """As SQL with its parameters."""
