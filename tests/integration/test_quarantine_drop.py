@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.wire.errors import Reason
-from ingest.db import readings
+from ingest.db import quarantine, readings
 from ingest.db.connections import Connection
 from ingest.db.quarantine_items import Selection
 from tests.builders import AT, a_batch, a_glucose, enrol, to_bytes
@@ -95,3 +95,20 @@ async def test_a_filter_reaches_its_items_only(
 
     found = await bench.rows("SELECT number FROM quarantine WHERE resolution = 'dropped'")
     assert {row[0] for row in found} == numbers
+
+
+async def test_what_was_resolved_between_the_list_and_the_drop_stays_so(
+    bench: QuarantineBench,
+) -> None:
+    await bench.refuse(a_glucose())
+    await bench.refuse(a_glucose(at=AT + timedelta(hours=1)))
+    await bench.replay(Selection(scope="unreplayed", numbers=[1]))
+    await bench.drop(Selection(numbers=[2]))
+    before = await bench.everything()
+
+    dropped = await quarantine.drop(
+        bench.connection, [1, 2], author="another", because="too late", at=AT
+    )
+
+    assert dropped == 0
+    assert await bench.everything() == before
