@@ -14,8 +14,8 @@ from ingest.db.connections import Connection
 from ingest.db.quarantine_items import Selection
 from tests.builders import AT, a_batch, a_blood_pressure, a_glucose, enrol
 from tests.fix_db import Database
-from tests.integration.quarantine_bench import LATER, QuarantineBench, outcomes
-from tests.integration.writer_bench import receipts_of
+from tests.integration.quarantine_bench import BATCH, LATER, QuarantineBench, outcomes
+from tests.integration.writer_bench import WriterBench, receipts_of
 
 _WEST = "suifang/v1/west/gw-9/readings"
 
@@ -38,7 +38,8 @@ async def test_a_replayed_reading_is_stored_as_if_it_had_never_been_refused(
     ]
     written = {
         "reading": "SELECT to_jsonb(reading) - 'received_at' FROM reading ORDER BY id",
-        "due_mark": "SELECT resident_id, kind, marked_at FROM due_mark ORDER BY 1, 2",
+        "due": "SELECT resident_id, kind, marked_at FROM due_mark UNION SELECT resident, kind, at"
+        " FROM due_batch, unnest(residents, marked_at) AS m (resident, at) ORDER BY 1, 2",
         "alert": "SELECT code, anchor_id, due, page, late, observed FROM alert ORDER BY code",
     }
     async with bench.connection.transaction(force_rollback=True):
@@ -179,6 +180,32 @@ async def test_of_an_id_conflict_the_first_stays(bench: QuarantineBench) -> None
     assert refusal["reason"] == "id_conflict"
     assert "already stored with other content, which stays" in refusal["example"]
     assert bench.counts() == (1, 0, 0, 1)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_a_refused_reading_names_its_batch_and_a_refused_message_has_none(
+    connection: Connection, *, plain: bool
+) -> None:
+    """By this a replay knows whether the bytes are one reading or many; on either lane."""
+    await enrol(connection)
+    await readings.prepare(connection)
+    either = WriterBench(connection, plain=plain)
+    numbers = [a_glucose("5.6", device_sequence=7), a_glucose("9.9", device_sequence=7)]
+    beside = [a_glucose(unit="furlong"), {**a_glucose(), "note": "a NUL \u0000"}]
+
+    await either.store(a_batch(*numbers, *beside, batch=BATCH), b"no batch")
+    await either.store(a_batch({**numbers[0], "note": "other"}, batch=BATCH))
+    await either.store(a_batch(a_glucose(), batch=BATCH), topic=_WEST)
+
+    found = await either.rows("SELECT reason, batch_id FROM quarantine ORDER BY reason")
+    assert found == [
+        ("id_conflict", BATCH),
+        ("malformed_json", None),
+        ("sequence_conflict", BATCH),
+        ("unknown_gateway", BATCH),
+        ("unknown_unit", BATCH),
+        ("unstorable", BATCH),
+    ]
 
 
 @pytest.mark.parametrize("first_is_good", [True, False])

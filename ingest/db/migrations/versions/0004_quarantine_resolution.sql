@@ -1,4 +1,4 @@
--- 0003 Quarantined items are replayed or dropped, and never deleted.
+-- 0004 Quarantined items are replayed or dropped, and never deleted.
 
 ALTER TABLE quarantine
     ADD COLUMN replayed_at timestamptz,
