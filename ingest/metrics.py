@@ -117,9 +117,13 @@ class IngestMetrics:
         self.connected.labels(channel).set_function(connected)
 
     def book(self, totals: Mapping[str, int]) -> None:
-        """Add what one COMMIT settled, by disposition."""
+        """Add what one COMMIT settled, by disposition.
+
+        A stranger's item that settles its id at last leaves ``unsettling`` in the table; a
+        counter never goes back.
+        """
         for disposition, number in totals.items():
-            self.readings.labels(disposition).inc(number)
+            self.readings.labels(disposition).inc(max(number, 0))
 
 
 class JudgeMetrics:

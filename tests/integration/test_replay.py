@@ -14,8 +14,8 @@ from ingest.db.connections import Connection
 from ingest.db.quarantine_items import Selection
 from tests.builders import AT, a_batch, a_blood_pressure, a_glucose, enrol
 from tests.fix_db import Database
-from tests.integration.quarantine_bench import BATCH, LATER, QuarantineBench, outcomes
-from tests.integration.writer_bench import WriterBench, receipts_of
+from tests.integration.quarantine_bench import LATER, QuarantineBench, outcomes
+from tests.integration.writer_bench import receipts_of
 
 _WEST = "suifang/v1/west/gw-9/readings"
 
@@ -182,32 +182,6 @@ async def test_of_an_id_conflict_the_first_stays(bench: QuarantineBench) -> None
     assert bench.counts() == (1, 0, 0, 1)
 
 
-@pytest.mark.parametrize("plain", [True, False])
-async def test_a_refused_reading_names_its_batch_and_a_refused_message_has_none(
-    connection: Connection, *, plain: bool
-) -> None:
-    """By this a replay knows whether the bytes are one reading or many; on either lane."""
-    await enrol(connection)
-    await readings.prepare(connection)
-    either = WriterBench(connection, plain=plain)
-    numbers = [a_glucose("5.6", device_sequence=7), a_glucose("9.9", device_sequence=7)]
-    beside = [a_glucose(unit="furlong"), {**a_glucose(), "note": "a NUL \u0000"}]
-
-    await either.store(a_batch(*numbers, *beside, batch=BATCH), b"no batch")
-    await either.store(a_batch({**numbers[0], "note": "other"}, batch=BATCH))
-    await either.store(a_batch(a_glucose(), batch=BATCH), topic=_WEST)
-
-    found = await either.rows("SELECT reason, batch_id FROM quarantine ORDER BY reason")
-    assert found == [
-        ("id_conflict", BATCH),
-        ("malformed_json", None),
-        ("sequence_conflict", BATCH),
-        ("unknown_gateway", BATCH),
-        ("unknown_unit", BATCH),
-        ("unstorable", BATCH),
-    ]
-
-
 @pytest.mark.parametrize("first_is_good", [True, False])
 async def test_a_conflict_never_overtakes_the_item_that_settles_the_id(
     bench: QuarantineBench, *, first_is_good: bool
@@ -259,30 +233,6 @@ async def test_a_stranger_s_reading_that_came_again_is_known(bench: QuarantineBe
     assert {name for name in before if before[name] != after[name]} == {"quarantine"}
     assert await bench.resolutions() == [("replayed", False, "wrong_topic")]
     assert bench.counts() == (1, 0, 0, 1)
-
-
-@pytest.mark.parametrize("dropped", [False, True])
-@pytest.mark.parametrize("by_replay", [False, True])
-async def test_a_stranger_s_reading_refused_for_good_settles_its_id(
-    bench: QuarantineBench, *, by_replay: bool, dropped: bool
-) -> None:
-    """Its row is there already, without settling; the receipt says quarantined."""
-    bad = {**a_glucose(), "glucose": "Hi"}
-    await bench.refuse(bad, reason=Reason.UNKNOWN_GATEWAY, enrolled=False)
-    bench.expect(bad)
-    if dropped:
-        await bench.drop()
-
-    if by_replay:
-        await bench.replay(Selection(scope="unreplayed", numbers=[1]))
-    else:
-        settled = await bench.send(bad)
-        assert [len(receipt.quarantined) for receipt in receipts_of(settled)] == [1]
-
-    assert bench.counts() == (0, 0, 1, 0)
-    assert await bench.resolutions() == [("dropped" if dropped else None, True, "not_a_number")]
-    await bench.send(bad)
-    assert bench.counts() == (0, 0, 1, 0)
 
 
 async def test_what_was_replayed_is_not_refused_when_it_comes_again(
