@@ -94,6 +94,11 @@ REMEDIES: Final[dict[Reason, Remedy]] = {
         "A few are normal (somebody moved). Many of one device: have it checked. Replay cannot"
         f" help. {_DROP}",
     ),
+    Reason.BEFORE_RETENTION: Remedy(
+        "Older than the readings that are kept: its past is closed (retention).",
+        "Normal of a box that was away for years. Many of one gateway: look at its clock. Replay"
+        " cannot help, the edge never goes back; drop.",
+    ),
     Reason.ID_CONFLICT: Remedy(
         "Two different readings bear one id: a spool was copied to a second box, or restored.",
         "Take one of the boxes out. The first one stays, replay changes nothing: a person compares"

@@ -25,6 +25,7 @@ A whole message that could not be split is a portion by itself; its readings tak
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from gateway.wire.batches import build_batch
@@ -43,6 +44,8 @@ from ingest.outcomes import Outcome, Replayed
 from ingest.pipeline import refuse
 from ingest.writer import Writer
 from rules.limits import ProfileTable
+
+_OF_STRANGERS: Final = (Reason.UNKNOWN_GATEWAY, Reason.WRONG_TOPIC)
 
 
 class Replayer:
@@ -110,7 +113,7 @@ class Replayer:
             writer = Writer(self._raise_emergencies, refuse_and_note)
             await writer.store(connection, [decoded for _, decoded in asked.values()], at=at)
         done += await _look_at_outcomes(connection, list(asked.values()), refusals)
-        await _record(connection, done, at)
+        await _record(connection, items, done, at)
         return done
 
 
@@ -148,7 +151,8 @@ def _decode(item: Item, gateways: dict[str, str], at: datetime) -> Decoded:
     """The item's bytes through the decoder as on their first arrival, known since ``at``.
 
     Raises:
-        WireError: They are not what the decoder was given then.
+        WireError: They are not what the decoder was given then, or it refuses them again and
+            their id is settled by that.
     """
     if len(item.payload) != item.payload_bytes:
         detail = f"only {len(item.payload)} of {item.payload_bytes} bytes were kept"
@@ -163,6 +167,9 @@ def _decode(item: Item, gateways: dict[str, str], at: datetime) -> Decoded:
     decoded = decode(delivery, gateways, received_at=item.received_at)
     if item.batch_id is not None:
         _require_itself(item, decoded)
+    if item.settles and decoded.refused:  # Its id keeps the disposition that it has.
+        (row,) = decoded.refused
+        raise WireError(Reason(row.reason), row.detail, field=row.field)
     accepted = (replace(each, row=each.row._replace(received_at=at)) for each in decoded.accepted)
     return replace(decoded, accepted=tuple(accepted))
 
@@ -202,6 +209,9 @@ async def _look_at_outcomes(
     for item, decoded in asked:
         again = refusals.get(item.item_hash)
         now = known.get(_id(item, decoded) or UUID(int=0))
+        if item.settles and now is None and item.number not in settling:
+            msg = f"quarantined item {item.number} would leave its id without a disposition"
+            raise RuntimeError(msg)
         if item.batch_id is None and again is None:
             done.append(Replayed(item.number, Outcome.SPLIT))
         elif item.number in settling or now is None or now.disposition == "quarantined":
@@ -228,9 +238,26 @@ def _refused(number: int, reason: str, field: str, detail: str) -> Replayed:
     return Replayed(number, Outcome.REFUSED, str(reason), field, detail)
 
 
-async def _record(connection: Connection, done: Sequence[Replayed], at: datetime) -> None:
-    refused = [one for one in done if one.outcome is Outcome.REFUSED]
+async def _record(
+    connection: Connection, items: Sequence[Item], done: Sequence[Replayed], at: datetime
+) -> None:
+    """Write down what became of each; the reason of today, where it says more than the filed one.
+
+    An item that settles its id was sent by an enrolled gateway: that the gateway has moved since
+    is no reason for what is in quarantine. What came too late once may have been here before,
+    and ``reconcile`` knows it by that reason.
+    """
+    filed = {item.number: item for item in items}
+    notes = []
+    for one in done:
+        item = filed[one.number]
+        if one.outcome is not Outcome.REFUSED:
+            continue
+        keeps = item.settles and one.reason in _OF_STRANGERS
+        if keeps or item.reason == Reason.BEFORE_RETENTION:
+            notes.append(Refusal(item.number, item.reason, item.field, item.detail))
+        else:
+            notes.append(Refusal(one.number, one.reason, one.field, one.detail))
     resolved = [one.number for one in done if one.outcome is not Outcome.REFUSED]
-    notes = [Refusal(one.number, one.reason, one.field, one.detail) for one in refused]
     await quarantine.note_refused(connection, notes, at=at)
     await quarantine.resolve(connection, resolved, at=at)

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from gateway.wire.errors import Reason
 from gateway.wire.ids import PARTITION_MIN, partition_time_of
-from ingest.db import readings
+from ingest.db import readings, retention
 from ingest.db.connections import Connection
 from ingest.db.quarantine import Item
 from ingest.db.readings import Known
@@ -223,4 +223,5 @@ async def fetch_dispositions(connection: Connection, ids: Sequence[UUID]) -> dic
             asked[id_] = partition_time_of(id_)
         except ValueError:  # Not version 7: it can be quarantined only.
             asked[id_] = PARTITION_MIN
-    return await readings.fetch_known(connection, sorted(asked.items()))
+    known = await readings.fetch_known(connection, sorted(asked.items()))
+    return {**known, **await retention.fetch_held(connection, list(asked))}

@@ -117,8 +117,8 @@ class QuarantineBench(WriterBench):
 
     async def everything(self) -> dict[str, list[tuple[Any, ...]]]:
         """All rows that a replay may write."""
-        names = "reading duplicate quarantine gateway_day alert outbox reading_key resident"
-        names += " due_mark due_batch"
+        names = "reading reading_held reading_key duplicate quarantine gateway_day resident"
+        names += " alert outbox due_mark due_batch"
         return {name: await self.rows(f"TABLE {name} ORDER BY 1, 2") for name in names.split()}
 
     def reconciled(self) -> Mapping[str, GatewayBalance]:

@@ -1,19 +1,22 @@
 """What is filed can be found again: its batch, its disposition, whoever filed it first."""
 
 from dataclasses import asdict
+from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
 
 from gateway.wire.errors import Reason
-from ingest.db import readings
+from gateway.wire.ids import new_id
+from ingest.db import readings, retention
 from ingest.db.connections import Connection
 from ingest.db.quarantine_items import Selection
 from ingest.metrics import IngestMetrics
-from tests.builders import a_batch, a_glucose, enrol
+from tests.builders import AT, a_batch, a_blood_pressure, a_glucose, enrol
 from tests.fix_db import Database
-from tests.integration.quarantine_bench import BATCH, QuarantineBench
+from tests.integration.quarantine_bench import BATCH, QuarantineBench, outcomes
 from tests.integration.writer_bench import WriterBench, receipts_of
 
 
@@ -87,3 +90,51 @@ async def test_an_item_that_settles_at_last_does_not_stop_a_worker_s_counters(
 
     assert (booked["quarantined"], booked["unsettling"]) == (1, -1)
     assert metrics.readings.labels("quarantined")._value.get() == 1
+
+
+async def test_an_item_keeps_its_id_when_its_gateway_is_enrolled_no_more(
+    bench: QuarantineBench,
+) -> None:
+    """Today's decoder takes it for a stranger's, which settles nothing."""
+    await bench.refuse(a_glucose(), a_blood_pressure("210", "120"))
+    await bench.connection.execute("DELETE FROM gateway")
+
+    tally = await bench.replay()
+
+    assert [(one["reason"], one["items"]) for one in tally.refusals()] == [("unknown_gateway", 2)]
+    assert bench.counts() == (0, 0, 2, 0)
+    assert await bench.resolutions() == [(None, True, "unknown_unit")] * 2
+    await enrol(bench.connection)
+    assert outcomes(await bench.replay()) == {"stored": 2}
+    assert bench.counts() == (2, 0, 0, 2)
+
+
+async def test_what_is_older_than_what_is_kept_stays_and_what_only_seems_so_is_stored(
+    bench: QuarantineBench,
+) -> None:
+    old = a_glucose("18.8", at=AT - timedelta(days=400))
+    clock_lost = a_glucose(
+        "18.8",
+        id=new_id(AT - timedelta(days=9_000)),
+        captured_at="2001-01-01T00:00:00Z",
+        clock_synchronised=False,
+        measured_at=None,
+    )
+    await bench.refuse(old, clock_lost)
+    async with bench.connection.transaction():
+        await retention.announce(bench.connection, AT - timedelta(days=90), at=AT)
+
+    tally = await bench.replay()
+
+    assert outcomes(tally) == {"stored": 1, "refused": 1}
+    assert await bench.rows("SELECT id FROM reading_held") == [(UUID(clock_lost["id"]),)]
+    assert bench.counts() == (1, 0, 1, 1)
+    assert await bench.rows("SELECT reason FROM quarantine WHERE settles") == [
+        ("before_retention",)
+    ]
+    await bench.connection.execute("DELETE FROM gateway")
+    await bench.replay()
+    assert await bench.rows("SELECT reason FROM quarantine WHERE settles") == [
+        ("before_retention",)
+    ]
+    assert bench.counts() == (1, 0, 1, 1)

@@ -4,15 +4,15 @@ from alembic import op
 
 from ingest.db.migrate import read_sql
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Run ``0004_quarantine_resolution.sql``."""
+    """Run ``0005_quarantine_resolution.sql``."""
     op.get_bind().connection.cursor().execute(read_sql(__file__))
 
 
 def downgrade() -> None:
-    """Run ``0004_quarantine_resolution.down.sql``."""
+    """Run ``0005_quarantine_resolution.down.sql``."""
     op.get_bind().connection.cursor().execute(read_sql(__file__, ".down.sql"))

@@ -1,4 +1,4 @@
--- 0004 Quarantined items are replayed or dropped, and never deleted.
+-- 0005 Quarantined items are replayed or dropped, and never deleted.
 
 ALTER TABLE quarantine
     ADD COLUMN replayed_at timestamptz,
