@@ -109,9 +109,16 @@ async def _wait_for_news(live: Arrivals, backlog: Arrivals) -> None:
 
 
 async def _linger(live: Arrivals, backlog: Arrivals, limits: BatchSettings) -> None:
-    """Let a small batch grow, until its first delivery has waited long enough."""
-    now = asyncio.get_running_loop().time()
+    """Let a small batch grow until its first delivery has waited long enough.
+
+    Long enough is longer when much is coming: a transaction costs as much as 200 readings, and a
+    small one after the other would leave no processor to the broker.
+    """
+    loop = asyncio.get_running_loop()
     since = min((each.since for each in (live, backlog) if len(each)), default=0.0)
-    left = since + limits.age_ms_max / 1_000 - now
-    if left > 0 and not is_full(live, backlog, limits):
-        await asyncio.sleep(left)
+    for age_ms in (limits.age_ms_max, limits.busy_age_ms_max):
+        left = since + age_ms / 1_000 - loop.time()
+        if left > 0 and not is_full(live, backlog, limits):
+            await asyncio.sleep(left)
+        if len(live) + len(backlog) < limits.busy_messages_min:
+            return

@@ -11,6 +11,8 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import compress
+from operator import attrgetter
 from typing import Annotated, Final, Literal, TypeAlias
 from uuid import UUID
 
@@ -25,6 +27,7 @@ from gateway.wire.topics import Topic, parse_topic
 from ingest.db.quarantine import QuarantineRow
 from ingest.deliveries import Accepted, Block, Decoded, Delivery, Head, Parts, ReceiptTopic
 from ingest.plain import Sender, take_plain
+from ingest.plain_instants import parse_ids
 from ingest.plain_shapes import Memory
 from ingest.rows import build_rows, content_hash
 from rules.columns import Int64Array
@@ -62,6 +65,7 @@ class _Id(msgspec.Struct):
     id: UUID | None = None
 
 
+_is_redelivered: Final = attrgetter("redelivered")
 _envelope = msgspec.json.Decoder(_Envelope)
 _plain_envelope = msgspec.json.Decoder(_PlainEnvelope)
 _version = msgspec.json.Decoder(_Version)
@@ -98,11 +102,8 @@ class Senders:
 
     def __init__(self, gateways: Mapping[str, str]) -> None:
         self.gateways = gateways
-        self._known: Memory[str, tuple[Sender, ReceiptTopic] | None] = Memory(self._look_up)
-
-    def __getitem__(self, topic: str) -> tuple[Sender, ReceiptTopic] | None:
-        """The gateway behind a topic and its receipts' topic; None: not enrolled there."""
-        return self._known[topic]
+        self.known: Memory[str, tuple[Sender, ReceiptTopic] | None] = Memory(self._look_up)
+        """By topic: the gateway behind it and its receipts' topic; None: not enrolled there."""
 
     def _look_up(self, text: str) -> tuple[Sender, ReceiptTopic] | None:
         topic = parse_topic(text)
@@ -122,26 +123,24 @@ def decode_block(
         flag: Says which of the plain rows are emergencies.
         received_at: Ingest's clock, aware.
     """
-    heads: list[Head | None] = [None] * len(deliveries)
+    answers: list[Head | None] = [None] * len(deliveries)
     careful: Parts = []
-    raws: list[bytes] = []
-    owners: list[int] = []
-    of: list[Sender] = []
-    redelivered = False
-    for place, delivery in enumerate(deliveries):
-        redelivered |= delivery.redelivered
-        sender = senders[delivery.topic]
-        envelope = None if sender is None else _open_plain(delivery.payload)
-        if sender is None or envelope is None:
-            decoded = decode(delivery, senders.gateways, received_at=received_at)
-            careful.append((place, decoded))
-            heads[place] = decoded.head
-            continue
-        heads[place] = Head(sender[1], envelope.batch)
-        for raw in envelope.readings:
-            raws.append(bytes(raw))
-            owners.append(place)
-            of.append(sender[0])
+
+    def take_care(place: int) -> None:
+        decoded = decode(deliveries[place], senders.gateways, received_at=received_at)
+        careful.append((place, decoded))
+        answers[place] = decoded.head
+
+    places, envelopes, gateways = _open_plain(deliveries, senders, take_care, answers)
+    raws = [bytes(raw) for envelope in envelopes for raw in envelope.readings]
+    owners = [
+        place for place, envelope in zip(places, envelopes, strict=True) for _ in envelope.readings
+    ]
+    of = [
+        sender
+        for sender, envelope in zip(gateways, envelopes, strict=True)
+        for _ in envelope.readings
+    ]
     taken = take_plain(raws, of, received_at=received_at)
 
     def decode_places(places: Sequence[int]) -> Parts:
@@ -149,7 +148,7 @@ def decode_block(
         for at in places:
             mine[owners[at]].append(raws[at])
         return [
-            (place, _decode_some(deliveries[place], heads[place], some, received_at))
+            (place, _decode_some(deliveries[place], answers[place], some, received_at))
             for place, some in sorted(mine.items())
         ]
 
@@ -157,8 +156,8 @@ def decode_block(
     urgent, urgent_if_pregnant = flag(taken.reported)
     return Block(
         deliveries=tuple(deliveries),
-        heads=tuple(heads),
-        redelivered=redelivered,
+        heads=tuple(answers),
+        redelivered=any(map(_is_redelivered, deliveries)),
         plain=taken.rows,
         owners=np.array(owners, np.int64)[taken.places],
         urgent=urgent,
@@ -168,12 +167,43 @@ def decode_block(
     )
 
 
-def _open_plain(payload: bytes) -> _PlainEnvelope | None:
-    try:
-        envelope = _plain_envelope.decode(payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    return envelope if _BATCH.fullmatch(envelope.batch) else None
+def _open_plain(
+    deliveries: Sequence[Delivery],
+    senders: Senders,
+    take_care: Callable[[int], None],
+    answers: list[Head | None],
+) -> tuple[list[int], list[_PlainEnvelope], list[Sender]]:
+    """Open what enrolled gateways sent as they send it; care is taken of everything else.
+
+    Returns:
+        Places, envelopes and senders of what was opened, aligned.
+    """
+    places: list[int] = []
+    envelopes: list[_PlainEnvelope] = []
+    known: list[tuple[Sender, ReceiptTopic]] = []
+    look_up, opened = senders.known, _plain_envelope.decode
+    for place, delivery in enumerate(deliveries):
+        sender = look_up[delivery.topic]
+        if sender is not None:
+            try:
+                envelopes.append(opened(delivery.payload))
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                take_care(place)
+            else:
+                places.append(place)
+                known.append(sender)
+        else:
+            take_care(place)
+    _, _, can_be_quoted = parse_ids([envelope.batch for envelope in envelopes])
+    kept = can_be_quoted.tolist()
+    for place in compress(places, (~can_be_quoted).tolist()):
+        take_care(place)
+    places = list(compress(places, kept))
+    envelopes = list(compress(envelopes, kept))
+    known = list(compress(known, kept))
+    for place, envelope, (_, to) in zip(places, envelopes, known, strict=True):
+        answers[place] = Head(to, envelope.batch)
+    return places, envelopes, [sender for sender, _ in known]
 
 
 def _decode_some(
@@ -335,7 +365,6 @@ def _parse(raw: bytes) -> Reading:
     return parse_reading(raw)
 
 
-_BATCH: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _HEAD: Final = re.compile(
     rb'\{"schema":1,"batch":"([0-9a-f-]{36})","sent_at":"[^"\\]{1,40}","readings":\['
 )

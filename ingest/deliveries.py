@@ -62,7 +62,7 @@ class Decoded:
         return Head(ReceiptTopic.of(self.topic), str(self.batch_id))
 
 
-class ReceiptTopic(NamedTuple):
+class ReceiptTopic(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """Where receipts go: to which gateway, and on the connection of which channel."""
 
     topic: str
@@ -76,7 +76,7 @@ class ReceiptTopic(NamedTuple):
         return cls(to, topic.gateway, topic.channel == "backlog")
 
 
-class Head(NamedTuple):
+class Head(msgspec.Struct, frozen=True, gc=False):
     """Where the receipt of a delivery goes, and what it is about."""
 
     to: ReceiptTopic

@@ -224,8 +224,8 @@ class Pipeline:
         return batch
 
     def _has_strangers(self, batch: list[Delivery]) -> bool:
-        senders = self._register.senders
-        return None in {senders[topic] for topic in {delivery.topic for delivery in batch}}
+        known = self._register.senders.known
+        return None in {known[topic] for topic in {delivery.topic for delivery in batch}}
 
     async def _decode(self, batch: list[Delivery]) -> Block:
         """In a thread when there is much of it: the socket is read and the database served."""

@@ -131,14 +131,19 @@ class Columns:
         if None in shapes:
             plain &= are_there(shapes)
         self.shapes = [shape or NO_SHAPE for shape in shapes]
-        numbers = [[_numbers[bytes(literal_of(r))] for r in readings] for literal_of in _LITERALS]
+        numbers = [
+            [_numbers[bytes(reading.systolic)] for reading in readings],
+            [_numbers[bytes(reading.diastolic)] for reading in readings],
+            [_numbers[bytes(reading.pulse)] for reading in readings],
+            [_numbers[bytes(reading.glucose)] for reading in readings],
+        ]
         for column in numbers:
             if None in column:
                 plain &= are_there(column)
         self.numbers = [[number or ABSENT for number in column] for column in numbers]
         self.codes = _codes_of(self.shapes)
-        self.values_e7 = _whole([[number[1] for number in column] for column in self.numbers])
-        decimals = _whole([[number[2] for number in column] for column in self.numbers])
+        packed = np.array([[number[1] for number in column] for column in self.numbers], np.int64)
+        self.values_e7, decimals = packed >> 3, packed & 7
         plain &= find_plausible(self.codes["kind"], self.codes["bounds"], self.values_e7, decimals)
         self.plain = plain
 
@@ -160,7 +165,6 @@ class Columns:
         return order[self.plain[order]]
 
 
-_LITERALS: Final = tuple(map(attrgetter, ("systolic", "diastolic", "pulse", "glucose")))
 _CODES: Final = (
     *("kind", "unit", "setting", "arm", "meal_context", "status", "control_solution"),
     *("stored_record", "clock_synchronised", "time_fault", "value_code", "bounds"),
@@ -174,10 +178,6 @@ _PARTITION_EDGES_US: Final = (to_microseconds(PARTITION_MIN), to_microseconds(PA
 def are_there(column: Sequence[object]) -> BoolArray:
     """Where a column is not None."""
     return np.fromiter((each is not None for each in column), np.bool_, len(column))
-
-
-def _whole(columns: list[list[int]]) -> Int64Array:
-    return np.array(columns, np.int64)
 
 
 def _read_optional(texts: list[str | None]) -> tuple[Int64Array, BoolArray]:

@@ -58,12 +58,11 @@ class Number(NamedTuple):
     """One literal: as a field ``numeric`` with its scale, and as a whole number of 1e-7."""
 
     cell: bytes
-    value_e7: int
-    decimals: int
+    value_and_decimals: int  # The value in 1e-7 times 8, and how many decimals it was given with.
 
 
 _LITERAL: Final = re.compile(rb"[0-9]{1,4}(?:\.[0-9]{1,7})?")
-ABSENT: Final = Number(NULL_CELL, -1, 0)
+ABSENT: Final = Number(NULL_CELL, -1 << 3)
 
 
 def read_number(literal: bytes) -> Number | None:
@@ -74,7 +73,7 @@ def read_number(literal: bytes) -> Number | None:
         return None
     whole, _, fraction = literal.decode().partition(".")
     value_e7 = int(whole) * 10**_DECIMALS + int(fraction.ljust(_DECIMALS, "0"))
-    return Number(as_cell(_numeric(whole, fraction)), value_e7, len(fraction))
+    return Number(as_cell(_numeric(whole, fraction)), (value_e7 << 3) + len(fraction))
 
 
 def _numeric(whole: str, fraction: str) -> bytes:

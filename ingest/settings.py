@@ -33,6 +33,9 @@ class BatchSettings(BaseModel):
     messages_max: PositiveInt = 5_000
     bytes_max: PositiveInt = 4_000_000  # Bounds the readings of one transaction: about 10,000.
     age_ms_max: PositiveInt = 5
+    # From so many messages on, which is more than 2,000 a second bring, a batch may grow longer.
+    busy_messages_min: PositiveInt = 100
+    busy_age_ms_max: PositiveInt = 30
 
 
 class BrokerSettings(BaseModel):
@@ -46,7 +49,7 @@ class BrokerSettings(BaseModel):
     client_id: Annotated[str, Field(pattern=r"^ingest-\d{1,4}$")] = "ingest-0"
     # Throughput is at most window / commit latency (measured: 4,000/s with 2,000); Mosquitto's
     # max_inflight_messages must be at least this.
-    receive_window: Annotated[int, Field(ge=1, le=65_535)] = 20_000
+    receive_window: Annotated[int, Field(ge=1, le=65_535)] = 65_535
     # Of the backlog, in batches of up to 500: small, so that the broker keeps the rest of it.
     backlog_window: Annotated[int, Field(ge=1, le=65_535)] = 100
     bytes_waiting_max: PositiveInt = 16_000_000  # Of each: above this we stop reading the socket.
@@ -121,6 +124,12 @@ class IngestSettings(ProcessSettings):
             msg = (
                 f"broker.bytes_waiting_max ({broker.bytes_waiting_max}) is smaller than"
                 f" batch.bytes_max ({batch.bytes_max}): no batch could fill"
+            )
+            raise ValueError(msg)
+        if batch.busy_age_ms_max < batch.age_ms_max:
+            msg = (
+                f"batch.busy_age_ms_max ({batch.busy_age_ms_max}) is shorter than"
+                f" batch.age_ms_max ({batch.age_ms_max})"
             )
             raise ValueError(msg)
         if self.throttle.burst_readings < READINGS_UNRECEIPTED_MAX:

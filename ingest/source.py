@@ -29,6 +29,13 @@ from ingest.settings import BrokerSettings, SourceChannel
 
 _LOG = structlog.get_logger()
 _connections = count(1)
+_BUSY_MESSAGES = 100
+_REST_S = 0.01
+"""While so many messages wait anyway the socket rests between reads.
+
+The broker sends each message by itself; read as they come, they cost two system calls and a turn of
+the loop each, here and, for waking us, at the broker: 8 of 25 microseconds a message.
+"""
 
 
 class Source:
@@ -113,13 +120,19 @@ class Source:
             return
         self._received.inc(len(deliveries))
         self.unacknowledged += len(deliveries)
-        too_much = self._arrivals.bytes_waiting > self._settings.bytes_waiting_max
-        if too_much and not self._paused and self._session is not None:
+        if self._arrivals.bytes_waiting > self._settings.bytes_waiting_max:
+            self._pause()
+        elif len(self._arrivals) > _BUSY_MESSAGES:
+            self._pause()
+            asyncio.get_running_loop().call_later(_REST_S, self.go_on)
+
+    def _pause(self) -> None:
+        if not self._paused and self._session is not None:
             self._paused = True
             self._session.pause_reading()
 
     def go_on(self) -> None:
-        """The pipeline has taken something from the queue; reading may go on."""
+        """Something was taken from the queue, or a rest is over: reading may go on."""
         room = self._arrivals.bytes_waiting <= self._settings.bytes_waiting_max // 2
         if self._paused and room and self._session is not None:
             self._paused = False

@@ -180,11 +180,11 @@ def _settle(
     """What to send: one message a gateway, or a few where one would be above the broker's limit."""
     waiting: dict[ReceiptTopic, list[str]] = defaultdict(list)
     plainly_stored = tallies.plainly_stored or [0] * len(deliveries)
+    ends = _ReceiptEnds()
     for place, (head, stored) in enumerate(zip(heads, plainly_stored, strict=True)):
         if head is not None:
-            tally = tallies.get(place)
-            text = _PLAIN_RECEIPT % (head.batch, stored)
-            waiting[head.to].append(text if tally is None else _receipt(head.batch, stored, tally))
+            end = _receipt_end(stored, tallies[place]) if place in tallies else ends[stored]
+            waiting[head.to].append(_RECEIPT_START + head.batch + end)
     messages: list[Message] = []
     for to, receipts in waiting.items():
         some: list[str] = []
@@ -211,15 +211,23 @@ async def _find_urgent(connection: Connection, block: Block, stored: BoolArray) 
     return [accepted.row for _, decoded in parts for accepted in decoded.accepted]
 
 
-_PLAIN_RECEIPT: Final = '{"batch":"%s","stored":%d,"duplicate":0,"quarantined":[],"prompts":[]}'
+_RECEIPT_START: Final = '{"batch":"'
 
 
-def _receipt(batch: str, plainly_stored: int, tally: Tally) -> str:
-    """One receipt as ``gateway.wire.receipts`` writes it; a test holds the two together."""
+class _ReceiptEnds(dict[int, str]):
+    """What follows the batch's id where so many were stored and nothing else happened."""
+
+    def __missing__(self, stored: int) -> str:
+        self[stored] = end = _receipt_end(stored, Tally())
+        return end
+
+
+def _receipt_end(plainly_stored: int, tally: Tally) -> str:
+    """The rest of a receipt as ``gateway.wire.receipts`` writes it; a test compares."""
     refused = ",".join([each.model_dump_json() for each in tally.refused])
     return (
-        f'{{"batch":"{batch}","stored":{plainly_stored + tally.stored},'
-        f'"duplicate":{tally.duplicate},"quarantined":[{refused}],"prompts":[]}}'
+        f'","stored":{plainly_stored + tally.stored},"duplicate":{tally.duplicate},'
+        f'"quarantined":[{refused}],"prompts":[]}}'
     )
 
 

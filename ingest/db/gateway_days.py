@@ -36,8 +36,8 @@ _ADD: Final = """
 INSERT INTO gateway_day
     (gateway_id, day, stored, duplicate, quarantined, unsettling, redelivered)
 SELECT gateway_id, %(day)s::date, stored, duplicate, quarantined, unsettling, redelivered
-FROM unnest(%(gateways)s::text[], %(stored)s::bigint[], %(duplicate)s::bigint[],
-            %(quarantined)s::bigint[], %(unsettling)s::bigint[], %(redelivered)s::bigint[])
+FROM unnest(%(gateways)b::text[], %(stored)b::bigint[], %(duplicate)b::bigint[],
+            %(quarantined)b::bigint[], %(unsettling)b::bigint[], %(redelivered)b::bigint[])
      AS a (gateway_id, stored, duplicate, quarantined, unsettling, redelivered)
 ORDER BY gateway_id
 ON CONFLICT (gateway_id, day) DO UPDATE

@@ -16,7 +16,12 @@ def _deliveries(channel: str, *sizes: int, first: int = 1) -> list[Delivery]:
 
 
 def _limits(messages_max: int = 10, bytes_max: int = 1_000, age_ms_max: int = 1) -> BatchSettings:
-    return BatchSettings(messages_max=messages_max, bytes_max=bytes_max, age_ms_max=age_ms_max)
+    return BatchSettings(
+        messages_max=messages_max,
+        bytes_max=bytes_max,
+        age_ms_max=age_ms_max,
+        busy_age_ms_max=age_ms_max,
+    )
 
 
 async def test_live_deliveries_go_before_the_backlog_and_both_keep_their_order() -> None:

@@ -24,6 +24,7 @@ def test_the_defaults_fit_together() -> None:
         ({"batch": {"bytes_max": 1_000}}, "batch.bytes_max (1000)"),
         ({"broker": {"bytes_waiting_max": 1_000_000}}, "bytes_waiting_max (1000000)"),
         ({"broker": {"bytes_waiting_max": 100_000}}, "bytes_waiting_max (100000)"),
+        ({"batch": {"busy_age_ms_max": 1}}, "busy_age_ms_max (1)"),
         ({"throttle": {"burst_readings": 1_999}}, "burst_readings (1999)"),
         ({"throttle": {"delay_s_max": 60}}, "delay_s_max"),
         ({"observation": {"port": 70_000}}, "port"),
