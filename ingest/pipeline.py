@@ -237,7 +237,12 @@ class Pipeline:
     async def _store(self, connection: Connection, block: Block) -> None:
         loop = asyncio.get_running_loop()
         began_s = loop.time()
-        settled = await self._writer.store_block(connection, block, at=self._clock())
+        try:
+            async with asyncio.timeout(self._settings.database_answer_s_max):
+                settled = await self._writer.store_block(connection, block, at=self._clock())
+        except TimeoutError as error:  # A peer that acknowledges on TCP and never answers.
+            msg = f"no answer within {self._settings.database_answer_s_max:.0f} s"
+            raise DatabaseUnavailableError(msg) from error
         self.metrics.store_seconds.observe(loop.time() - began_s)
         if len(block.plain):
             ages_us = to_microseconds(self._clock()) - block.plain.arrived_us

@@ -103,6 +103,7 @@ class IngestSettings(ProcessSettings):
     profile: str = "wuzhou"
     profile_directory: DirectoryPath | None = None
     database_retry_s_max: PositiveFloat = 5
+    database_answer_s_max: PositiveFloat = 180  # Of a whole transaction; a statement may take 60.
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -39,7 +39,7 @@ def test_the_shared_broker_file_opens_no_listener() -> None:
         ("allow_anonymous", "false"),
         ("persistence", "true"),
         ("max_queued_messages", "500000"),
-        ("max_inflight_messages", "20000"),
+        ("max_inflight_messages", "65535"),
         ("max_packet_size", "262144"),
         ("persistent_client_expiration", "14d"),
     ],
