@@ -25,6 +25,7 @@ from gateway.wire.errors import Reason, WireError
 from gateway.wire.readings import Reading, parse_reading
 from gateway.wire.topics import Topic, parse_topic
 from ingest.db.quarantine import QuarantineRow
+from ingest.db.readings import ReadingRow
 from ingest.deliveries import Accepted, Block, Decoded, Delivery, Head, Parts, ReceiptTopic
 from ingest.plain import Sender, take_plain
 from ingest.plain_instants import parse_ids
@@ -153,6 +154,14 @@ def decode_block(
         ]
 
     chosen = taken.places.tolist()
+
+    def build(rows: Sequence[int]) -> list[ReadingRow]:
+        mine = [chosen[row] for row in rows]
+        some = [raws[at] for at in mine]
+        topics = [Topic(of[at].centre, of[at].gateway, "readings") for at in mine]
+        readings = [parse_reading(raw) for raw in some]
+        return build_rows(readings, some, topics, received_at=received_at)
+
     urgent, urgent_if_pregnant = flag(taken.reported)
     return Block(
         deliveries=tuple(deliveries),
@@ -164,6 +173,7 @@ def decode_block(
         urgent_if_pregnant=urgent_if_pregnant,
         careful=careful + decode_places(taken.left),
         decode_rows=lambda rows: decode_places([chosen[row] for row in rows]),
+        build_rows=build,
     )
 
 
@@ -287,7 +297,7 @@ class _Message:
             rows = build_rows(
                 [reading for reading, _ in parsed],
                 [raw for _, raw in parsed],
-                self._topic,
+                [self._topic] * len(parsed),
                 received_at=self._received_at,
             )
             self._accepted += [

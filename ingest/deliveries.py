@@ -101,7 +101,8 @@ class Block:
     urgent: Int64Array  # Plain rows that are emergencies ...
     urgent_if_pregnant: Int64Array  # ... and that are if their resident is pregnant.
     careful: Parts
-    decode_rows: Callable[[Sequence[int]], Parts]  # Plain rows, as the careful lane takes them.
+    decode_rows: Callable[[Sequence[int]], Parts]  # Plain rows, as the careful lane takes them ...
+    build_rows: Callable[[Sequence[int]], list[ReadingRow]]  # ... and as it would store them.
 
 
 class Message(NamedTuple):

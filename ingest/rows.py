@@ -36,14 +36,18 @@ _exact_json: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 def build_rows(
-    readings: Sequence[Reading], raws: Sequence[bytes], topic: Topic, *, received_at: datetime
+    readings: Sequence[Reading],
+    raws: Sequence[bytes],
+    topics: Sequence[Topic],
+    *,
+    received_at: datetime,
 ) -> list[ReadingRow]:
-    """The rows of one batch; effective times are worked out together.
+    """The rows of some readings; effective times are worked out together.
 
     Args:
         readings: Valid readings.
         raws: Their frozen bytes, aligned.
-        topic: Where they came from.
+        topics: Where each came from, aligned.
         received_at: Ingest's clock, aware.
     """
     arrived = [_believed_arrival(reading, received_at) for reading in readings]
@@ -59,7 +63,7 @@ def build_rows(
         _build_row(
             reading,
             raw,
-            topic,
+            topics[at],
             received_at=received_at,
             arrived_at=arrived[at],
             effective_at=instants[at],

@@ -207,8 +207,7 @@ async def _find_urgent(connection: Connection, block: Block, stored: BoolArray) 
     )
     urgent = block.urgent[stored[block.urgent]].tolist()
     urgent += [row for row in asked.tolist() if block.plain.resident_cells[row] in mothers]
-    parts = block.decode_rows(urgent)
-    return [accepted.row for _, decoded in parts for accepted in decoded.accepted]
+    return block.build_rows(urgent) if urgent else []
 
 
 _RECEIPT_START: Final = '{"batch":"'

@@ -45,7 +45,9 @@ async def test_stored_readings_load_as_they_came(bench: WriterBench) -> None:
     await bench.store(a_batch(*READINGS))
     raws = [to_bytes(reading) for reading in READINGS]
     topic = Topic(centre="east", gateway="gw-1", channel="readings")
-    rows = build_rows([parse_reading(raw) for raw in raws], raws, topic, received_at=AT)
+    rows = build_rows(
+        [parse_reading(raw) for raw in raws], raws, [topic] * len(raws), received_at=AT
+    )
 
     came = to_reported(rows, {"r-1": 1, "r-2": 0})
     loaded = await history.fetch_reported(bench.connection, ["r-2", "r-1"])

@@ -37,7 +37,9 @@ TOPIC = Topic(centre="east", gateway="gw-1", channel="readings")
 def rows_of(*fields: dict[str, Any]) -> list[ReadingRow]:
     """Rows as ingest stores them."""
     raws = [to_bytes(each) for each in fields]
-    return build_rows([wire.parse_reading(raw) for raw in raws], raws, TOPIC, received_at=AT)
+    return build_rows(
+        [wire.parse_reading(raw) for raw in raws], raws, [TOPIC] * len(raws), received_at=AT
+    )
 
 
 def reported_of(*fields: dict[str, Any]) -> Reported:

@@ -25,7 +25,9 @@ def rows_of(*fields: dict[str, Any]) -> list[ReadingRow]:
     """Rows as ingest stores them."""
     raws = [to_bytes(each) for each in fields]
     topic = Topic(centre="east", gateway="gw-1", channel="readings")
-    return build_rows([parse_reading(raw) for raw in raws], raws, topic, received_at=AT)
+    return build_rows(
+        [parse_reading(raw) for raw in raws], raws, [topic] * len(raws), received_at=AT
+    )
 
 
 def find(

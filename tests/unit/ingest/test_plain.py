@@ -69,7 +69,7 @@ def _row_of(taken: Taken, row: int) -> dict[str, Any]:
 
 
 def _careful_row(raw: bytes, received_at: datetime) -> ReadingRow:
-    return build_rows([parse_reading(raw)], [raw], TOPIC, received_at=received_at)[0]
+    return build_rows([parse_reading(raw)], [raw], [TOPIC], received_at=received_at)[0]
 
 
 def _require_equal(taken: Taken, row: int, raw: bytes, received_at: datetime) -> None:
