@@ -32,6 +32,7 @@ from ingest.db.plain import (
     as_cell,
     instant_cells,
     integer_cells,
+    join_cells,
     pack_cells,
 )
 from ingest.duplicate_keys import glucose_code, pressure_code, sequence_key, time_key
@@ -143,6 +144,7 @@ def _to_rows(
         packed_ids=packed_ids,
         partition_us=columns.partition_us,
         cells=cells,
+        whole=join_cells(cells),
         keys=_to_keys(columns, clocks, packed_ids, (device_cells, resident_cells)),
         gateways=[sender.gateway for sender in senders],
         resident_cells=resident_cells,
@@ -182,15 +184,17 @@ def _to_keys(
         ],
         len(rows),
     )
+    key_cells: tuple[Cells, ...] = (
+        [KEY_START + devices[row] for row in order],
+        _text_cells([keys[row] for row in order]),
+        [EMPTY_CELL if residents[row] == NULL_CELL else residents[row] for row in order],
+        fixed,
+    )
     return PlainKeys(
         rows=rows,
         texts=[texts[row] for row in order],
-        cells=(
-            [KEY_START + devices[row] for row in order],
-            _text_cells([keys[row] for row in order]),
-            [EMPTY_CELL if residents[row] == NULL_CELL else residents[row] for row in order],
-            fixed,
-        ),
+        cells=key_cells,
+        whole=join_cells(key_cells),
     )
 
 

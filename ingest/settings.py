@@ -31,8 +31,8 @@ class BatchSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     messages_max: PositiveInt = 5_000
-    bytes_max: PositiveInt = 4_000_000  # Bounds the readings of one transaction: about 10,000.
-    age_ms_max: PositiveInt = 5
+    bytes_max: PositiveInt = 3_000_000  # Bounds the readings of one transaction: about 8,000.
+    age_ms_max: PositiveInt = 1
     # From so many messages on, which is more than 2,000 a second bring, a batch may grow longer.
     busy_messages_min: PositiveInt = 100
     busy_age_ms_max: PositiveInt = 30

@@ -104,6 +104,7 @@ class PlainKeys:
     rows: npt.NDArray[np.int64]  # Which reading each belongs to.
     texts: list[str]  # Device, key and resident in one: what the order follows.
     cells: tuple[Cells, ...]
+    whole: bytes  # All of them as COPY takes them (``join_cells``).
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +114,7 @@ class PlainRows:
     packed_ids: npt.NDArray[np.void]  # 16 bytes each.
     partition_us: npt.NDArray[np.int64]
     cells: tuple[Cells, ...]  # In the order of COLUMNS.
+    whole: bytes  # All of them as COPY takes them (``join_cells``).
     keys: PlainKeys
     gateways: list[str]
     resident_cells: Cells
@@ -258,19 +260,24 @@ async def copy_in(connection: Connection, plain: PlainRows, keep: npt.NDArray[np
     Raises:
         psycopg.errors.UniqueViolation: One of them, or its measurement, is known.
     """
-    if keep.any():
-        await _copy(connection, _COPY_READINGS, plain.cells, keep.tolist())
+    if keep.all():  # Made ready by the decoder, beside the transaction before.
+        await _copy(connection, _COPY_READINGS, plain.whole)
+        await _copy(connection, _COPY_KEYS, plain.keys.whole)
+    elif keep.any():
+        await _copy(connection, _COPY_READINGS, join_cells(plain.cells, keep))
         kept = keep[plain.keys.rows]
-        if kept.any():
-            await _copy(connection, _COPY_KEYS, plain.keys.cells, kept.tolist())
+        await _copy(connection, _COPY_KEYS, join_cells(plain.keys.cells, kept))
 
 
-async def _copy(
-    connection: Connection, statement: str, cells: tuple[Cells, ...], keep: list[bool]
-) -> None:
+def join_cells(cells: tuple[Cells, ...], keep: npt.NDArray[np.bool_] | None = None) -> bytes:
+    """Rows of neighbouring fields as one COPY; with ``keep`` only some of them."""
     rows: Iterable[tuple[bytes, ...]] = zip(*cells, strict=True)
-    if not all(keep):
-        rows = compress(rows, keep)
-    data = b"".join(chain((_HEADER,), chain.from_iterable(rows), (_TRAILER,)))
-    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        await copy.write(data)
+    if keep is not None:
+        rows = compress(rows, keep.tolist())
+    return b"".join(chain((_HEADER,), chain.from_iterable(rows), (_TRAILER,)))
+
+
+async def _copy(connection: Connection, statement: str, data: bytes) -> None:
+    if len(data) > len(_HEADER) + len(_TRAILER):
+        async with connection.cursor() as cursor, cursor.copy(statement) as copy:
+            await copy.write(data)

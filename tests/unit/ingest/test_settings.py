@@ -20,11 +20,11 @@ def test_the_defaults_fit_together() -> None:
     ("wrong", "named"),
     [
         ({"broker": {"receive_window": 100}}, "receive_window (100)"),
-        ({"batch": {"messages_max": 30_000}}, "batch.messages_max (30000)"),
+        ({"batch": {"messages_max": 70_000}}, "batch.messages_max (70000)"),
         ({"batch": {"bytes_max": 1_000}}, "batch.bytes_max (1000)"),
         ({"broker": {"bytes_waiting_max": 1_000_000}}, "bytes_waiting_max (1000000)"),
         ({"broker": {"bytes_waiting_max": 100_000}}, "bytes_waiting_max (100000)"),
-        ({"batch": {"busy_age_ms_max": 1}}, "busy_age_ms_max (1)"),
+        ({"batch": {"age_ms_max": 40}}, "busy_age_ms_max (30)"),
         ({"throttle": {"burst_readings": 1_999}}, "burst_readings (1999)"),
         ({"throttle": {"delay_s_max": 60}}, "delay_s_max"),
         ({"observation": {"port": 70_000}}, "port"),
