@@ -34,7 +34,7 @@ class Answers:
         self._news = asyncio.Event()
 
     async def give(self, settled: Settled) -> None:
-        """Send receipts, then acknowledge, on the connection of each channel."""
+        """Send receipts, then acknowledge, on the connection that delivered."""
         delays_s = {
             gateway: self._throttle.delay_s(gateway, totals.readings)
             for gateway, totals in settled.totals.items()
@@ -47,9 +47,9 @@ class Answers:
             else:
                 now.append(message)
         for source in self._sources:
-            mine = [each for each in now if each.to.backlog == (source.channel == "backlog")]
+            mine = [each for each in now if each.connection == source.connection]
             acknowledged = await source.settle(mine, settled.deliveries)
-            self._metrics.acknowledged.labels(source.channel).inc(acknowledged)
+            self._metrics.acknowledged.labels(source.client_id).inc(acknowledged)
         self._book(settled, len(now))
 
     def _hold(self, message: Message, delay_s: float) -> None:
@@ -76,10 +76,8 @@ class Answers:
             now_s = asyncio.get_running_loop().time()
             while self._late and self._late[0][0] <= now_s:
                 _, _, message = heapq.heappop(self._late)
-                for source in self._sources:
-                    if message.to.backlog == (source.channel == "backlog"):
-                        await source.send_late(message)
-                        self._metrics.receipts.inc()
+                await self._sources[0].send_late(message)
+                self._metrics.receipts.inc()
             self._throttle.forget_idle()
             wait_s = self._late[0][0] - now_s if self._late else None
             try:

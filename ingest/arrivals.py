@@ -17,8 +17,9 @@ from ingest.settings import BatchSettings
 class Arrivals:
     """What has come on one channel and waits to be stored."""
 
-    def __init__(self, window: int) -> None:
-        self._window = window
+    def __init__(self, window: int, *, backlog: bool = False) -> None:
+        self.window = window
+        self.backlog = backlog
         self._waiting: deque[Delivery] = deque()
         self._since = 0.0
         self.bytes_waiting = 0
@@ -34,7 +35,7 @@ class Arrivals:
 
     def put(self, deliveries: Sequence[Delivery]) -> bool:
         """Append in order. False, and nothing is taken: more than the window."""
-        if len(self._waiting) + len(deliveries) > self._window:
+        if len(self._waiting) + len(deliveries) > self.window:
             return False
         if not self._waiting:
             self._since = asyncio.get_running_loop().time()
@@ -67,22 +68,26 @@ class Arrivals:
         self.news.clear()
 
 
-def is_full(live: Arrivals, backlog: Arrivals, limits: BatchSettings) -> bool:
+def is_full(channels: Sequence[Arrivals], limits: BatchSettings) -> bool:
     """Whether what waits fills a batch."""
     return (
-        len(live) + len(backlog) >= limits.messages_max
-        or live.bytes_waiting + backlog.bytes_waiting >= limits.bytes_max
+        sum([len(each) for each in channels]) >= limits.messages_max
+        or sum([each.bytes_waiting for each in channels]) >= limits.bytes_max
     )
 
 
-def take(live: Arrivals, backlog: Arrivals, limits: BatchSettings) -> list[Delivery]:
-    """What waits, up to a batch: live first, the backlog in what room is left."""
-    batch = live.take(limits.messages_max, limits.bytes_max)
-    size = sum([len(delivery.payload) for delivery in batch])
-    return batch + backlog.take(limits.messages_max - len(batch), limits.bytes_max - size)
+def take(channels: Sequence[Arrivals], limits: BatchSettings) -> list[Delivery]:
+    """What waits, up to a batch: live before backlog, and of those the longest waiting first."""
+    batch: list[Delivery] = []
+    size = 0
+    for each in sorted(channels, key=lambda channel: (channel.backlog, channel.since)):
+        before = each.bytes_waiting
+        batch += each.take(limits.messages_max - len(batch), limits.bytes_max - size)
+        size += before - each.bytes_waiting
+    return batch
 
 
-async def collect(live: Arrivals, backlog: Arrivals, limits: BatchSettings) -> list[Delivery]:
+async def collect(channels: Sequence[Arrivals], limits: BatchSettings) -> list[Delivery]:
     """Wait for a delivery, then for more until a limit of the batch is reached.
 
     What came while the writer was busy has waited already and is taken at once: the busier the
@@ -90,17 +95,17 @@ async def collect(live: Arrivals, backlog: Arrivals, limits: BatchSettings) -> l
     redelivered.
     """
     while True:
-        await _wait_for_news(live, backlog)
-        await _linger(live, backlog, limits)
-        batch = take(live, backlog, limits)
+        await _wait_for_news(channels)
+        await _linger(channels, limits)
+        batch = take(channels, limits)
         if batch:  # Unless a connection broke meanwhile.
             return batch
 
 
-async def _wait_for_news(live: Arrivals, backlog: Arrivals) -> None:
-    if live.news.is_set() or backlog.news.is_set():
+async def _wait_for_news(channels: Sequence[Arrivals]) -> None:
+    if any(len(each) for each in channels):
         return
-    waits = [asyncio.ensure_future(each.news.wait()) for each in (live, backlog)]
+    waits = [asyncio.ensure_future(each.news.wait()) for each in channels]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -108,17 +113,17 @@ async def _wait_for_news(live: Arrivals, backlog: Arrivals) -> None:
             wait.cancel()
 
 
-async def _linger(live: Arrivals, backlog: Arrivals, limits: BatchSettings) -> None:
+async def _linger(channels: Sequence[Arrivals], limits: BatchSettings) -> None:
     """Let a small batch grow until its first delivery has waited long enough.
 
     Long enough is longer when much is coming: a transaction costs as much as 200 readings, and a
     small one after the other would leave no processor to the broker.
     """
     loop = asyncio.get_running_loop()
-    since = min((each.since for each in (live, backlog) if len(each)), default=0.0)
+    since = min((each.since for each in channels if len(each)), default=0.0)
     for age_ms in (limits.age_ms_max, limits.busy_age_ms_max):
         left = since + age_ms / 1_000 - loop.time()
-        if left > 0 and not is_full(live, backlog, limits):
+        if left > 0 and not is_full(channels, limits):
             await asyncio.sleep(left)
-        if len(live) + len(backlog) < limits.busy_messages_min:
+        if sum([len(each) for each in channels]) < limits.busy_messages_min:
             return

@@ -8,16 +8,12 @@ knows no database and no clock; the same bytes always give the same items.
 import hashlib
 import json
 import re
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from itertools import compress
-from operator import attrgetter
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Final
 from uuid import UUID
 
 import msgspec
-import numpy as np
 
 from gateway.wire import limits
 from gateway.wire.batches import SCHEMA_VERSION
@@ -25,17 +21,9 @@ from gateway.wire.errors import Reason, WireError
 from gateway.wire.readings import Reading, parse_reading
 from gateway.wire.topics import Topic, parse_topic
 from ingest.db.quarantine import QuarantineRow
-from ingest.db.readings import ReadingRow
-from ingest.deliveries import Accepted, Block, Decoded, Delivery, Head, Parts, ReceiptTopic
-from ingest.plain import Sender, take_plain
-from ingest.plain_instants import parse_ids
-from ingest.plain_shapes import Memory
+from ingest.deliveries import Accepted, Decoded, Delivery, Head
 from ingest.rows import build_rows, content_hash
-from rules.columns import Int64Array
-from rules.reported import Reported
 
-FlagUrgent: TypeAlias = Callable[[Reported], tuple[Int64Array, Int64Array]]
-"""Which readings are emergencies, and which are if their resident is pregnant."""
 _DETAIL_CHARACTERS_MAX: Final = 300
 
 
@@ -47,17 +35,6 @@ class _Envelope(msgspec.Struct):
     schema: int = 0
 
 
-class _PlainEnvelope(msgspec.Struct, gc=False):
-    """A batch whose receipt can quote it as it is written; any other is decoded with care."""
-
-    batch: str
-    schema: Literal[1]
-    readings: Annotated[
-        list[msgspec.Raw],
-        msgspec.Meta(min_length=1, max_length=limits.READINGS_PER_BATCH_MAX),
-    ]
-
-
 class _Version(msgspec.Struct):
     schema: int | None = None
 
@@ -66,9 +43,7 @@ class _Id(msgspec.Struct):
     id: UUID | None = None
 
 
-_is_redelivered: Final = attrgetter("redelivered")
 _envelope = msgspec.json.Decoder(_Envelope)
-_plain_envelope = msgspec.json.Decoder(_PlainEnvelope)
 _version = msgspec.json.Decoder(_Version)
 _id = msgspec.json.Decoder(_Id)
 _any = msgspec.json.Decoder()
@@ -98,125 +73,7 @@ def decode(delivery: Delivery, gateways: Mapping[str, str], *, received_at: date
     return work.done()
 
 
-class Senders:
-    """Topics of enrolled gateways, each looked up once. Made anew with every register."""
-
-    def __init__(self, gateways: Mapping[str, str]) -> None:
-        self.gateways = gateways
-        self.known: Memory[str, tuple[Sender, ReceiptTopic] | None] = Memory(self._look_up)
-        """By topic: the gateway behind it and its receipts' topic; None: not enrolled there."""
-
-    def _look_up(self, text: str) -> tuple[Sender, ReceiptTopic] | None:
-        topic = parse_topic(text)
-        if topic is None or self.gateways.get(topic.gateway) != topic.centre:
-            return None
-        return Sender.of(topic.centre, topic.gateway), ReceiptTopic.of(topic)
-
-
-def decode_block(
-    deliveries: Sequence[Delivery], senders: Senders, flag: FlagUrgent, *, received_at: datetime
-) -> Block:
-    """Decode what one transaction will store: most of it by columns, the rest with care.
-
-    Args:
-        deliveries: In order of arrival.
-        senders: Every enrolled gateway.
-        flag: Says which of the plain rows are emergencies.
-        received_at: Ingest's clock, aware.
-    """
-    answers: list[Head | None] = [None] * len(deliveries)
-    careful: Parts = []
-
-    def take_care(place: int) -> None:
-        decoded = decode(deliveries[place], senders.gateways, received_at=received_at)
-        careful.append((place, decoded))
-        answers[place] = decoded.head
-
-    places, envelopes, gateways = _open_plain(deliveries, senders, take_care, answers)
-    raws = [bytes(raw) for envelope in envelopes for raw in envelope.readings]
-    owners = [
-        place for place, envelope in zip(places, envelopes, strict=True) for _ in envelope.readings
-    ]
-    of = [
-        sender
-        for sender, envelope in zip(gateways, envelopes, strict=True)
-        for _ in envelope.readings
-    ]
-    taken = take_plain(raws, of, received_at=received_at)
-
-    def decode_places(places: Sequence[int]) -> Parts:
-        mine: defaultdict[int, list[bytes]] = defaultdict(list)
-        for at in places:
-            mine[owners[at]].append(raws[at])
-        return [
-            (place, _decode_some(deliveries[place], answers[place], some, received_at))
-            for place, some in sorted(mine.items())
-        ]
-
-    chosen = taken.places.tolist()
-
-    def build(rows: Sequence[int]) -> list[ReadingRow]:
-        mine = [chosen[row] for row in rows]
-        some = [raws[at] for at in mine]
-        topics = [Topic(of[at].centre, of[at].gateway, "readings") for at in mine]
-        readings = [parse_reading(raw) for raw in some]
-        return build_rows(readings, some, topics, received_at=received_at)
-
-    urgent, urgent_if_pregnant = flag(taken.reported)
-    return Block(
-        deliveries=tuple(deliveries),
-        heads=tuple(answers),
-        redelivered=any(map(_is_redelivered, deliveries)),
-        plain=taken.rows,
-        owners=np.array(owners, np.int64)[taken.places],
-        urgent=urgent,
-        urgent_if_pregnant=urgent_if_pregnant,
-        careful=careful + decode_places(taken.left),
-        decode_rows=lambda rows: decode_places([chosen[row] for row in rows]),
-        build_rows=build,
-    )
-
-
-def _open_plain(
-    deliveries: Sequence[Delivery],
-    senders: Senders,
-    take_care: Callable[[int], None],
-    answers: list[Head | None],
-) -> tuple[list[int], list[_PlainEnvelope], list[Sender]]:
-    """Open what enrolled gateways sent as they send it; care is taken of everything else.
-
-    Returns:
-        Places, envelopes and senders of what was opened, aligned.
-    """
-    places: list[int] = []
-    envelopes: list[_PlainEnvelope] = []
-    known: list[tuple[Sender, ReceiptTopic]] = []
-    look_up, opened = senders.known, _plain_envelope.decode
-    for place, delivery in enumerate(deliveries):
-        sender = look_up[delivery.topic]
-        if sender is not None:
-            try:
-                envelopes.append(opened(delivery.payload))
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                take_care(place)
-            else:
-                places.append(place)
-                known.append(sender)
-        else:
-            take_care(place)
-    _, _, can_be_quoted = parse_ids([envelope.batch for envelope in envelopes])
-    kept = can_be_quoted.tolist()
-    for place in compress(places, (~can_be_quoted).tolist()):
-        take_care(place)
-    places = list(compress(places, kept))
-    envelopes = list(compress(envelopes, kept))
-    known = list(compress(known, kept))
-    for place, envelope, (_, to) in zip(places, envelopes, known, strict=True):
-        answers[place] = Head(to, envelope.batch)
-    return places, envelopes, [sender for sender, _ in known]
-
-
-def _decode_some(
+def decode_some(
     delivery: Delivery, head: Head | None, raws: Sequence[bytes], received_at: datetime
 ) -> Decoded:
     """Some readings of a batch that was opened already and whose sender is known."""

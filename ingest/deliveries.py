@@ -30,11 +30,6 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
     connection: int
     redelivered: bool
 
-    @property
-    def is_backlog(self) -> bool:
-        """Whether it is older traffic, which live traffic goes before."""
-        return self.topic.endswith("/backlog")
-
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
@@ -63,17 +58,16 @@ class Decoded:
 
 
 class ReceiptTopic(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
-    """Where receipts go: to which gateway, and on the connection of which channel."""
+    """Where receipts of a gateway go."""
 
     topic: str
     gateway: str
-    backlog: bool  # Answers deliveries of the backlog.
 
     @classmethod
     def of(cls, topic: Topic) -> "ReceiptTopic":
         """The answer's topic to a delivery's."""
         to = str(replace(topic, channel="receipts"))
-        return cls(to, topic.gateway, topic.channel == "backlog")
+        return cls(to, topic.gateway)
 
 
 class Head(msgspec.Struct, frozen=True, gc=False):
@@ -110,6 +104,7 @@ class Message(NamedTuple):
 
     to: ReceiptTopic
     payload: bytes
+    connection: int  # That delivered what it answers; it leaves there, before the PUBACKs.
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +112,7 @@ class Settled:
     """What to send once the transaction has committed: receipts first, then PUBACKs."""
 
     deliveries: tuple[Delivery, ...]
-    messages: tuple[Message, ...]  # One for each gateway and channel.
+    messages: tuple[Message, ...]  # One for each gateway and connection.
     totals: Mapping[str, Totals]  # What it settled, by gateway; "" where none is known.
     lane: Lane
 

@@ -21,13 +21,13 @@ class IngestMetrics:
         self.received = Counter(
             "suifang_ingest_messages_received",
             "Messages the broker delivered, redeliveries too.",
-            ["channel"],
+            ["session"],
             registry=registry,
         )
         self.acknowledged = Counter(
             "suifang_ingest_messages_acknowledged",
             "Messages acknowledged to the broker, after COMMIT.",
-            ["channel"],
+            ["session"],
             registry=registry,
         )
         self.readings = Counter(
@@ -70,17 +70,17 @@ class IngestMetrics:
         self.waiting = Gauge(
             "suifang_ingest_messages_waiting",
             "Messages received and not yet taken into a transaction.",
-            ["channel"],
+            ["session"],
             registry=registry,
         )
         self.window_used = Gauge(
             "suifang_ingest_window_used_ratio",
             "Unacknowledged messages over the receive window: at 1 the broker holds the rest.",
-            ["channel"],
+            ["session"],
             registry=registry,
         )
         self.connected = Gauge(
-            "suifang_ingest_broker_connected", "1 while subscribed.", ["channel"], registry=registry
+            "suifang_ingest_broker_connected", "1 while subscribed.", ["session"], registry=registry
         )
         self.database_failures = Counter(
             "suifang_ingest_database_failures",
@@ -90,7 +90,7 @@ class IngestMetrics:
         self.broker_losses = Counter(
             "suifang_ingest_broker_losses",
             "Times a connection to the broker was lost or could not be made.",
-            ["channel"],
+            ["session"],
             registry=registry,
         )
 
@@ -104,17 +104,17 @@ class IngestMetrics:
 
     def watch(
         self,
-        channel: str,
+        session: str,
         *,
         waiting: Callable[[], int],
         unacknowledged: Callable[[], int],
         window: int,
         connected: Callable[[], bool],
     ) -> None:
-        """Read a channel's state whenever somebody scrapes."""
-        self.waiting.labels(channel).set_function(waiting)
-        self.window_used.labels(channel).set_function(lambda: unacknowledged() / window)
-        self.connected.labels(channel).set_function(connected)
+        """Read a session's state whenever somebody scrapes."""
+        self.waiting.labels(session).set_function(waiting)
+        self.window_used.labels(session).set_function(lambda: unacknowledged() / window)
+        self.connected.labels(session).set_function(connected)
 
     def book(self, totals: Mapping[str, int]) -> None:
         """Add what one COMMIT settled, by disposition.

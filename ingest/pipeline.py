@@ -27,12 +27,13 @@ from gateway.wire.errors import WireError
 from gateway.wire.times import Clock
 from ingest.answers import Answers
 from ingest.arrivals import Arrivals, collect, is_full, take
+from ingest.blocks import Senders, decode_block
 from ingest.columns import to_microseconds
 from ingest.db import readings, residents
 from ingest.db.connections import Connection, connect
 from ingest.db.errors import DatabaseUnavailableError, translated
 from ingest.db.quarantine import QuarantineRow
-from ingest.decoder import Senders, decode_block, refusal
+from ingest.decoder import refusal
 from ingest.deliveries import Accepted, Block, Decoded, Delivery
 from ingest.emergencies import EmergencyRaiser
 from ingest.metrics import IngestMetrics
@@ -82,16 +83,17 @@ class Pipeline:
         self._settings = settings
         self._clock = clock
         self.metrics = IngestMetrics()
-        self._live = Arrivals(settings.broker.receive_window)
-        self._backlog = Arrivals(settings.broker.backlog_window)
-        broker, password = settings.broker, settings.broker_password
-        self.sources = (
-            Source(broker, password, "readings", self._live, self.metrics),
-            Source(broker, password, "backlog", self._backlog, self.metrics),
-        )
-        for source, arrivals in zip(self.sources, (self._live, self._backlog), strict=True):
+        broker = settings.broker
+        self._channels = [Arrivals(broker.receive_window) for _ in broker.live_ids]
+        self._channels.append(Arrivals(broker.backlog_window, backlog=True))
+        ids = [*broker.live_ids, broker.backlog_id]
+        self.sources = [
+            Source(broker, settings.broker_password, client_id, arrivals, self.metrics)
+            for client_id, arrivals in zip(ids, self._channels, strict=True)
+        ]
+        for source, arrivals in zip(self.sources, self._channels, strict=True):
             self.metrics.watch(
-                source.channel,
+                source.client_id,
                 waiting=arrivals.__len__,
                 unacknowledged=partial(getattr, source, "unacknowledged"),
                 window=source.window,
@@ -110,7 +112,7 @@ class Pipeline:
         """Run until ``stop`` or until cancelled; what is in flight then is redelivered."""
         async with asyncio.TaskGroup() as tasks:
             running = [
-                tasks.create_task(source.run(), name=f"source of {source.channel}")
+                tasks.create_task(source.run(), name=f"source {source.client_id}")
                 for source in self.sources
             ]
             running.append(tasks.create_task(self._answers.run(), name="late receipts"))
@@ -127,7 +129,7 @@ class Pipeline:
     def find_problems(self) -> list[str]:
         """Why readings cannot pass at the moment; for ``/readyz``."""
         problems = [
-            f"no subscription to {source.channel} at the broker"
+            f"no subscription to {source.channel} at the broker ({source.client_id})"
             for source in self.sources
             if not source.connected.is_set()
         ]
@@ -190,7 +192,7 @@ class Pipeline:
             work.block = await self._decode(work.deliveries)
         stored = asyncio.create_task(self._store(connection, work.block), name="store")
         try:
-            if len(waiting) == 1 and is_full(self._live, self._backlog, self._settings.batch):
+            if len(waiting) == 1 and is_full(self._channels, self._settings.batch):
                 waiting.append(await self._get_ready())
             await stored
         finally:
@@ -202,7 +204,7 @@ class Pipeline:
 
     async def _collect(self) -> list[Delivery]:
         """The next batch; empty when it is time to stop."""
-        batch = asyncio.ensure_future(collect(self._live, self._backlog, self._settings.batch))
+        batch = asyncio.ensure_future(collect(self._channels, self._settings.batch))
         stop = asyncio.ensure_future(self._stopping.wait())
         try:
             await asyncio.wait({batch, stop}, return_when=asyncio.FIRST_COMPLETED)
@@ -213,7 +215,7 @@ class Pipeline:
 
     async def _get_ready(self) -> "_Work":
         """Decode the next batch ahead, unless a stranger in it asks for a look at the register."""
-        work = _Work(self._let_go_on(take(self._live, self._backlog, self._settings.batch)))
+        work = _Work(self._let_go_on(take(self._channels, self._settings.batch)))
         if not self._has_strangers(work.deliveries):
             work.block = await self._decode(work.deliveries)
         return work

@@ -31,7 +31,7 @@ class BatchSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     messages_max: PositiveInt = 5_000
-    bytes_max: PositiveInt = 3_000_000  # Bounds the readings of one transaction: about 8,000.
+    bytes_max: PositiveInt = 2_500_000  # Bounds the readings of one transaction: about 7,000.
     age_ms_max: PositiveInt = 1
     # From so many messages on, which is more than 2,000 a second bring, a batch may grow longer.
     busy_messages_min: PositiveInt = 100
@@ -50,21 +50,26 @@ class BrokerSettings(BaseModel):
     # Throughput is at most window / commit latency (measured: 4,000/s with 2,000); Mosquitto's
     # max_inflight_messages must be at least this.
     receive_window: Annotated[int, Field(ge=1, le=65_535)] = 65_535
+    # Mosquitto reads one acknowledgement for each packet that every other connection has for it:
+    # under a burst a session stands still once its window is full, so there are several.
+    live_sessions: Annotated[int, Field(ge=1, le=8)] = 2
     # Of the backlog, in batches of up to 500: small, so that the broker keeps the rest of it.
     backlog_window: Annotated[int, Field(ge=1, le=65_535)] = 100
-    bytes_waiting_max: PositiveInt = 16_000_000  # Of each: above this we stop reading the socket.
+    bytes_waiting_max: PositiveInt = 8_000_000  # Of each: above this we stop reading the socket.
     keep_alive_s: Annotated[int, Field(ge=5, le=600)] = 30
     session_expiry_s: PositiveInt = 14 * 86_400
     timeout_s: PositiveFloat = 10
     reconnect_s_max: PositiveFloat = 10
 
-    def client_id_of(self, channel: SourceChannel) -> str:
-        """The session of a channel; both are this worker's alone."""
-        return self.client_id if channel == "readings" else f"{self.client_id}-backlog"
+    @property
+    def live_ids(self) -> list[str]:
+        """The client id of each session for live readings."""
+        return [f"{self.client_id}-{n}" if n else self.client_id for n in range(self.live_sessions)]
 
-    def window_of(self, channel: SourceChannel) -> int:
-        """How many unacknowledged messages the broker may send."""
-        return self.receive_window if channel == "readings" else self.backlog_window
+    @property
+    def backlog_id(self) -> str:
+        """The client id of the session for the backlog."""
+        return f"{self.client_id}-backlog"
 
 
 class ThrottleSettings(BaseModel):

@@ -45,22 +45,22 @@ class Source:
         self,
         settings: BrokerSettings,
         password: SecretStr,
-        channel: SourceChannel,
+        client_id: str,
         arrivals: Arrivals,
         metrics: IngestMetrics,
     ) -> None:
         self._settings = settings
         self._password = password
-        self.channel = channel
-        self.client_id = settings.client_id_of(channel)
-        self.window = settings.window_of(channel)
+        self.channel: SourceChannel = "backlog" if arrivals.backlog else "readings"
+        self.client_id = client_id
+        self.window = arrivals.window
         self._arrivals = arrivals
         self._session: Session | None = None
         self._paused = False
         self.connected = asyncio.Event()
         self.unacknowledged = 0  # Delivered on the present connection.
-        self._received = metrics.received.labels(channel)
-        self._losses = metrics.broker_losses.labels(channel)
+        self._received = metrics.received.labels(client_id)
+        self._losses = metrics.broker_losses.labels(client_id)
 
     async def run(self) -> None:
         """Stay connected until cancelled; then leave, keeping the broker's session.
@@ -95,7 +95,7 @@ class Source:
             async with asyncio.timeout(self._settings.timeout_s):
                 await session.subscribed
             self.connected.set()
-            _LOG.info("broker_connected", channel=self.channel, connection=session.number)
+            _LOG.info("broker_connected", session=self.client_id, connection=session.number)
             await session.closed.wait()
             if session.taken_over:  # Never by ourselves: our old connection would be dead.
                 msg = (
@@ -138,6 +138,12 @@ class Source:
             self._paused = False
             self._session.resume_reading()
 
+    @property
+    def connection(self) -> int:
+        """The number of the present connection; 0: there is none."""
+        alive = self._session is not None and not self._session.closed.is_set()
+        return self._session.number if alive and self._session is not None else 0
+
     async def settle(self, messages: Sequence[Message], deliveries: Sequence[Delivery]) -> int:
         """Send receipts, then acknowledge, for a transaction that has committed.
 
@@ -145,8 +151,8 @@ class Source:
         ingest finds it known and answers then. If the connection breaks in here, likewise.
 
         Args:
-            messages: Receipts of this channel's deliveries.
-            deliveries: In order of arrival; those of the other channel are left alone.
+            messages: Receipts of this connection's deliveries.
+            deliveries: In order of arrival; those of other connections are left alone.
 
         Returns:
             How many deliveries were acknowledged.
@@ -156,7 +162,7 @@ class Source:
             return 0
         for message in messages:
             await session.publish(message.to.topic, message.payload)
-        number = session.number  # Of this channel alone: connections are numbered across both.
+        number = session.number  # Connections are numbered across all sources.
         ids = [each.packet_id for each in deliveries if each.connection == number]
         session.write(_acknowledge(ids))
         self.unacknowledged = max(self.unacknowledged - len(ids), 0)

@@ -178,24 +178,26 @@ def _settle(
     lane: Lane,
 ) -> Settled:
     """What to send: one message a gateway, or a few where one would be above the broker's limit."""
-    waiting: dict[ReceiptTopic, list[str]] = defaultdict(list)
+    waiting: dict[tuple[int, ReceiptTopic], list[str]] = defaultdict(list)
     plainly_stored = tallies.plainly_stored or [0] * len(deliveries)
     ends = _ReceiptEnds()
-    for place, (head, stored) in enumerate(zip(heads, plainly_stored, strict=True)):
+    for place, (delivery, head, stored) in enumerate(
+        zip(deliveries, heads, plainly_stored, strict=True)
+    ):
         if head is not None:
             end = _receipt_end(stored, tallies[place]) if place in tallies else ends[stored]
-            waiting[head.to].append(_RECEIPT_START + head.batch + end)
+            waiting[delivery.connection, head.to].append(_RECEIPT_START + head.batch + end)
     messages: list[Message] = []
-    for to, receipts in waiting.items():
+    for (connection, to), receipts in waiting.items():
         some: list[str] = []
         size = 0
         for receipt in receipts:
             if some and size + len(receipt) > _RECEIPTS_BYTES_MAX:
-                messages.append(Message(to, _wrap(some)))
+                messages.append(Message(to, _wrap(some), connection))
                 some, size = [], 0
             some.append(receipt)
             size += len(receipt) + 1
-        messages.append(Message(to, _wrap(some)))
+        messages.append(Message(to, _wrap(some), connection))
     return Settled(deliveries, tuple(messages), tallies.totals, lane)
 
 

@@ -7,6 +7,7 @@ import aiomqtt
 import pytest
 
 from deploy.embedded.stack import Stack
+from ingest.settings import BrokerSettings
 
 
 @dataclass(slots=True)
@@ -27,8 +28,8 @@ class TestBroker:
 
     async def forget_ingest_sessions(self, workers: int = 2) -> None:
         """End the sessions that earlier tests' workers left, with the messages in them."""
-        names = [f"ingest-{number}" for number in range(workers)]
-        for name in (*names, *(f"{name}-backlog" for name in names)):
+        workers_own = [BrokerSettings(client_id=f"ingest-{number}") for number in range(workers)]
+        for name in [id_ for own in workers_own for id_ in (*own.live_ids, own.backlog_id)]:
             async with aiomqtt.Client(
                 self.host,
                 self.port,

@@ -12,6 +12,7 @@ import psycopg
 from deploy.bench.contender import Watch
 from deploy.bench.programs import Program
 from deploy.bench.stack import BenchStack, Database
+from ingest.settings import BrokerSettings
 
 COMMAND: Final = Path(sys.executable).with_name("suifang")
 _READY_S_MAX: Final = 30.0
@@ -59,8 +60,9 @@ class Suifang:
         self._environment = dict(environment or {})
 
     def client_ids(self) -> list[str]:
-        """One of each worker."""
-        return [f"ingest-{number}" for number in range(max(self._workers, 2))]
+        """Of every session that a worker has or had."""
+        workers = [BrokerSettings(client_id=f"ingest-{n}") for n in range(max(self._workers, 2))]
+        return [id_ for worker in workers for id_ in (*worker.live_ids, worker.backlog_id)]
 
     def watch(self, connection: "psycopg.Connection[tuple[object, ...]]", _readings: int) -> Watch:
         """By the totals of all gateways: 200 rows."""

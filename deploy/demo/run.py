@@ -30,6 +30,7 @@ from gateway.wire.times import Clock
 from ingest.db import migrate, residents
 from ingest.db.connections import Connection, connect
 from ingest.db.errors import DatabaseError, translated
+from ingest.settings import BrokerSettings
 from simulators.fleet import FleetPlan, build_fleet_population, run_fleet
 from simulators.ledger import Ledger
 from simulators.reconcile import reconcile
@@ -132,7 +133,8 @@ class Demo:
         self.progress.step = "starting services"
         passwords = {site.gateway_id: secrets.token_urlsafe(16) for site in self.sites}
         await asyncio.to_thread(self.stack.set_broker_users, passwords)  # Restarts the broker.
-        for session in ("ingest-0", "ingest-0-backlog"):
+        worker = BrokerSettings()
+        for session in (*worker.live_ids, worker.backlog_id):
             await _forget_session(self.stack, session)
         broker = {"HOST": self.stack.broker_host, "PORT": str(self.stack.broker_port)}
         await supervisor.start(

@@ -81,7 +81,11 @@ class PacketFuzz:
         self._seeds = seeds()
         self._arrivals = Arrivals(500)
         self._source = Source(
-            BrokerSettings(), SecretStr("p"), "readings", self._arrivals, IngestMetrics()
+            BrokerSettings(),
+            SecretStr("p"),
+            "ingest-0",
+            self._arrivals,
+            IngestMetrics(),
         )
         self.packets = 0
         self.cuts = 0

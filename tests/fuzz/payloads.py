@@ -10,7 +10,7 @@ from typing import Final
 
 from gateway.wire.batches import build_batch
 from gateway.wire.ids import new_id
-from ingest.decoder import Senders, decode_block
+from ingest.blocks import Senders, decode_block
 from ingest.deliveries import Delivery
 from ingest.emergencies import EmergencyRaiser
 from ingest.profiles import Profiles

@@ -135,7 +135,7 @@ async def test_it_is_ready_only_while_readings_can_pass_and_counts_what_it_settl
     def scraped() -> str:
         return _get(f"{address}/metrics")[1]
 
-    eventually(lambda: 'messages_acknowledged_total{channel="backlog"} 1.0' in scraped())
+    eventually(lambda: 'messages_acknowledged_total{session="ingest-0-backlog"} 1.0' in scraped())
     assert 'suifang_ingest_readings_total{disposition="stored"} 1.0' in scraped()
     assert 'suifang_ingest_readings_total{disposition="quarantined"} 1.0' in scraped()
     assert "r-1" not in scraped()  # Nobody's pseudonym.

@@ -5,8 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from gateway.wire.receipts import Receipt, parse_receipts
+from ingest.blocks import Senders, decode_block
 from ingest.db.connections import Connection
-from ingest.decoder import Senders, decode, decode_block
+from ingest.decoder import decode
 from ingest.deliveries import Delivery, Settled
 from ingest.emergencies import EmergencyRaiser
 from ingest.pipeline import refuse

@@ -25,22 +25,22 @@ def _limits(messages_max: int = 10, bytes_max: int = 1_000, age_ms_max: int = 1)
 
 
 async def test_live_deliveries_go_before_the_backlog_and_both_keep_their_order() -> None:
-    live, backlog = Arrivals(100), Arrivals(100)
+    live, backlog = Arrivals(100), Arrivals(100, backlog=True)
     old, new = _deliveries("backlog", 1, 1, 1), _deliveries("readings", 1, 1)
     assert backlog.put(old)
     assert live.put(new)
 
-    assert take(live, backlog, _limits(messages_max=4)) == [*new, *old[:2]]
-    assert take(live, backlog, _limits(messages_max=4)) == old[2:]
-    assert take(live, backlog, _limits()) == []
+    assert take((live, backlog), _limits(messages_max=4)) == [*new, *old[:2]]
+    assert take((live, backlog), _limits(messages_max=4)) == old[2:]
+    assert take((live, backlog), _limits()) == []
 
 
 async def test_a_full_live_batch_leaves_no_room_for_the_backlog() -> None:
-    live, backlog = Arrivals(100), Arrivals(100)
+    live, backlog = Arrivals(100), Arrivals(100, backlog=True)
     live.put(_deliveries("readings", 400, 700))
     backlog.put(_deliveries("backlog", 1))
 
-    assert len(take(live, backlog, _limits())) == 2
+    assert len(take((live, backlog), _limits())) == 2
     assert len(backlog) == 1
 
 
@@ -70,7 +70,7 @@ async def test_more_than_the_window_is_not_taken() -> None:
 async def test_collecting_waits_for_either_channel_and_survives_a_broken_connection() -> None:
     for which in range(2):
         channels = Arrivals(10), Arrivals(10)
-        work = asyncio.create_task(collect(*channels, _limits(age_ms_max=20)))
+        work = asyncio.create_task(collect(channels, _limits(age_ms_max=20)))
         await asyncio.sleep(0)
         channels[which].put(_deliveries("readings", 1))
         await asyncio.sleep(0)
@@ -80,11 +80,21 @@ async def test_collecting_waits_for_either_channel_and_survives_a_broken_connect
 
 
 async def test_a_full_batch_does_not_linger() -> None:
-    live, backlog = Arrivals(100), Arrivals(100)
+    live, backlog = Arrivals(100), Arrivals(100, backlog=True)
     limits = _limits(messages_max=2, age_ms_max=1_000_000)
     live.put(_deliveries("readings", 1))
-    assert not is_full(live, backlog, limits)
+    assert not is_full((live, backlog), limits)
     backlog.put(_deliveries("backlog", 1))
 
-    assert is_full(live, backlog, limits)
-    assert len(await collect(live, backlog, limits)) == 2
+    assert is_full((live, backlog), limits)
+    assert len(await collect((live, backlog), limits)) == 2
+
+
+async def test_of_two_live_sessions_the_one_that_waits_longer_goes_first() -> None:
+    first, second = Arrivals(100), Arrivals(100)
+    for number, (channel, other) in enumerate(((first, second), (second, first))):
+        early, late = _deliveries("readings", 1), _deliveries("readings", 1, first=2 + number)
+        channel.put(early)
+        await asyncio.sleep(0.001)
+        other.put(late)
+        assert take((first, second), _limits()) == [*early, *late]

@@ -12,8 +12,9 @@ _NEEDED: dict[str, Any] = {"db_dsn": "postgresql://u:p@127.0.0.1/x", "broker_pas
 
 def test_the_defaults_fit_together() -> None:
     settings = IngestSettings(**_NEEDED)
-    assert settings.broker.window_of("readings") >= settings.batch.messages_max
-    assert settings.broker.client_id_of("readings") != settings.broker.client_id_of("backlog")
+    assert settings.broker.receive_window >= settings.batch.messages_max
+    ids = [*settings.broker.live_ids, settings.broker.backlog_id]
+    assert ids == ["ingest-0", "ingest-0-1", "ingest-0-backlog"]
 
 
 @pytest.mark.parametrize(
