@@ -36,7 +36,7 @@ def seeds() -> list[bytes]:
         to_bytes({**a_glucose(), "note": {"deep": [1, {"x": "é\\u0000"}]}}),
     ]
     single = [build_batch(new_id(AT), AT, [raw]) for raw in readings]
-    return [*single, build_batch(new_id(AT), AT, readings), a_batch(*[a_glucose()] * 20)]
+    return [*single, build_batch(new_id(AT), AT, readings), a_batch(*[a_glucose()] * 3)]
 
 
 class PayloadFuzz:
