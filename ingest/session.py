@@ -19,7 +19,7 @@ from ingest.settings import MESSAGE_BYTES_MAX, BrokerSettings, SourceChannel
 _PING: Final = mqtt5.PingReqPacket().write()
 PACKET_BYTES_MAX: Final = MESSAGE_BYTES_MAX + 65_536  # With its topic and properties.
 _SUBSCRIBE_ID: Final = 65_535  # Receipts count up from 1 and stay below.
-_SOCKET_WAITING_MAX: Final = 1_000_000  # Bytes of receipts and PUBACKs before we wait.
+_SOCKET_WAITING_MAX: Final = 8_000_000  # Bytes of receipts and PUBACKs before we wait.
 
 
 class BrokerRefusedError(Exception):
