@@ -13,7 +13,7 @@ import numpy as np
 
 from gateway.wire import limits
 from gateway.wire.ids import PARTITION_MAX, PARTITION_MIN
-from gateway.wire.readings import StatusFlag
+from gateway.wire.readings import Sample, StatusFlag
 from ingest.columns import to_microseconds
 from ingest.plain_instants import parse_ids, parse_instants
 from ingest.plain_shapes import (
@@ -65,21 +65,7 @@ class PlainReading(msgspec.Struct, forbid_unknown_fields=True, gc=False):
         Literal["fasting", "preprandial", "postprandial_2h", "random", "bedtime", "unknown"]
         | msgspec.UnsetType
     ) = msgspec.UNSET
-    sample: (
-        Literal[
-            "capillary_whole_blood",
-            "capillary_plasma",
-            "venous_whole_blood",
-            "venous_plasma",
-            "arterial_whole_blood",
-            "arterial_plasma",
-            "undetermined_whole_blood",
-            "undetermined_plasma",
-            "interstitial_fluid",
-            "control_solution",
-        ]
-        | msgspec.UnsetType
-    ) = msgspec.UNSET
+    sample: Sample | msgspec.UnsetType = msgspec.UNSET
     systolic: msgspec.Raw = _NOTHING
     diastolic: msgspec.Raw = _NOTHING
     pulse: msgspec.Raw = _NOTHING

@@ -106,6 +106,18 @@ StatusFlag: TypeAlias = Literal[
     "result_too_low",
     "time_fault",
 ]
+Sample: TypeAlias = Literal[
+    "capillary_whole_blood",
+    "capillary_plasma",
+    "venous_whole_blood",
+    "venous_plasma",
+    "arterial_whole_blood",
+    "arterial_plasma",
+    "undetermined_whole_blood",
+    "undetermined_plasma",
+    "interstitial_fluid",
+    "control_solution",
+]
 UNUSABLE_STATUS: Final = frozenset({"body_movement", "cuff_loose", "improper_position"})
 
 
@@ -178,21 +190,7 @@ class Glucose(_Reading):
     meal_context: Literal[
         "fasting", "preprandial", "postprandial_2h", "random", "bedtime", "unknown"
     ] = "unknown"
-    sample: (
-        Literal[
-            "capillary_whole_blood",
-            "capillary_plasma",
-            "venous_whole_blood",
-            "venous_plasma",
-            "arterial_whole_blood",
-            "arterial_plasma",
-            "undetermined_whole_blood",
-            "undetermined_plasma",
-            "interstitial_fluid",
-            "control_solution",
-        ]
-        | None
-    ) = None
+    sample: Sample | None = None
 
     @model_validator(mode="after")
     def _a_person_could_have_it(self) -> Self:
