@@ -58,6 +58,7 @@ class Session(asyncio.Protocol):
         self._free_ids: asyncio.Queue[int] = asyncio.Queue(maxsize=_SUBSCRIBE_ID)
         self._heard = False
         self._deaf = False
+        self._welcomed = False
         self.taken_over = False
         self.at_fault = False  # The broker: then wait before the next attempt.
         self.problem = "the connection was closed by the broker"
@@ -162,6 +163,10 @@ class Session(asyncio.Protocol):
         if packet.reason_code is not mqtt5.ConnAckReasonCode.SUCCESS:
             self._refuse(f"the broker refused the session: {packet.reason_code.name}")
             return
+        if self._welcomed:
+            self.break_off("the broker welcomed us twice")
+            return
+        self._welcomed = True
         for packet_id in range(1, min(packet.receive_max, _SUBSCRIBE_ID - 1) + 1):
             self._free_ids.put_nowait(packet_id)
         name = shared_filter(self._listener.channel)

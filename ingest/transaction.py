@@ -57,6 +57,8 @@ class Transaction:
         self._totals: dict[str, Totals] = defaultdict(Totals)
         self._quarantined: list[tuple[int, Decoded, QuarantineRow]] = []
         self._fresh: dict[UUID, tuple[int, Decoded, Accepted]] = {}
+        self._repeated: list[tuple[int, Decoded, Accepted]] = []  # An id seen in here before.
+        self._outcomes: dict[UUID, Known] = {}
         self._filed_urgent: list[ReadingRow] = []
         self._edge = retention.NO_EDGE
 
@@ -78,6 +80,8 @@ class Transaction:
             for accepted in decoded.accepted:
                 self._sort_accepted(index, decoded, accepted, known)
         inserted = await self._merge_fresh()
+        for index, decoded, accepted in self._repeated:
+            self._meet_again(index, decoded, accepted, self._outcomes[accepted.row.id])
         for index, decoded in self._parts:
             for row in decoded.refused:
                 self._quarantined.append((index, decoded, self._with_settles(row, known)))
@@ -120,9 +124,9 @@ class Transaction:
     ) -> None:
         row = accepted.row
         if row.id in self._fresh:
-            first = self._fresh[row.id][2].row
-            before = Known("stored", first.content_hash, "")
-        elif row.id in known:
+            self._repeated.append((index, decoded, accepted))
+            return
+        if row.id in known:
             before = known[row.id]
         elif max(row.partition_at, row.effective_at) < self._edge:
             self._refuse_old(index, decoded, accepted)
@@ -172,13 +176,18 @@ class Transaction:
         raced: list[tuple[int, Decoded, Accepted]] = []
         for id_, (index, decoded, accepted) in self._fresh.items():
             tally, totals = self._tallies[index], self._totals[accepted.row.gateway_id]
+            content_hash = accepted.row.content_hash
             if id_ in merged.inserted:
+                self._outcomes[id_] = Known("stored", content_hash, "")
                 tally.stored += 1
                 totals.stored += 1
             elif id_ in merged.duplicates:
+                self._outcomes[id_] = Known("duplicate", content_hash, "")
                 tally.duplicate += 1
                 totals.duplicate += 1
             elif id_ in merged.conflicts:
+                reason = str(Reason.SEQUENCE_CONFLICT)
+                self._outcomes[id_] = Known("quarantined", content_hash, reason)
                 detail = "the device gave this sequence number to another value before"
                 error = WireError(Reason.SEQUENCE_CONFLICT, detail, field="device_sequence")
                 refused = self._refuse(decoded, accepted, error, self._at)
@@ -186,12 +195,17 @@ class Transaction:
                 self._filed_urgent.append(accepted.row)
             else:
                 raced.append((index, decoded, accepted))
-        if raced:  # Another worker stored them between our look and our insert.
-            ids = [(item[2].row.id, item[2].row.partition_at) for item in raced]
-            known = await readings.fetch_known(self._connection, sorted(ids))
-            for index, decoded, accepted in raced:
-                self._meet_again(index, decoded, accepted, known[accepted.row.id])
+        if raced:
+            await self._answer_raced(raced)
         return [row for row in rows if row.id in merged.inserted]
+
+    async def _answer_raced(self, raced: list[tuple[int, Decoded, Accepted]]) -> None:
+        """Another worker stored these between our look and our insert."""
+        ids = [(item[2].row.id, item[2].row.partition_at) for item in raced]
+        known = await readings.fetch_known(self._connection, sorted(ids))
+        self._outcomes |= known
+        for index, decoded, accepted in raced:
+            self._meet_again(index, decoded, accepted, known[accepted.row.id])
 
     def _with_settles(self, row: QuarantineRow, known: dict[UUID, Known]) -> QuarantineRow:
         """An id that is already stored, or quarantined with other bytes, is not settled again."""

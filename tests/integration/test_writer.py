@@ -104,6 +104,22 @@ async def test_one_sequence_number_with_other_values_is_quarantined(bench: Write
     }
 
 
+async def test_what_comes_twice_in_one_transaction_is_told_the_same_twice(
+    bench: WriterBench,
+) -> None:
+    first = a_glucose("5.6", device_sequence=7)
+    same = a_glucose("5.6", device_sequence=7, at=AT + timedelta(seconds=1))
+    other = a_glucose("9.9", device_sequence=7, at=AT + timedelta(seconds=2))
+    await bench.store(a_batch(first))
+
+    settled = await bench.store(*[a_batch(same, other)] * 2, a_batch(first))
+
+    told = [(r.stored, r.duplicate, len(r.quarantined)) for r in receipts_of(settled)]
+    assert told == [(0, 1, 1), (0, 1, 1), (1, 0, 0)]
+    found = await bench.dispositions()
+    assert sorted(found.values()) == ["duplicate", "sequence_conflict", "stored"]
+
+
 async def test_a_known_id_with_other_content_is_quarantined_beside_it(bench: WriterBench) -> None:
     reading = a_glucose("5.6")
 
