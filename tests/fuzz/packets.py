@@ -25,7 +25,7 @@ _ONCE: Final = mqtt5.QoS.AT_LEAST_ONCE
 _TOPIC: Final = "suifang/v1/east/gw-1/readings"
 
 
-class _Transport:
+class Transport:
     """What a session asks of its transport."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class PacketFuzz:
     async def run_session(self, packets: int) -> None:
         """Feed so many packets, over as many sessions as it takes."""
         while packets > 0:
-            transport = _Transport()
+            transport = Transport()
             session = Session(BrokerSettings(), SecretStr("p"), self._source, 1)
             session.connection_made(cast("asyncio.BaseTransport", transport))
             for _ in range(min(packets, self._dice.randrange(1, 40))):

@@ -1,8 +1,18 @@
 """A short run of what ``make fuzz`` does a million times; the seed stands in the test's name."""
 
-import pytest
+import asyncio
+from typing import cast
 
-from tests.fuzz.packets import PacketFuzz
+import mqtt5
+import pytest
+from pydantic import SecretStr
+
+from ingest.arrivals import Arrivals
+from ingest.metrics import IngestMetrics
+from ingest.session import Session
+from ingest.settings import BrokerSettings
+from ingest.source import Source
+from tests.fuzz.packets import PacketFuzz, Transport
 from tests.fuzz.payloads import PayloadFuzz
 
 
@@ -22,3 +32,17 @@ async def test_no_mutated_packet_ends_the_process(seed: int) -> None:
     await fuzz.run_session(3_000)
     assert fuzz.deliveries > 50
     assert fuzz.cuts > 50
+
+
+async def test_a_broker_that_welcomes_twice_is_left() -> None:
+    arrivals, transport = Arrivals(10), Transport()
+    source = Source(BrokerSettings(), SecretStr("p"), "ingest-0", arrivals, IngestMetrics())
+    session = Session(BrokerSettings(), SecretStr("p"), source, 1)
+    session.connection_made(cast("asyncio.BaseTransport", transport))
+    cut = []
+    for _ in range(2):
+        session.data_received(mqtt5.ConnAckPacket().write())
+        cut.append(transport.cut)
+
+    assert cut == [False, True]
+    session.connection_lost(None)

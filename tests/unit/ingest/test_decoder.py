@@ -12,7 +12,7 @@ from gateway.wire.batches import build_batch
 from gateway.wire.ids import new_id
 from ingest.decoder import decode
 from ingest.deliveries import Delivery
-from tests.builders import AT
+from tests.builders import AT, a_batch, a_glucose
 
 _SCALARS = (
     st.none()
@@ -69,6 +69,16 @@ def test_any_bytes_are_one_item_or_more_and_never_an_exception(payload: bytes) -
     decoded = decode(delivery, {"gw-1": "east"}, received_at=AT)
 
     assert len(decoded.accepted) + len(decoded.refused) >= 1
+
+
+def test_a_device_at_the_end_of_the_calendar_is_flagged_and_ends_nothing() -> None:
+    late = a_glucose(measured_at="9999-12-31T23:59:59Z", device_now="2020-01-01T00:00:00Z")
+    payload = a_batch(late, a_glucose(measured_at="0001-01-01T00:00:00Z"))
+    delivery = Delivery("suifang/v1/east/gw-1/readings", payload, 1, 1, redelivered=False)
+
+    decoded = decode(delivery, {"gw-1": "east"}, received_at=AT)
+
+    assert [accepted.row.time_suspect for accepted in decoded.accepted] == [True, True]
 
 
 def test_golden_batches_decode_whole() -> None:
