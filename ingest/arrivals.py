@@ -116,8 +116,8 @@ async def _wait_for_news(channels: Sequence[Arrivals]) -> None:
 async def _linger(channels: Sequence[Arrivals], limits: BatchSettings) -> None:
     """Let a small batch grow until its first delivery has waited long enough.
 
-    Long enough is longer when much is coming: a transaction costs as much as 200 readings, and a
-    small one after the other would leave no processor to the broker.
+    Long enough is longer when much is coming: each transaction has its own price, and small ones in
+    a row would leave no processor to the broker.
     """
     loop = asyncio.get_running_loop()
     since = min((each.since for each in channels if len(each)), default=0.0)

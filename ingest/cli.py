@@ -35,7 +35,7 @@ from rules.profiles import load_versions
 _SWITCH_S = 0.000_5
 """How long the decoding thread may keep the interpreter from the one that serves the database.
 
-With Python's 5 ms each of ten round trips of a transaction waits for it: a fifth of the rate.
+With Python's 5 ms each of the ten round trips of a transaction could wait that long for it.
 """
 
 app = typer.Typer(help="Store what gateways send.", invoke_without_command=True)

@@ -34,7 +34,7 @@ _REST_S = 0.01
 """While so many messages wait anyway the socket rests between reads.
 
 The broker sends each message by itself; read as they come, they cost two system calls and a turn of
-the loop each, here and, for waking us, at the broker: 8 of 25 microseconds a message.
+the loop each. Resting took ingest from 25 to 22 microseconds a message (``suifang bench ingest``).
 """
 
 
