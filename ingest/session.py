@@ -6,6 +6,7 @@ nothing else breaks.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Sequence
 from typing import Final, Protocol, cast
 
@@ -55,7 +56,11 @@ class Session(asyncio.Protocol):
         self.closed = asyncio.Event()
         self.writable = asyncio.Event()
         self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._free_ids: asyncio.Queue[int] = asyncio.Queue(maxsize=_SUBSCRIBE_ID)
+        self._ids_max = 0  # Receipts without an acknowledgement that the broker takes.
+        self._last_id = 0
+        self._freed_ids: deque[int] = deque(maxlen=_SUBSCRIBE_ID)
+        self._used_ids: set[int] = set()
+        self._id_is_free = asyncio.Event()
         self._heard = False
         self._deaf = False
         self._welcomed = False
@@ -86,6 +91,7 @@ class Session(asyncio.Protocol):
             self.problem = str(error)
         self.closed.set()
         self.writable.set()
+        self._id_is_free.set()
         if not self.subscribed.done():
             self.subscribed.set_exception(ConnectionError(self.problem))
             self.subscribed.exception()  # Seen: the waiter may have timed out meanwhile.
@@ -143,10 +149,10 @@ class Session(asyncio.Protocol):
     def _take(self, packet: mqtt5.Packet) -> None:
         match packet:
             case mqtt5.PubAckPacket():
-                try:
-                    self._free_ids.put_nowait(packet.packet_id)
-                except asyncio.QueueFull:
-                    self.break_off("the broker acknowledges more than it was sent")
+                if packet.packet_id in self._used_ids:
+                    self._used_ids.remove(packet.packet_id)
+                    self._freed_ids.append(packet.packet_id)
+                    self._id_is_free.set()
             case mqtt5.ConnAckPacket():
                 self._connected(packet)
             case mqtt5.SubAckPacket():
@@ -167,8 +173,8 @@ class Session(asyncio.Protocol):
             self.break_off("the broker welcomed us twice")
             return
         self._welcomed = True
-        for packet_id in range(1, min(packet.receive_max, _SUBSCRIBE_ID - 1) + 1):
-            self._free_ids.put_nowait(packet_id)
+        self._ids_max = min(packet.receive_max, _SUBSCRIBE_ID - 1)
+        self._id_is_free.set()
         name = shared_filter(self._listener.channel)
         filters = [mqtt5.TopicFilter(name, max_qos=mqtt5.QoS.AT_LEAST_ONCE)]
         self.write(mqtt5.SubscribePacket(_SUBSCRIBE_ID, filters).write())
@@ -219,22 +225,29 @@ class Session(asyncio.Protocol):
 
     async def publish(self, topic: str, payload: bytes) -> None:
         """Write one QoS 1 message once the broker's window has room."""
-        if self._free_ids.empty():
-            wait = asyncio.ensure_future(self._free_ids.get())
-            closed = asyncio.ensure_future(self.closed.wait())
-            await asyncio.wait({wait, closed}, return_when=asyncio.FIRST_COMPLETED)
-            closed.cancel()
-            if not wait.done():
-                wait.cancel()
+        packet_id = self._take_id()
+        while packet_id is None:
+            self._id_is_free.clear()
+            await self._id_is_free.wait()
+            if self.closed.is_set():
                 return
-            packet_id = wait.result()
-        else:
-            packet_id = self._free_ids.get_nowait()
+            packet_id = self._take_id()
         packet = mqtt5.PublishPacket(
             topic, payload, qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=packet_id
         )
         self.write(packet.write())
         await self.writable.wait()
+
+    def _take_id(self) -> int | None:
+        """A packet number that is not in use; None: all are."""
+        if self._freed_ids:
+            packet_id = self._freed_ids.popleft()
+        elif self._last_id < self._ids_max:
+            packet_id = self._last_id = self._last_id + 1
+        else:
+            return None
+        self._used_ids.add(packet_id)
+        return packet_id
 
     async def keep_alive(self) -> None:
         """Ping, and drop a broker that says nothing for a whole interval."""
