@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -39,7 +40,7 @@ from deploy.embedded.folders import (
 from deploy.embedded.passwords import recall_or_make_password, recall_password
 from deploy.embedded.ports import LOOPBACK, PortMemory
 from deploy.embedded.postgres import Postgres
-from deploy.embedded.processes import send_signal
+from deploy.embedded.processes import send_signal, wait_gone
 from deploy.embedded.programs import find_broker, find_postgres
 from deploy.embedded.status import ServiceStatus, StackStatus
 
@@ -47,6 +48,7 @@ SERVICES: Final = (postgres.NAME, broker.NAME)
 _DATABASE: Final = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 _START_PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # Between tries; then give up.
 _CREATE_TRIES_S_MAX: Final = 30.0
+_KILL_S_MAX: Final = 10.0
 
 
 def silent(_step: str) -> None:
@@ -147,15 +149,22 @@ class Stack:
     def signal(self, service: str, signum: int) -> None:
         """Signal the process we started, and no other. For fault tests: ``SIGKILL``, ``SIGSTOP``.
 
+        After ``SIGKILL`` it is gone when this returns: a ``start`` right behind would otherwise
+        still find it running and do nothing.
+
         Raises:
             NotReadyError: It does not run.
+            ServiceError: It is killed and yet does not end.
         """
         _require_service(service)
         layout = self._layout()
-        found = (Postgres(layout) if service == postgres.NAME else Broker(layout)).identity
+        process = Postgres(layout) if service == postgres.NAME else Broker(layout)
+        found = process.identity
         if found is None or not send_signal(found, signum):
             what = f"{service} does not run"
             raise NotReadyError(what)
+        if signum == signal.SIGKILL and not wait_gone(found, _KILL_S_MAX):
+            raise ServiceError(service, "does not end though killed", process.newest_log())
 
     # --- databases -----------------------------------------------------------------------------
 

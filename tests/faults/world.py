@@ -6,8 +6,8 @@ terminals -> [proxy] -> gateway ×3 -> [proxy] -> broker -> [proxy] -> ingest ×
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from deploy.embedded.processes import tail
 from gateway.counters import read_counters
 from ingest.db import residents
 from ingest.db.connections import connect
@@ -80,7 +81,7 @@ class World:
     crew: Crew
     proxies: dict[str, FaultProxy]
     shift_s: float
-    ports: dict[str, int]  # Where each gateway listens, in all its lives.
+    ports: dict[str, int] = field(default_factory=dict)  # Of each gateway, in all its lives.
     seen: list[str] = field(default_factory=list)  # What the faults report of themselves.
     kills: int = 0  # Of ours, the services, and the database's backends.
 
@@ -162,12 +163,13 @@ async def a_world(stack: FaultStack, folder: Path, *, seed: int) -> AsyncIterato
     database = f"faults_{folder.name.replace('-', '_')}"
     await asyncio.to_thread(stack.heal)
     await asyncio.to_thread(stack.make_database, database)
-    world = World(stack, folder, database, Crew(), {}, shift_to_begin_now(), _free_ports())
+    world = World(stack, folder, database, Crew(), {}, shift_to_begin_now())
     try:
         await asyncio.to_thread(stack.forget_messages)
         async with await connect(world.dsn, application_name="faults") as connection:
             await residents.load(connection, build_population(), at=RUN_BEGINS_AT)
-        await _open_proxies(world, seed)
+        with _free_ports() as world.ports:  # Held, or a proxy could be given one of them.
+            await _open_proxies(world, seed)
         async with world.crew:
             await _start_all(world)
             await _await_ready(world)
@@ -231,11 +233,19 @@ async def _start(world: World, name: str, command: str, settings: dict[str, str]
 
 
 async def _await_ready(world: World) -> None:
-    """Wait until every gateway listens and every worker has subscribed: then faults may come."""
-    async with asyncio.timeout(_READY_S_MAX):
-        for name in (*GATEWAYS, *INGESTS):
-            while not _is_ready(world.crew.members[name].log):  # noqa: ASYNC110 - another process
-                await asyncio.sleep(_LOOK_S)
+    """Wait until every gateway listens and every worker has subscribed: then faults may come.
+
+    Raises:
+        NotQuietError: Not within a minute; says who does not, and what it says itself.
+    """
+    deadline = asyncio.get_running_loop().time() + _READY_S_MAX
+    logs = {name: world.crew.members[name].log for name in (*GATEWAYS, *INGESTS)}
+    while unready := [name for name, log in logs.items() if not _is_ready(log)]:
+        if asyncio.get_running_loop().time() > deadline:
+            said = "\n".join(f"{name}: {tail(logs[name])}" for name in unready)
+            msg = f"not ready {_READY_S_MAX:.0f} s after the start:\n{said}"
+            raise NotQuietError(msg)
+        await asyncio.sleep(_LOOK_S)
 
 
 def _is_ready(log: Path) -> bool:
@@ -248,10 +258,11 @@ def _dsn_through(world: World, name: str) -> str:
     return make_conninfo(world.dsn, port=port, options=_TIMEOUTS, tcp_user_timeout=4_000)
 
 
-def _free_ports() -> dict[str, int]:
-    """One for each gateway, all different."""
+@contextmanager
+def _free_ports() -> Iterator[dict[str, int]]:
+    """One for each gateway, all different; nobody else is given them before this is left."""
     with ExitStack() as open_sockets:
         sockets = [open_sockets.enter_context(socket.socket()) for _ in GATEWAYS]
         for each in sockets:
             each.bind(("127.0.0.1", 0))
-        return dict(zip(GATEWAYS, (int(each.getsockname()[1]) for each in sockets), strict=True))
+        yield dict(zip(GATEWAYS, (int(each.getsockname()[1]) for each in sockets), strict=True))
