@@ -79,6 +79,10 @@ schema: ## write the published JSON Schema of the wire contract
 lock: ## resolve the lock file again, newest versions that fit
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --upgrade --quiet -o $(LOCK)
+	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 -c $(LOCK) \
+		--generate-hashes --no-emit-index-url --no-header --quiet -o deploy/gateway/requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra gateway-tests --universal --python-version 3.11 -c $(LOCK) \
+		--generate-hashes --no-emit-index-url --no-header --quiet -o deploy/gateway/tests.lock
 	$(BIN)/uv pip compile --group bench-peers --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --upgrade --quiet -o deploy/bench/peers.lock
 
