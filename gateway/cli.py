@@ -1,7 +1,7 @@
 """``suifang gateway``: run the gateway, or look at its spool.
 
-Settings come from the environment (``GATEWAY_*``, see ``settings``): a password on a
-command line would be in every process list. Exit 2: wrong command line or setting; exit 1:
+Settings come from a TOML file and the environment (``GATEWAY_*``, see ``settings``): a password
+on a command line would be in every process list. Exit 2: wrong command line or setting; exit 1:
 it could not go on. Nothing of a resident is ever logged.
 """
 
@@ -17,6 +17,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from gateway.check_cli import run_check
+from gateway.cli_options import ConfigOption
 from gateway.counters import read_counters
 from gateway.errors import GatewayError, SettingsError
 from gateway.runtime import run_gateway
@@ -24,11 +26,12 @@ from gateway.settings import settings_from
 from gateway.wire.times import utc_now
 
 app = typer.Typer(name="gateway", help="The edge process between terminals and the broker.")
+app.command("check")(run_check)
 
 
 @app.callback(invoke_without_command=True)
-def run(context: typer.Context) -> None:
-    """Run the gateway until SIGTERM; settings from GATEWAY_* in the environment."""
+def run(context: typer.Context, config: ConfigOption = None) -> None:
+    """Run the gateway until SIGTERM; settings from a TOML file, GATEWAY_* variables win."""
     if context.invoked_subcommand is not None:
         return
     logging.basicConfig(
@@ -39,7 +42,7 @@ def run(context: typer.Context) -> None:
     # A card number may be in memory for a moment; it must not reach a disk by way of a crash.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        asyncio.run(run_gateway(settings_from(os.environ), utc_now, _announce))
+        asyncio.run(run_gateway(settings_from(os.environ, config), utc_now, _announce))
     except SettingsError as error:
         _fail(error, 2)
     except GatewayError as error:

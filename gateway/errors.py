@@ -2,6 +2,7 @@
 
 GatewayError
 ├── SettingsError   a setting or a file named by one is wrong; the process does not start
+│   └── ConfigurationError  all that is wrong with the settings, each with its place
 ├── SpoolError      the spool cannot be read or written; the process ends, nothing is lost
 ├── ListenError     the address for terminals cannot be used
 ├── LinkError       the MQTT client's thread has died; the process ends, nothing is lost
@@ -9,7 +10,13 @@ GatewayError
 └── BusyError       the gateway has no room now; the terminal keeps the measurement, tries again
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+ENVIRONMENT: Final = "environment"
+"""A problem's place when the value came from a variable."""
 
 
 class Refusal(StrEnum):
@@ -41,6 +48,41 @@ class GatewayError(Exception):
 
 class SettingsError(GatewayError):
     """A setting is missing or wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with the settings, never quoting a secret.
+
+    Attributes:
+        field: Of the dataclass; dotted inside a table, ``devices.0.id``.
+        detail: What is wrong and what would be right.
+        where: ``gateway.toml:17``, ``environment``, or empty when it was not read from anywhere.
+        name: As the operator wrote it: ``broker.keepalive_s`` or ``GATEWAY_KEEPALIVE_S``.
+    """
+
+    field: str
+    detail: str
+    where: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        """One line."""
+        if self.where in {"", ENVIRONMENT}:
+            return f"{self.name or self.field} {self.detail}".lstrip()
+        return f"{self.where}: {self.name}: {self.detail}"
+
+
+class ConfigurationError(SettingsError):
+    """Settings are missing or wrong: all of them.
+
+    Attributes:
+        problems: At least one.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(map(str, self.problems)))
 
 
 class SpoolError(GatewayError):

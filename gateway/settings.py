@@ -1,29 +1,79 @@
-"""The gateway's settings, built once from ``GATEWAY_*`` and passed down.
+"""The gateway's settings, built once from a TOML file and ``GATEWAY_*``, and passed down.
 
 A frozen dataclass, not pydantic-settings: an edge box installs no more than it must.
-Every limit of the process stands here with its unit last in the name.
+Every limit of the process stands here with its unit last in the name. How a field gets its
+value is told in ``configuration``; a new field needs a line here, and one in ``TABLES`` when
+its first word is not its table.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, cast
 
-from gateway.errors import SettingsError
-from gateway.wire.environment import find_misspelt
+from gateway.configuration import Reader, Tables
+from gateway.errors import ConfigurationError, Problem
+from gateway.fleet import DeviceSettings
 from gateway.wire.topics import NAME_PATTERN
 
 PREFIX: Final = "GATEWAY_"
 _16_BITS: Final = 65_535  # Ports, and several fields of MQTT.
 _32_BITS: Final = 4_294_967_295
-_SECRET_BYTES_MAX: Final = 4_096
-_TRUTH: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+_RANGES: Final = {
+    "broker_port": (1, _16_BITS),
+    "listen_port": (0, _16_BITS),
+    "keepalive_s": (1, _16_BITS),
+    "receipts_waiting_max": (1, _16_BITS),
+    "linger_ms": (0, _16_BITS),
+}
+"""Of whole numbers; every other is 1 to 4,294,967,295."""
+
+TABLES: Final = Tables(
+    fields={
+        "gateway": ("id", "centre", "stop_s_max"),
+        "broker": (
+            "broker_host",
+            "broker_port",
+            "broker_password",
+            "keepalive_s",
+            "connect_s_max",
+            "reconnect_s_max",
+            "session_expiry_s",
+            "receipts_waiting_max",
+            "linger_ms",
+            "batches_unreceipted_max",
+            "unheard_s",
+            "resend_s_min",
+            "resend_s_max",
+            "backlog_age_s",
+        ),
+        "terminals": (
+            "listen_host",
+            "listen_port",
+            "connections_max",
+            "replies_waiting_max",
+            "reply_s_max",
+            "intake_rows_max",
+            "commit_rows_max",
+        ),
+        "identity": ("pseudonym_key_file",),
+        "clock": (),
+        "spool": ("spool",),
+        "tls": (),
+        "ble": (),
+        "card": (),
+        "status": ("devices_max",),
+        "log": (),
+    },
+    keys={"spool": "file"},
+)
+"""Where each field stands in the file: ``[broker] port`` is ``broker_port``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewaySettings:
-    """One gateway. Each field ``x`` is read from the environment as ``GATEWAY_X``."""
+    """One gateway. Field ``x`` is ``GATEWAY_X`` in the environment, and a key of ``TABLES``."""
 
     id: str  # Also the user name at the broker.
     centre: str
@@ -61,78 +111,60 @@ class GatewaySettings:
     backlog_age_s: int = 60
     stop_s_max: int = 5
 
+    # What is said of the gateway itself.
+    devices_max: int = 256  # Listed in the status; see ``fleet``.
+    devices: tuple[DeviceSettings, ...] = ()
+
     def __post_init__(self) -> None:
-        """Refuse what cannot work, before anything is opened."""
-        for name in ("id", "centre"):
-            if not re.fullmatch(NAME_PATTERN, getattr(self, name), re.ASCII):
-                _refuse(name, "must match " + NAME_PATTERN)
-        for name in ("broker_host", "listen_host"):
-            if not getattr(self, name):
-                _refuse(name, "must not be empty")
-        _require_within("broker_port", self.broker_port, 1, _16_BITS)
-        _require_within("listen_port", self.listen_port, 0, _16_BITS)
-        _require_within("keepalive_s", self.keepalive_s, 1, _16_BITS)
-        _require_within("receipts_waiting_max", self.receipts_waiting_max, 1, _16_BITS)
-        _require_within("linger_ms", self.linger_ms, 0, _16_BITS)
-        for limit in fields(self):
-            if limit.type is int and limit.name not in {"listen_port", "linger_ms"}:
-                _require_within(limit.name, getattr(self, limit.name), 1, _32_BITS)
-        if self.resend_s_max < self.resend_s_min:
-            _refuse("resend_s_max", "must not be below resend_s_min")
+        """Refuse what cannot work, before anything is opened; all of it at once."""
+        if problems := tuple(_find_problems(self)):
+            raise ConfigurationError(problems)
 
 
-def _require_within(name: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        _refuse(name, f"must be {low} to {high}")
+def settings_from(environment: Mapping[str, str], file: Path | None = None) -> GatewaySettings:
+    """Build the settings from a TOML file, if there is one, and ``GATEWAY_*`` variables.
 
-
-def _refuse(name: str, problem: str) -> None:
-    msg = f"{PREFIX}{name.upper()} {problem}"
-    raise SettingsError(msg)
-
-
-def settings_from(environment: Mapping[str, str]) -> GatewaySettings:
-    """Build the settings from ``GATEWAY_*`` variables; an empty one counts as absent.
+    Args:
+        environment: Wins over the file; an empty variable counts as absent.
+        file: Without it, the one that ``GATEWAY_CONFIG`` names.
 
     Raises:
-        SettingsError: One is missing or wrong; the message names it.
+        ConfigurationError: Something is missing or wrong; the message names all of it.
     """
-    known = {PREFIX + setting.name.upper() for setting in fields(GatewaySettings)}
-    known.add(PREFIX + "BROKER_PASSWORD_FILE")
-    for name, meant in find_misspelt(environment, PREFIX, known).items():
-        msg = f"{name} is no setting; did you mean {meant}?"
-        raise SettingsError(msg)
-    given: dict[str, Any] = {}
-    for setting in fields(GatewaySettings):
-        text = environment.get(PREFIX + setting.name.upper(), "")
-        if text:
-            given[setting.name] = _convert(setting, text)
-        elif setting.default is MISSING:
-            _refuse(setting.name, "is not set")
-    password_file = environment.get(PREFIX + "BROKER_PASSWORD_FILE", "")
-    if password_file:
-        if "broker_password" in given:
-            _refuse("broker_password", f"and {PREFIX}BROKER_PASSWORD_FILE exclude each other")
-        given["broker_password"] = _read_secret(Path(password_file))
-    return GatewaySettings(**given)
+    return cast("GatewaySettings", reader_of(environment).read(config_file(environment, file)))
 
 
-def _convert(setting: Field[Any], text: str) -> object:
-    if setting.type is int:
-        if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII):
-            _refuse(setting.name, f"must be a whole number, not {text!r}")
-        return int(text)
-    if setting.type is bool:
-        if text.lower() not in _TRUTH:
-            _refuse(setting.name, f"must be yes or no, not {text!r}")
-        return _TRUTH[text.lower()]
-    return text if setting.name not in {"spool", "pseudonym_key_file"} else Path(text)
+def reader_of(environment: Mapping[str, str]) -> Reader:
+    """What reads the gateway's settings, for those who want to know where each came from."""
+    return Reader(GatewaySettings, TABLES, prefix=PREFIX, environment=environment)
 
 
-def _read_secret(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return file.read(_SECRET_BYTES_MAX).decode().rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{PREFIX}BROKER_PASSWORD_FILE {path} cannot be read: {error}"
-        raise SettingsError(msg) from error
+def config_file(environment: Mapping[str, str], file: Path | None) -> Path | None:
+    """The TOML file to read: the one given, else ``GATEWAY_CONFIG``, else none."""
+    named = environment.get(f"{PREFIX}CONFIG", "")
+    return file or (Path(named) if named else None)
+
+
+def _find_problems(settings: GatewaySettings) -> Iterator[Problem]:
+    for name in ("id", "centre"):
+        if not re.fullmatch(NAME_PATTERN, getattr(settings, name), re.ASCII):
+            yield Problem(name, f"must match {NAME_PATTERN}")
+    for name in ("broker_host", "listen_host"):
+        if not getattr(settings, name):
+            yield Problem(name, "must not be empty")
+    for limit in fields(settings):
+        if limit.type is int:
+            low, high = _RANGES.get(limit.name, (1, _32_BITS))
+            value = getattr(settings, limit.name)
+            if not low <= value <= high:
+                yield Problem(limit.name, f"{value} is outside {low} to {high}")
+    if settings.resend_s_max < settings.resend_s_min:
+        yield Problem("resend_s_max", f"must not be below resend_s_min ({settings.resend_s_min})")
+    yield from _find_twins(settings.devices)
+
+
+def _find_twins(devices: Sequence[DeviceSettings]) -> Iterator[Problem]:
+    ids = [device.id for device in devices]
+    for number, name in enumerate(ids):
+        if name in ids[:number]:
+            yield Problem(f"devices.{number}.id", f"{name!r} stands twice; describe a device once")

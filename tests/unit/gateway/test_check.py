@@ -1,0 +1,102 @@
+"""``suifang gateway check`` finds what would stop the gateway, and leaves everything as it was."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gateway.check import check
+from tests.unit.gateway.test_configuration import GOOD, write
+
+
+def found(folder: Path, text: str, **environment: str) -> list[tuple[str, str, str]]:
+    """Level, place and name of each finding."""
+    report = check(environment, write(folder, text))
+    return [(f.level, f.problem.where.rpartition(":")[2], f.problem.name) for f in report.findings]
+
+
+def test_a_good_configuration_is_good_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    assert found(tmp_path, GOOD) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["gateway.toml"]
+
+
+def test_a_key_file_must_be_there_private_and_not_empty(tmp_path: Path) -> None:
+    text = GOOD + '[identity]\npseudonym_key_file = "key"\n'
+    wrong = [("error", "9", "identity.pseudonym_key_file")]
+    assert found(tmp_path, text) == wrong
+
+    key = tmp_path / "key"
+    key.touch(0o600)
+    assert found(tmp_path, text) == wrong
+    key.write_bytes(b"k" * 32)
+    assert found(tmp_path, text) == []
+    key.chmod(0o640)
+    assert found(tmp_path, text) == wrong
+
+
+def test_a_spool_that_cannot_be_written_is_an_error_and_one_to_be_made_a_warning(
+    tmp_path: Path,
+) -> None:
+    deep = GOOD.replace('"spool.db"', '"a/b/spool.db"')
+    assert found(tmp_path, deep) == [("warning", "7", "spool.file")]
+    assert not (tmp_path / "a").exists()
+
+    (tmp_path / "a").touch()
+    assert found(tmp_path, deep)[0][0] == "error"
+    proc = GOOD.replace('"spool.db"', '"/proc/spool.db"')
+    assert found(tmp_path, proc) == [("error", "7", "spool.file")]
+    folder = GOOD.replace('"spool.db"', f'"{tmp_path}"')
+    assert found(tmp_path, folder) == [("error", "7", "spool.file")]
+
+
+def test_a_password_file_open_to_others_is_a_warning_in_a_container(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    secret.chmod(0o644)
+
+    assert found(tmp_path, GOOD, GATEWAY_BROKER_PASSWORD_FILE=str(secret)) == [
+        ("warning", "environment", "GATEWAY_BROKER_PASSWORD_FILE")
+    ]
+
+
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "gateway.cli", *arguments],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"PATH": "/usr/bin"},
+    )
+
+
+def test_the_command_says_all_of_it_and_its_exit_code_tells(tmp_path: Path) -> None:
+    bad = write(tmp_path, GOOD.replace("host", "hots") + "x = 1\n")
+
+    said = run("check", "--config", str(bad))
+    assert said.returncode == 2
+    assert len(said.stderr.splitlines()) == 3
+    assert f"error: {bad}:5: broker.hots: unknown key; did you mean host?" in said.stderr
+
+    shown = json.loads(run("--config", str(bad), "check", "--json").stdout)
+    assert (shown["good"], len(shown["findings"])) == (False, 3)
+    assert shown["findings"][0] == {
+        "level": "error",
+        "where": f"{bad}:4",
+        "name": "broker.host",
+        "problem": "is missing; set it",
+    }
+
+    good = run("check", "--config", str(write(tmp_path, GOOD)))
+    assert (good.returncode, good.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("arguments", [(), ("check",)], ids=["run", "check"])
+def test_a_configuration_that_is_not_there_is_exit_2_and_one_line(arguments: tuple[str]) -> None:
+    said = run("--config", "/nowhere/gateway.toml", *arguments)
+
+    assert said.returncode == 2
+    assert len(said.stderr.splitlines()) == 1
