@@ -35,6 +35,10 @@ fuzz: $(VENV)/.locked ## a million mutated messages and packets (ARGS="--seed 7"
 bench-ingest: setup ## speed from the broker to the committed row (ARGS="--peers": beside two others)
 	@$(BIN)/suifang bench ingest $(ARGS)
 
+.PHONY: bench-gateway
+bench-gateway: setup ## what the edge process costs, and how fast it drains its spool
+	@$(BIN)/suifang bench gateway $(ARGS)
+
 .PHONY: bench-peers
 bench-peers: .venv-bench/.locked ## what `suifang bench ingest --peers` measures ingest against, in an environment of its own
 

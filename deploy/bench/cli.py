@@ -1,18 +1,19 @@
-"""``suifang bench ingest``. Exit 0: measured; 1: could not be; 2: wrong command line."""
+"""``suifang bench ingest|gateway``. Exit 0: measured; 1: could not be; 2: wrong command line."""
 
 import contextlib
 import fcntl
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn, TypeAlias
 
 import typer
 
 from deploy.bench.display import Display
 from deploy.bench.errors import BenchError
+from deploy.bench.gateway import GatewayPlan, measure_gateway
 from deploy.bench.ingest import run_steps
 from deploy.bench.packets import ProtocolError
 from deploy.bench.report import print_report
@@ -24,9 +25,11 @@ from gateway.wire.limits import READINGS_PER_BATCH_MAX
 from gateway.wire.times import utc_now
 from ingest.db.errors import DatabaseError
 
-app = typer.Typer(help="Measure how fast readings get into the database.", no_args_is_help=True)
+app = typer.Typer(help="Measure speed and cost, everything on this machine.", no_args_is_help=True)
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells expect.
 _READINGS_MAX: Final = 500_000  # The broker's queue (mosquitto.conf).
+Keep: TypeAlias = Callable[[dict[str, Any]], None]
+Measure: TypeAlias = Callable[[Display, Keep], dict[str, Any]]
 
 
 @app.callback()
@@ -112,11 +115,36 @@ def ingest(
         unreceipted_max=unreceipted_max,
         ingest=_pairs(ingest_setting or []),
     )
-    _measure(settings, as_json=as_json)
+    _measure(
+        settings,
+        "bench.json",
+        lambda display, keep: run_steps(settings, utc_now, display, keep),
+        as_json=as_json,
+    )
 
 
-def _measure(settings: BenchSettings, *, as_json: bool) -> None:
-    path = settings.home / "bench.json"
+@app.command()
+def gateway(
+    *,
+    readings: Annotated[int, typer.Option(min=1, max=1_000_000, help="In its spool.")] = 20_000,
+    rounds: Rounds = 3,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Of an ordinary day.")] = 3.0,
+    as_json: AsJson = False,
+) -> None:
+    """The edge process: its start, how fast it drains, what it costs on an ordinary day."""
+    home = Stack.of_checkout().home
+    settings = BenchSettings(home=home / "bench", checkout=home, gateways=1, residents=1_000)
+    plan = GatewayPlan(readings=readings, rounds=rounds, minutes=minutes)
+    _measure(
+        settings,
+        "gateway.json",
+        lambda display, _keep: measure_gateway(settings, plan, utc_now, display),
+        as_json=as_json,
+    )
+
+
+def _measure(settings: BenchSettings, name: str, measure: Measure, *, as_json: bool) -> None:
+    path = settings.home / name
 
     def keep(report: dict[str, Any]) -> None:
         path.write_text(json.dumps(report, indent=1) + "\n", "utf-8")
@@ -127,7 +155,7 @@ def _measure(settings: BenchSettings, *, as_json: bool) -> None:
         make_home(settings.checkout)
         make_home(settings.home)
         with _only_one(settings.home):
-            report = run_steps(settings, utc_now, Display(), keep)
+            report = measure(Display(), keep)
     except (BenchError, ProtocolError, StackError, DatabaseError) as error:
         _fail(str(error))
     except KeyboardInterrupt:

@@ -9,6 +9,9 @@ from rich.table import Table
 def print_report(report: dict[str, Any]) -> None:
     """Rates, ratios and processor time; the rest is in the file."""
     console = Console(highlight=False)
+    if "ordinary_day" in report:
+        _print_figures(console, "gateway", report)
+        return
     for step in ("rate", "batches", "workers"):
         figures = report if step == "rate" else report.get(step)
         if figures and figures.get("readings_per_s"):

@@ -15,9 +15,9 @@ _COMMAND = Path(sys.executable).with_name("suifang")
 _SPREAD = {"min", "median", "max"}
 
 
-def _run(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+def _run(home: Path, *arguments: str, what: str = "ingest") -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [_COMMAND, "bench", "ingest", *arguments],
+        [_COMMAND, "bench", what, *arguments],
         env={**os.environ, "SUIFANG_HOME": str(home)},
         capture_output=True,
         text=True,
@@ -79,3 +79,19 @@ def test_a_wrong_command_line_is_one_line_and_exit_2(
     assert said.returncode == 2
     assert problem in said.stderr
     assert len(said.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_the_gateway_s_costs_are_told_of_readings_that_were_stored(stack: Stack) -> None:
+    options = ("--readings", "700", "--rounds", "2", "--minutes", "0.2", "--json")
+
+    said = _run(stack.home, *options, what="gateway")
+
+    assert said.returncode == 0, said.stderr
+    report: dict[str, Any] = json.loads(said.stdout)
+    for name in ("start_to_first_publish_s", "drain_readings_per_s", "drain_cpu_us_per_reading"):
+        assert report[name].keys() == _SPREAD
+        assert 0 < report[name]["min"] <= report[name]["max"]
+    day = report["ordinary_day"]
+    assert day["readings"] == 2
+    assert 0 < day["resident_bytes"]["max"] <= day["peak_bytes"]
