@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from api import health
 from api.alerts import routes as alerts
 from api.alerts import stream
+from api.auth.authenticator import Authenticator
 from api.cases import routes as cases
 from api.database import Database
 from api.feed import Feed
@@ -64,7 +65,13 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
         lifespan=lifespan,
         responses=_PROBLEMS,
     )
-    app.state.services = Services(settings=settings, clock=clock, database=database, feed=feed)
+    app.state.services = Services(
+        settings=settings,
+        clock=clock,
+        authenticator=Authenticator(settings),
+        database=database,
+        feed=feed,
+    )
     install_problems(app)
     app.include_router(_root(app.version))
     app.include_router(health.router, tags=["health"])

@@ -1,12 +1,15 @@
-"""The API's way to PostgreSQL: a bounded pool of read-only connections.
+"""The API's way to PostgreSQL: a bounded pool, and one transaction for whoever asks.
 
-Every request reads in one transaction, REPEATABLE READ and READ ONLY: what a page shows is one
-instant, and a bug here cannot write. No statement calls now(): the clock is a parameter.
+``reading`` is REPEATABLE READ and READ ONLY: what a page shows is one instant, and a bug here
+cannot write. ``writing`` is READ COMMITTED and all or nothing. Both belong to a principal, whom
+the database knows inside the transaction only (``SET LOCAL``). No statement calls now(): the
+clock is a parameter.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from typing import Any, Final, Self
 
 from psycopg import AsyncConnection, IsolationLevel
@@ -14,6 +17,7 @@ from psycopg.errors import QueryCanceled, UndefinedTable
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from api.auth.principal import Principal
 from api.errors import UnavailableError
 from api.settings import ApiSettings
 from ingest.db.connections import with_limits
@@ -25,6 +29,8 @@ SELECT set_config('default_transaction_read_only', 'on', false),
        set_config('statement_timeout', %(statement_ms_max)s, false),
        set_config('idle_in_transaction_session_timeout', %(statement_ms_max)s, false),
        set_config('TimeZone', 'UTC', false)"""
+_BECOME: Final = """
+SELECT set_config('suifang.subject', %(subject)s, true), set_config('suifang.at', %(at)s, true)"""
 
 
 @contextmanager
@@ -39,7 +45,7 @@ def world_errors() -> Iterator[None]:
 
 
 class Database:
-    """Connections for reading. Use as an async context manager; opening never waits."""
+    """Connections of the API. Use as an async context manager; opening never waits."""
 
     def __init__(self, settings: ApiSettings) -> None:
         self._settings = settings
@@ -74,12 +80,50 @@ class Database:
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection[DictRow]]:
-        """One read-only transaction. Raises ``UnavailableError`` when the database does not answer.
+    async def reading(self, principal: Principal) -> AsyncIterator[AsyncConnection[DictRow]]:
+        """One read-only transaction of a principal.
 
         Waits at most ``db_wait_ms_max`` for a connection and ``statement_ms_max`` for a
         statement. Cancellation gives the connection back.
+
+        Raises:
+            UnavailableError: The database does not answer.
         """
+        async with self._connection() as connection:
+            await connection.execute(_BECOME, {"subject": principal.subject, "at": ""})
+            yield connection
+
+    @asynccontextmanager
+    async def writing(
+        self, principal: Principal, *, at: datetime
+    ) -> AsyncIterator[AsyncConnection[DictRow]]:
+        """One transaction that may write: committed at the end, rolled back by any error.
+
+        The database knows the author, for the audit log, and ``at`` as the time. Bounded and
+        cancelled as ``reading``; after ``UnavailableError`` it may yet have been committed, so
+        what is written must be idempotent.
+        """
+        async with self._connection() as connection:
+            await connection.set_read_only(False)
+            await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
+            try:
+                async with connection.transaction():
+                    values = {"subject": principal.subject, "at": at.isoformat()}
+                    await connection.execute(_BECOME, values)
+                    yield connection
+            finally:
+                if not connection.closed:
+                    await connection.set_read_only(True)
+                    await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
+
+    @asynccontextmanager
+    async def reading_as_process(self) -> AsyncIterator[AsyncConnection[DictRow]]:
+        """One read-only transaction for what no principal asks: readiness, the shared feed."""
+        async with self._connection() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection[DictRow]]:
         patience_s = (self._settings.db_wait_ms_max + 2 * self._settings.statement_ms_max) / 1_000
         try:
             async with asyncio.timeout(patience_s):

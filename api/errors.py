@@ -2,6 +2,8 @@
 
 ApiError
 ├── BadParameterError       400  a query value, path value, header or cursor is no such thing
+├── UnauthenticatedError    401  no credential, or none that can be used
+├── ForbiddenError          403  the credential may not do this, wherever it looks
 ├── NotFoundError           404  the resource is not there
 ├── UnavailableError        503  the database does not answer in time; says when to come back
 │   └── NotReadyError       503  a readiness check failed; carries every check
@@ -45,6 +47,22 @@ class BadParameterError(ApiError):
         self.value = value
         self.remedy = remedy
         super().__init__(f"{field}: {remedy}")
+
+
+class UnauthenticatedError(ApiError):
+    """Nobody knows who asks. Says what to send, never why a secret was wrong."""
+
+    status = 401
+    slug = "unauthenticated"
+    title = "Authentication is needed"
+
+
+class ForbiddenError(ApiError):
+    """Known, but not allowed to do this."""
+
+    status = 403
+    slug = "forbidden"
+    title = "Not allowed"
 
 
 class NotFoundError(ApiError):

@@ -97,7 +97,7 @@ class Feed:
 
     async def head(self) -> int:
         """The present end of the feed, from the database. Raises ``UnavailableError``."""
-        async with self._database.reading() as connection:
+        async with self._database.reading_as_process() as connection:
             return await read_head(connection)
 
     def close(self) -> None:
@@ -141,7 +141,7 @@ class Feed:
         if start > 0 or (self._recent and self._recent[0].number == after + 1):
             stop = min(start + limit, len(self._recent))
             return [self._recent[place] for place in range(start, stop)]
-        async with self._database.reading() as connection:
+        async with self._database.reading_as_process() as connection:
             older = await list_after(connection, after=after, limit=limit)
         return older or list(islice(self._recent, limit))
 

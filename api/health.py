@@ -47,7 +47,7 @@ async def healthz() -> Alive:
 async def readyz(running: Running) -> Ready:
     """Whether requests can be answered: database, schema, feed and dispatcher."""
     try:
-        async with running.database.reading() as connection:
+        async with running.database.reading_as_process() as connection:
             revision = await _read_revision(connection)
             lag_s = 0.0
             if revision is not None:

@@ -5,6 +5,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from api.auth.authenticator import Authenticator
 from api.database import Database
 from api.feed import Feed
 from api.settings import ApiSettings
@@ -17,6 +18,7 @@ class Services:
 
     settings: ApiSettings
     clock: Clock
+    authenticator: Authenticator
     database: Database
     feed: Feed
 

@@ -4,7 +4,7 @@ Every queue, page, connection, wait and retry of the API and the dispatcher has 
 """
 
 from ipaddress import ip_address
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -59,6 +59,7 @@ class ApiSettings(ProcessSettings):
 
     db_dsn: Dsn
     host: Loopback = "127.0.0.1"
+    authentication: Literal["off"] = "off"  # Nothing else yet: whoever is at this machine.
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_000  # 0: any free one, printed at the start.
     db_connections_max: PositiveInt = 10
     db_waiting_max: PositiveInt = 200  # Requests that may wait for a connection.

@@ -14,6 +14,9 @@ from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from api.alerts.schemas import StreamQuery
+from api.auth.guard import require
+from api.auth.permissions import Permission
+from api.auth.principal import Principal
 from api.cursors import NUMBER_MAX
 from api.errors import BadParameterError, FeedEndedError, UnavailableError
 from api.feed import FeedEvent, Listener
@@ -22,7 +25,9 @@ from api.services import Running
 router = APIRouter()
 
 
-async def admit_listener(running: Running) -> AsyncIterator[Listener]:
+async def admit_listener(
+    running: Running, _: Annotated[Principal, require(Permission.ALERTS_READ)]
+) -> AsyncIterator[Listener]:
     """Take one of the listeners' places until the response ends."""
     with running.feed.listen() as listener:
         yield listener

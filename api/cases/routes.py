@@ -5,6 +5,9 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from pydantic import TypeAdapter
 
+from api.auth.guard import require
+from api.auth.permissions import Permission
+from api.auth.principal import Principal
 from api.cases import queries
 from api.cases.schemas import CaseOut, CasePage, CaseQuery
 from api.cursors import Cursor, Number
@@ -17,14 +20,18 @@ CURSOR: Final[Cursor[int]] = Cursor("cases", TypeAdapter(Number))
 
 
 @router.get("")
-async def list_cases(running: Running, query: Annotated[CaseQuery, Query()]) -> CasePage:
+async def list_cases(
+    running: Running,
+    principal: Annotated[Principal, require(Permission.CASES_READ)],
+    query: Annotated[CaseQuery, Query()],
+) -> CasePage:
     """Cases in the order in which they were opened; pass `next_cursor` back as `cursor`.
 
     Every case that stood when one began is seen exactly once, whatever is opened meanwhile.
     """
     after = CURSOR.read(query.cursor)
     today = local_day(running.clock())
-    async with running.database.reading() as connection:
+    async with running.database.reading(principal) as connection:
         rows = await queries.list_opened(connection, query, after=after, today=today)
         feed_number = await read_head(connection)
     items = [CaseOut.model_validate(row) for row in rows[: query.limit]]

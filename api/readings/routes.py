@@ -7,6 +7,9 @@ import msgspec
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AwareDatetime, TypeAdapter
 
+from api.auth.guard import require
+from api.auth.permissions import Permission
+from api.auth.principal import Principal
 from api.cursors import Cursor, Name
 from api.errors import BadParameterError, NotFoundError
 from api.readings import queries
@@ -23,6 +26,7 @@ _EXACT: Final = msgspec.json.Encoder(decimal_format="number")
 @router.get("/{resident_id}/readings", response_model=ReadingPage)
 async def list_readings(
     running: Running,
+    principal: Annotated[Principal, require(Permission.READINGS_READ)],
     resident_id: Annotated[Name, Path(description="Pseudonym")],
     query: Annotated[ReadingQuery, Query()],
 ) -> Response:
@@ -36,7 +40,7 @@ async def list_readings(
             field="from", value=query.since.isoformat(), remedy="must not be later than `to`"
         )
     after = CURSOR.read(query.cursor)
-    async with running.database.reading() as connection:
+    async with running.database.reading(principal) as connection:
         rows = await queries.list_by_time(connection, resident_id, query, after=after)
         if not rows and not await queries.is_known(connection, resident_id):
             msg = "no such resident; use the pseudonym that cases and alerts name"

@@ -140,5 +140,5 @@ async def _in_flight(client: httpx.AsyncClient, address: str) -> AsyncIterator[N
 async def test_its_connections_cannot_write(database: Fresh) -> None:
     async with Database(ApiSettings(db_dsn=SecretStr(database.dsn))) as reader:
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-            async with reader.reading() as connection:
+            async with reader.reading_as_process() as connection:
                 await connection.execute("DELETE FROM alert")
