@@ -20,6 +20,7 @@ import typer
 from gateway.check_cli import run_check
 from gateway.cli_options import ConfigOption
 from gateway.counters import read_counters
+from gateway.decode_cli import decode
 from gateway.errors import GatewayError, SettingsError
 from gateway.runtime import run_gateway
 from gateway.settings import settings_from
@@ -27,6 +28,7 @@ from gateway.wire.times import utc_now
 
 app = typer.Typer(name="gateway", help="The edge process between terminals and the broker.")
 app.command("check")(run_check)
+app.command("decode")(decode)
 
 
 @app.callback(invoke_without_command=True)

@@ -6,6 +6,7 @@ GatewayError
 ├── SpoolError      the spool cannot be read or written; the process ends, nothing is lost
 ├── ListenError     the address for terminals cannot be used
 ├── LinkError       the MQTT client's thread has died; the process ends, nothing is lost
+├── DecodeError     a device's bytes are not what they should be (``devices/gatt/errors.py``)
 ├── RefusedError    one measurement cannot be taken; the terminal is told why
 └── BusyError       the gateway has no room now; the terminal keeps the measurement, tries again
 """

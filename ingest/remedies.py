@@ -56,6 +56,11 @@ REMEDIES: Final[dict[Reason, Remedy]] = {
         "A field has a value that the contract does not allow.",
         f"See field and detail; mend the gateway's or the terminal's program. {_UPDATE}",
     ),
+    Reason.UNDECODABLE: Remedy(
+        "A device sent bytes over Bluetooth that its characteristic does not allow.",
+        "See the payload: characteristic and bytes; suifang gateway decode says where they break."
+        f" Many of one device: have it checked. Replay cannot help. {_DROP}",
+    ),
     Reason.UNKNOWN_KIND: Remedy(
         "Neither a blood pressure nor a glucose value.",
         f"A terminal of a kind that this version does not know. {_UPDATE}",
@@ -78,7 +83,8 @@ REMEDIES: Final[dict[Reason, Remedy]] = {
     ),
     Reason.NOT_A_NUMBER: Remedy(
         "A value is text, or anything else than a number.",
-        f"Mend the terminal's program. {_UPDATE} Else drop.",
+        "NaN, NRes, RFU, +INF or -INF: the measurement failed; many of one device: have it checked."
+        f" Else mend the terminal's program. {_UPDATE} Else drop.",
     ),
     Reason.TOO_PRECISE: Remedy(
         "A value has more decimals than its instrument has.",

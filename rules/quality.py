@@ -26,6 +26,7 @@ from rules.reported import (
     NOT_A_NUMBER,
     STATUS_BODY_MOVEMENT,
     STATUS_CUFF_LOOSE,
+    STATUS_FAILED_TEST,
     STATUS_IMPROPER_POSITION,
     STATUS_RESULT_TOO_HIGH,
     STATUS_RESULT_TOO_LOW,
@@ -99,7 +100,7 @@ def assay(reported: Reported) -> Assayed:
         _plausible_pressure(systolic, diastolic),
         (beyond != 0) | ((glucose >= low) & (glucose <= high)),
     )
-    disturbed = pressure & ((reported.status & _DISTURBED) != 0)
+    disturbed = (reported.status & np.where(pressure, _DISTURBED, STATUS_FAILED_TEST)) != 0
     # What the table names first is said last: it wins.
     disposition[reported.control_solution] = Disposition.EXCLUDED_CONTROL_SOLUTION
     disposition[disturbed] = Disposition.QUARANTINED_DEVICE_STATUS

@@ -35,6 +35,17 @@ STATUS_IMPROPER_POSITION: Final = 1 << 3
 STATUS_RESULT_TOO_HIGH: Final = 1 << 4
 STATUS_RESULT_TOO_LOW: Final = 1 << 5
 STATUS_TIME_FAULT: Final = 1 << 6
+# The meter says that the test was none; on glucose only.
+STATUS_SENSOR_MALFUNCTION: Final = 1 << 7
+STATUS_SAMPLE_INSUFFICIENT: Final = 1 << 8
+STATUS_STRIP_INSERTION_ERROR: Final = 1 << 9
+STATUS_STRIP_TYPE_ERROR: Final = 1 << 10
+STATUS_TEMPERATURE_TOO_HIGH: Final = 1 << 11
+STATUS_TEMPERATURE_TOO_LOW: Final = 1 << 12
+STATUS_READ_INTERRUPTED: Final = 1 << 13
+STATUS_GENERAL_FAULT: Final = 1 << 14
+STATUS_FAILED_TEST: Final = (1 << 15) - (1 << 7)
+"""Any of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ class Reason(StrEnum):
     INVALID_ID = "invalid_id"
     INVALID_TIME = "invalid_time"
     INVALID_FIELD = "invalid_field"
+    UNDECODABLE = "undecodable"
     UNKNOWN_KIND = "unknown_kind"
     UNKNOWN_CONTEXT = "unknown_context"
     MISSING_UNIT = "missing_unit"

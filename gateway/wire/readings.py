@@ -7,8 +7,10 @@ reported; nothing is converted here, nothing is guessed, and unknown fields are 
 """
 
 import json
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any, Final, Literal, NoReturn, Self, TypeAlias
 from uuid import UUID
 
@@ -105,6 +107,14 @@ StatusFlag: TypeAlias = Literal[
     "result_too_high",
     "result_too_low",
     "time_fault",
+    "sensor_malfunction",
+    "sample_insufficient",
+    "strip_insertion_error",
+    "strip_type_error",
+    "temperature_too_high",
+    "temperature_too_low",
+    "read_interrupted",
+    "general_fault",
 ]
 Sample: TypeAlias = Literal[
     "capillary_whole_blood",
@@ -118,7 +128,26 @@ Sample: TypeAlias = Literal[
     "interstitial_fluid",
     "control_solution",
 ]
-UNUSABLE_STATUS: Final = frozenset({"body_movement", "cuff_loose", "improper_position"})
+# The first three: clinical decision table 2.2 step 4. The others: the meter itself says that the
+# test was none (Glucose Service, sensor status annunciation; docs/decisions/0016).
+UNUSABLE_STATUS: Final = frozenset[StatusFlag](
+    {
+        "body_movement",
+        "cuff_loose",
+        "improper_position",
+        "sensor_malfunction",
+        "sample_insufficient",
+        "strip_insertion_error",
+        "strip_type_error",
+        "temperature_too_high",
+        "temperature_too_low",
+        "read_interrupted",
+        "general_fault",
+    }
+)
+UNDECODABLE: Final = "undecodable"
+"""The kind of a line that is no measurement: bytes of a device that no decoder takes."""
+_UNDECODABLE_FIELDS: Final = ("characteristic", "decode_error", "decode_field", "decode_offset")
 
 
 class _Reading(BaseModel):
@@ -162,13 +191,8 @@ class BloodPressure(_Reading):
 
     @model_validator(mode="after")
     def _a_person_could_have_it(self) -> Self:
-        decimals_max = limits.BLOOD_PRESSURE_DECIMALS_MAX[self.unit]
-        _require_decimals("systolic", self.systolic, decimals_max)
-        _require_decimals("diastolic", self.diastolic, decimals_max)
-        systolic_mmhg = limits.to_mmhg(self.systolic, self.unit)
-        diastolic_mmhg = limits.to_mmhg(self.diastolic, self.unit)
-        _require_within("systolic", systolic_mmhg, limits.SYSTOLIC_MMHG, "mmHg")
-        _require_within("diastolic", diastolic_mmhg, limits.DIASTOLIC_MMHG, "mmHg")
+        _require_pressure("systolic", self.systolic, self.unit, limits.SYSTOLIC_MMHG)
+        _require_pressure("diastolic", self.diastolic, self.unit, limits.DIASTOLIC_MMHG)
         if self.systolic <= self.diastolic:
             raise PydanticCustomError(
                 Reason.IMPLAUSIBLE,
@@ -176,8 +200,8 @@ class BloodPressure(_Reading):
                 {"systolic": str(self.systolic), "diastolic": str(self.diastolic)},
             )
         if self.pulse is not None:
-            _require_decimals("pulse", self.pulse, 2)
-            _require_within("pulse", self.pulse, limits.PULSE_PER_MINUTE, "/min")
+            _require_decimals("pulse", self.pulse, 2, str)
+            _require_within("pulse", self.pulse, limits.PULSE_PER_MINUTE, "/min", str)
         return self
 
 
@@ -208,8 +232,11 @@ class Glucose(_Reading):
             raise PydanticCustomError(
                 Reason.MISSING_UNIT, "a glucose value without a unit is never guessed"
             )
-        _require_decimals("glucose", self.glucose, limits.GLUCOSE_DECIMALS_MAX[self.unit])
-        _require_within("glucose", self.glucose, limits.glucose_bounds(self.unit), self.unit)
+        hint = partial(limits.glucose_mistake, self.glucose, self.unit)
+        decimals_max = limits.GLUCOSE_DECIMALS_MAX[self.unit]
+        _require_decimals("glucose", self.glucose, decimals_max, hint)
+        bounds = limits.glucose_bounds(self.unit)
+        _require_within("glucose", self.glucose, bounds, self.unit, hint)
         return self
 
 
@@ -217,28 +244,45 @@ Reading: TypeAlias = BloodPressure | Glucose
 _ADAPTER: TypeAdapter[Reading] = TypeAdapter(Annotated[Reading, Field(discriminator="kind")])
 
 
-def _require_decimals(field: str, value: Decimal, decimals_max: int) -> None:
+def _require_decimals(
+    field: str, value: Decimal, decimals_max: int, hint: Callable[[], str]
+) -> None:
     exponent = value.as_tuple().exponent
     if isinstance(exponent, int) and -exponent > decimals_max:
         raise PydanticCustomError(
             Reason.TOO_PRECISE,
-            "{field} {value} has more than {decimals_max} decimals",
-            {"field": field, "value": str(value), "decimals_max": decimals_max},
+            "{field} {value} has more than {decimals_max} decimals{hint}",
+            {"field": field, "value": str(value), "decimals_max": decimals_max, "hint": hint()},
         )
 
 
-def _require_within(field: str, value: Decimal, bounds: tuple[Decimal, Decimal], unit: str) -> None:
+def _require_pressure(
+    field: str, value: Decimal, unit: str, bounds_mmhg: tuple[Decimal, Decimal]
+) -> None:
+    hint = partial(limits.pressure_mistake, value, unit, bounds_mmhg)
+    _require_decimals(field, value, limits.BLOOD_PRESSURE_DECIMALS_MAX[unit], hint)
+    _require_within(field, limits.to_mmhg(value, unit), bounds_mmhg, "mmHg", hint)
+
+
+def _require_within(
+    field: str,
+    value: Decimal,
+    bounds: tuple[Decimal, Decimal],
+    unit: str,
+    hint: Callable[[], str],
+) -> None:
     low, high = bounds
     if not low <= value <= high:
         raise PydanticCustomError(
             Reason.IMPLAUSIBLE,
-            "{field} {value} {unit} lies outside {low} to {high} {unit}",
+            "{field} {value} {unit} lies outside {low} to {high} {unit}{hint}",
             {
                 "field": field,
                 "value": str(value),
                 "unit": unit,
                 "low": str(low),
                 "high": str(high),
+                "hint": hint(),
             },
         )
 
@@ -283,6 +327,10 @@ def validate_reading(fields: object) -> Reading:
     try:
         return _ADAPTER.validate_python(fields)
     except ValidationError as error:
+        if isinstance(fields, dict) and fields.get("kind") == UNDECODABLE:
+            said = (str(fields.get(name, "?"))[:80] for name in _UNDECODABLE_FIELDS)
+            detail = "characteristic {}: {} in field {} at byte {}".format(*said)
+            raise WireError(Reason.UNDECODABLE, detail, field="bytes") from error
         raise _to_wire_error(error.errors(include_url=False)) from error
 
 

@@ -52,6 +52,14 @@ STATUS_BITS: Final[Codes] = {
     "result_too_high": reported.STATUS_RESULT_TOO_HIGH,
     "result_too_low": reported.STATUS_RESULT_TOO_LOW,
     "time_fault": reported.STATUS_TIME_FAULT,
+    "sensor_malfunction": reported.STATUS_SENSOR_MALFUNCTION,
+    "sample_insufficient": reported.STATUS_SAMPLE_INSUFFICIENT,
+    "strip_insertion_error": reported.STATUS_STRIP_INSERTION_ERROR,
+    "strip_type_error": reported.STATUS_STRIP_TYPE_ERROR,
+    "temperature_too_high": reported.STATUS_TEMPERATURE_TOO_HIGH,
+    "temperature_too_low": reported.STATUS_TEMPERATURE_TOO_LOW,
+    "read_interrupted": reported.STATUS_READ_INTERRUPTED,
+    "general_fault": reported.STATUS_GENERAL_FAULT,
 }
 CONTROL_SOLUTION: Final = "control_solution"
 
