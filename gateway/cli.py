@@ -23,12 +23,14 @@ from gateway.counters import read_counters
 from gateway.decode_cli import decode
 from gateway.errors import GatewayError, SettingsError
 from gateway.runtime import run_gateway
+from gateway.salvage_cli import run_salvage
 from gateway.settings import settings_from
 from gateway.wire.times import utc_now
 
 app = typer.Typer(name="gateway", help="The edge process between terminals and the broker.")
 app.command("check")(run_check)
 app.command("decode")(decode)
+app.command("salvage")(run_salvage)
 
 
 @app.callback(invoke_without_command=True)

@@ -16,7 +16,7 @@ from gateway.errors import SpoolError
 
 _BUSY_S: Final = 10.0
 _COUNTERS: Final = """
-SELECT gateway, accepted, confirmed_stored, confirmed_duplicate, confirmed_quarantined,
+SELECT gateway, accepted, confirmed_stored, confirmed_duplicate, confirmed_quarantined, lost,
        batches_sent, batches_resent, receipts_unknown, receipts_refused,
        (SELECT count(*) FROM reading), (SELECT count(*) FROM batch)
 FROM tally"""
@@ -32,6 +32,7 @@ class SpoolCounters:
     confirmed_stored: int
     confirmed_duplicate: int
     confirmed_quarantined: int
+    lost: int  # Taken, and not kept by the disk; see docs/gateway-spool.md.
     batches_sent: int  # Distinct batches built; sending one again is not counted here.
     batches_resent: int  # Sendings beyond the first.
     receipts_unknown: int  # For a batch that does not wait (again).
@@ -41,9 +42,9 @@ class SpoolCounters:
 
     @property
     def conserved(self) -> bool:
-        """Whether every accepted reading is confirmed or still waits."""
+        """Whether every accepted reading is confirmed, still waits, or is known to be lost."""
         confirmed = self.confirmed_stored + self.confirmed_duplicate + self.confirmed_quarantined
-        return self.accepted == confirmed + self.waiting
+        return self.accepted == confirmed + self.waiting + self.lost
 
 
 def read_counters(path: Path) -> SpoolCounters:

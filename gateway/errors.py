@@ -4,6 +4,8 @@ GatewayError
 ├── SettingsError   a setting or a file named by one is wrong; the process does not start
 │   └── ConfigurationError  all that is wrong with the settings, each with its place
 ├── SpoolError      the spool cannot be read or written; the process ends, nothing is lost
+│   ├── SpoolDamagedError   its file is ruined: the next start puts it aside and reads it back
+│   └── DiskFullError       no room to write now; nothing was changed, the same may be tried again
 ├── ListenError     the address for terminals cannot be used
 ├── LinkError       the MQTT client's thread has died; the process ends, nothing is lost
 ├── DecodeError     a device's bytes are not what they should be (``devices/gatt/errors.py``)
@@ -38,6 +40,8 @@ class Busy(StrEnum):
     """Why a measurement is not taken now. Stable: terminals act on it."""
 
     SPOOL_FULL = "spool_full"
+    UNCOLLECTED = "uncollected"
+    DISK_FULL = "disk_full"
     TOO_FAST = "too_fast"
     CONNECTIONS = "connections"
     STOPPING = "stopping"
@@ -88,6 +92,14 @@ class ConfigurationError(SettingsError):
 
 class SpoolError(GatewayError):
     """The spool cannot be used."""
+
+
+class SpoolDamagedError(SpoolError):
+    """The spool's file is not what was written."""
+
+
+class DiskFullError(SpoolError):
+    """The disk has no room; nothing was changed."""
 
 
 class ListenError(GatewayError):

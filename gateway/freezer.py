@@ -1,7 +1,8 @@
 """One line of a terminal -> the bytes of one reading, frozen for ever.
 
 The terminal's own members are copied as text, so a number keeps its literal; what only the
-gateway may say (``id``, ``captured_at``, ``clock_synchronised``) is put in front. A card
+gateway may say (``id``, ``captured_at``, ``clock_synchronised``) is put in front; only when it
+was captured may be said anew, once, before it joins a batch (``restamp``). A card
 number leaves as a pseudonym and exists nowhere else afterwards. Values are not judged.
 """
 
@@ -19,7 +20,13 @@ from gateway.wire.times import format_instant
 
 CARD_NUMBER: Final = "card_number"
 GATEWAY_FIELDS: Final = frozenset({"id", "captured_at", "clock_synchronised"})
+FROZEN_HEAD: Final = (
+    rb'\{"id":"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})","captured_at":"'
+    rb'[0-9T:.-]{23}Z","clock_synchronised":(?:true|false)'
+)
+"""How every frozen reading begins; group 1 is its id."""
 _BLANKS = re.compile(r"[ \t\r\n]*")
+_FROZEN_HEAD: Final = re.compile(FROZEN_HEAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +67,7 @@ def freeze_reading(line: bytes, stamp: Stamp, *, key: bytes | None) -> bytes:
         raise RefusedError(
             Refusal.GATEWAY_FIELD, f"{min(found)} is the gateway's to say; leave it out"
         )
-    head = (
-        f'"id":"{stamp.id}"',
-        f'"captured_at":"{format_instant(stamp.captured_at)}"',
-        f'"clock_synchronised":{"true" if stamp.clock_synchronised else "false"}',
-    )
+    head = _own_members(stamp)
     kept = [member.text for member in members if member.name != CARD_NUMBER]
     resident = _resident(members, key)
     frozen = "{" + ",".join((*head, *resident, *kept)) + "}"
@@ -72,6 +75,28 @@ def freeze_reading(line: bytes, stamp: Stamp, *, key: bytes | None) -> bytes:
     if len(raw) > READING_BYTES_MAX:
         raise too_large()
     return raw
+
+
+def restamp(raw: bytes, captured_at: datetime) -> bytes:
+    """Say in a frozen reading when it was captured, now that the time is known.
+
+    Raises:
+        ValueError: It is no frozen reading.
+    """
+    head = _FROZEN_HEAD.match(raw)
+    if head is None:
+        msg = "no frozen reading: it does not begin with id, captured_at, clock_synchronised"
+        raise ValueError(msg)
+    stamp = Stamp(UUID(head.group(1).decode()), captured_at, clock_synchronised=True)
+    return ("{" + ",".join(_own_members(stamp))).encode() + raw[head.end() :]
+
+
+def _own_members(stamp: Stamp) -> tuple[str, str, str]:
+    return (
+        f'"id":"{stamp.id}"',
+        f'"captured_at":"{format_instant(stamp.captured_at)}"',
+        f'"clock_synchronised":{"true" if stamp.clock_synchronised else "false"}',
+    )
 
 
 def too_large() -> RefusedError:

@@ -9,17 +9,22 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 from uuid import UUID
 
+from gateway.clocks import Timekeeper
 from gateway.errors import Busy, BusyError
-from gateway.freezer import Stamp, freeze_reading
+from gateway.freezer import freeze_reading
 from gateway.settings import GatewaySettings
-from gateway.spool import SpooledReading
 from gateway.spool_thread import SpoolThread
-from gateway.wire.ids import new_id
-from gateway.wire.times import Clock
+from gateway.spooled import SpooledReading
 
 _LOG = logging.getLogger(__name__)
+_SHORTAGES: Final = {
+    Busy.SPOOL_FULL: "the spool is full until readings are confirmed",
+    Busy.UNCOLLECTED: "nothing was confirmed for too long: is the broker reached?",
+    Busy.DISK_FULL: "the disk is full: free it",
+}
 
 
 class Intake:
@@ -29,20 +34,22 @@ class Intake:
         self,
         spool: SpoolThread,
         settings: GatewaySettings,
-        clock: Clock,
+        timekeeper: Timekeeper,
         *,
         key: bytes | None,
+        connected: Callable[[], bool],
         on_taken: Callable[[], None],
     ) -> None:
         self._spool = spool
         self._settings = settings
-        self._clock = clock
+        self._timekeeper = timekeeper
         self._key = key
+        self._connected = connected
         self._on_taken = on_taken
         self._pending: deque[tuple[SpooledReading, asyncio.Future[UUID]]] = deque()
         self._wake = asyncio.Event()
         self._ended = False
-        self._full = False
+        self._shortage: Busy | None = None
 
     def capture(self, raw: bytes) -> asyncio.Future[UUID]:
         """Freeze one measurement now; the future is its id once it is on disk.
@@ -55,12 +62,13 @@ class Intake:
             raise _stopping()
         if len(self._pending) >= self._settings.intake_rows_max:
             raise BusyError(Busy.TOO_FAST, "more readings arrive than the disk takes; try again")
-        captured_at = self._clock()
-        identifier = new_id(captured_at)
-        stamp = Stamp(identifier, captured_at, self._settings.clock_synchronised)
+        may_hold = not self._connected() or self._spool.spool.holds
+        stamp, hold = self._timekeeper.stamp(may_hold=may_hold)
         frozen = freeze_reading(raw, stamp, key=self._key)
         future: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
-        self._pending.append((SpooledReading(identifier, captured_at, frozen), future))
+        known = stamp.clock_synchronised
+        spooled = SpooledReading(stamp.id, stamp.captured_at, frozen, known, hold)
+        self._pending.append((spooled, future))
         self._wake.set()
         return future
 
@@ -89,16 +97,19 @@ class Intake:
         for reading, future in group[:taken]:
             if not future.done():  # A device may have stopped waiting.
                 future.set_result(reading.id)
+        shortage = self._spool.spool.shortage
         for _, future in group[taken:]:
-            _fail(
-                future, BusyError(Busy.SPOOL_FULL, "the spool is full until readings are confirmed")
-            )
+            busy = shortage or Busy.SPOOL_FULL
+            _fail(future, BusyError(busy, _SHORTAGES[busy]))
         if taken:
             self._on_taken()
-        full = taken < len(group)
-        if full != self._full:
-            _LOG.warning("the spool is full: terminals are told busy" if full else "room again")
-            self._full = full
+        if shortage != self._shortage:
+            self._shortage = shortage
+            if shortage:
+                detail = _SHORTAGES[shortage]
+                _LOG.warning("the spool is full: terminals are told busy: %s", detail)
+            else:
+                _LOG.warning("room again")
 
 
 def _stopping() -> BusyError:

@@ -25,7 +25,7 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from gateway.errors import LinkError
+from gateway.errors import DiskFullError, LinkError
 from gateway.session import Delivery
 from gateway.settings import GatewaySettings
 from gateway.spool import Batch, Settled
@@ -44,6 +44,7 @@ _SMOOTHING: Final = 0.125  # As TCP's round-trip time (RFC 6298).
 _DOUBLINGS_MAX: Final = 16
 _JITTER: Final = 0.1
 _CHECK_S: Final = 5.0  # How soon a dead MQTT thread is noticed.
+_NO_ROOM_S: Final = 1.0  # Until a full disk is tried again.
 _IDS_LOGGED_MAX: Final = 10
 
 
@@ -86,17 +87,20 @@ class Publisher:
         clock: Clock,
         *,
         monotonic_s: Callable[[], float] = time.monotonic,
+        on_link: Callable[[], None] = lambda: None,
     ) -> None:
         self._spool = spool
         self._settings = settings
         self._clock = clock
         self._monotonic_s = monotonic_s
+        self._on_link = on_link
         self._wake = asyncio.Event()
         self._outstanding = dict[UUID, _Outstanding]()
         self._deliveries: deque[Delivery] = deque()
         self._waiting_since_s: float | None = None
         self._receipt_s: float | None = None  # Smoothed.
         self._unheard = False
+        self._no_room = False
 
     def on_taken(self) -> None:
         """Readings were added to the spool."""
@@ -109,6 +113,7 @@ class Publisher:
     def on_connection(self) -> None:
         """The connection came or went."""
         self._wake.set()
+        self._on_link()
 
     def on_receipt(self, delivery: Delivery) -> None:
         """Queue a receipt; one too many is left to the broker, which sends it again.
@@ -156,17 +161,34 @@ class Publisher:
             self._waiting_since_s = self._monotonic_s()
         while True:
             self._wake.clear()
-            while self._deliveries:
-                await self._settle(self._deliveries.popleft(), link)
-            if link.connected:
-                await self._resend(link)
-                await self._send_new(link)
-            elif not link.alive:
+            try:
+                await self._work(link)
+            except DiskFullError as error:
+                await self._wait_for_room(error)
+                continue
+            if not link.connected and not link.alive:
                 msg = "the MQTT client has stopped by itself. The spool is safe: start again"
                 raise LinkError(msg)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._wait_s(link)):
                     await self._wake.wait()
+
+    async def _work(self, link: Link) -> None:
+        """Do what is due. A receipt stays at the head until the spool has it."""
+        while self._deliveries:
+            await self._settle(self._deliveries[0], link)
+            self._deliveries.popleft()
+        if link.connected:
+            await self._resend(link)
+            await self._send_new(link)
+        self._no_room = False
+
+    async def _wait_for_room(self, error: DiskFullError) -> None:
+        """Receipts need room as well; readings and receipts wait until there is some."""
+        if not self._no_room:
+            self._no_room = True
+            _LOG.error("%s. Receipts wait until then", error)
+        await asyncio.sleep(_NO_ROOM_S)
 
     def _wait_s(self, link: Link) -> float:
         """Seconds until something is due without anybody's call."""

@@ -17,9 +17,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+from gateway.clocks import ClockState, Timekeeper, machine_sources
 from gateway.devices import Capture
 from gateway.devices.tcp import TcpListener
 from gateway.errors import GatewayError
+from gateway.housekeeping import Housekeeping
 from gateway.identity import load_key
 from gateway.intake import Intake
 from gateway.publisher import Publisher
@@ -46,6 +48,7 @@ class Gateway:
         self._listener: TcpListener | None = None
         self._intake: Intake | None = None
         self._spool: SpoolThread | None = None
+        self._timekeeper: Timekeeper | None = None
 
     @property
     def address(self) -> str:
@@ -61,6 +64,11 @@ class Gateway:
     def waiting_rows(self) -> int:
         """Readings without a receipt. Only while it runs."""
         return self._running(self._spool).waiting_rows
+
+    @property
+    def clock_state(self) -> ClockState:
+        """What is known of the time. Only while it runs."""
+        return self._running(self._timekeeper).state()
 
     @property
     def spool_path(self) -> Path:
@@ -84,11 +92,30 @@ class Gateway:
         key_file = self.settings.pseudonym_key_file
         key = load_key(key_file) if key_file else None
         async with open_spool(self.settings) as self._spool:
-            publisher = Publisher(self._spool, self.settings, self._clock)
-            self._intake = Intake(
-                self._spool, self.settings, self._clock, key=key, on_taken=publisher.on_taken
+            memory = await self._spool.run(self._spool.spool.recall_clock)
+            self._timekeeper = Timekeeper(machine_sources(self._clock), self.settings, memory)
+            publisher = Publisher(
+                self._spool,
+                self.settings,
+                self._timekeeper.present,
+                on_link=lambda: housekeeping.wake(),  # noqa: PLW0108 - it is made below
             )
             session = Session(self.settings, publisher)
+            self._intake = Intake(
+                self._spool,
+                self.settings,
+                self._timekeeper,
+                key=key,
+                connected=lambda: session.connected,
+                on_taken=publisher.on_taken,
+            )
+            housekeeping = Housekeeping(
+                self._spool,
+                self._timekeeper,
+                self.settings,
+                connected=lambda: session.connected,
+                on_released=publisher.on_taken,
+            )
             self._listener = TcpListener(self._intake.capture, self.settings)
             await self._listener.open()
             try:
@@ -97,6 +124,7 @@ class Gateway:
                     running = (
                         tasks.create_task(self._intake.run(), name="intake"),
                         tasks.create_task(publisher.run(session), name="publisher"),
+                        tasks.create_task(housekeeping.run(), name="housekeeping"),
                     )
                     try:
                         yield

@@ -10,7 +10,6 @@ import msgspec
 
 from gateway.wire.errors import WireError
 from gateway.wire.topics import Topic
-from ingest.db.contexts import ContextRow
 from ingest.db.gateway_days import Totals
 from ingest.db.plain import PlainRows
 from ingest.db.quarantine import QuarantineRow
@@ -34,9 +33,9 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """One reading or late context that can be stored; ``raw`` are its bytes, should it conflict."""
+    """One reading that can be stored; ``raw`` are its bytes, should it conflict."""
 
-    row: ReadingRow | ContextRow
+    row: ReadingRow
     raw: bytes
 
 

@@ -32,7 +32,8 @@ from deploy.bench.suifang import COMMAND, Suifang
 from deploy.bench.traffic import list_residents, list_sites
 from gateway.counters import SpoolCounters, read_counters
 from gateway.freezer import Stamp, freeze_reading
-from gateway.spool import Spool, SpooledReading
+from gateway.spool import Spool
+from gateway.spooled import SpooledReading
 from gateway.wire.ids import new_id
 from gateway.wire.times import Clock, format_instant
 from simulators.sites import Site

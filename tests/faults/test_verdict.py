@@ -122,6 +122,7 @@ def test_a_gateway_that_was_told_something_else_is_found(name: str) -> None:
         confirmed_stored=5,
         confirmed_duplicate=2,
         confirmed_quarantined=1,
+        lost=0,
         batches_sent=1,
         batches_resent=0,
         receipts_unknown=0,

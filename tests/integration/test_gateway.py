@@ -171,6 +171,8 @@ async def test_a_killed_gateway_sends_the_same_bytes_again(
         async with a_process(settings) as (process, address):
             saying = asyncio.create_task(say(address, turn * 3_000, 3_000))
             await asyncio.sleep(0.05 + 0.1 * turn)
+            if turn == 3:  # However slow the machine: something was sent before the last kill.
+                await until_heard(ingest)
             process.kill()
             taken |= await saying
     ingest.open.set()
@@ -202,6 +204,12 @@ async def test_status_is_online_while_connected_and_offline_however_it_ends(
         await until_said(ingest, [True, False, True])
         process.kill()
     await until_said(ingest, [True, False, True, False])
+
+
+async def until_heard(ingest: Answerer) -> None:
+    async with asyncio.timeout(20):
+        while not ingest.payloads:  # noqa: ASYNC110 - what is awaited has no event
+            await asyncio.sleep(0.02)
 
 
 async def until_said(ingest: Answerer, statuses: list[bool]) -> None:

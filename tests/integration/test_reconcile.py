@@ -12,7 +12,8 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from gateway.spool import Spool, SpooledReading
+from gateway.spool import Spool
+from gateway.spooled import SpooledReading
 from gateway.wire.ids import new_id
 from simulators.balance import Kind, Report
 from simulators.cli import reconcile_app

@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from gateway.clocks import Timekeeper, TimeSources
 from gateway.devices.tcp import TcpListener
 from gateway.intake import Intake
-from gateway.settings import GatewaySettings
-from gateway.spool import SpooledReading
+from gateway.kernel_time import KernelTime
+from gateway.settings import ClockTrust, GatewaySettings
 from gateway.spool_thread import SpoolThread, open_spool
+from gateway.spooled import ClockMemory, SpooledReading
 from gateway.wire.ids import new_id
 
 NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
@@ -27,6 +29,7 @@ def some_settings(folder: Path, **changes: Any) -> GatewaySettings:  # noqa: ANN
         "centre": "c1",
         "broker_host": "127.0.0.1",
         "spool": folder / "spool.db",
+        "clock_synchronised": ClockTrust.YES,
     }
     return GatewaySettings(**(given | changes))
 
@@ -61,6 +64,19 @@ class HandClock:
     def monotonic_s(self) -> float:
         """The same clock as seconds."""
         return (self.at - NOON).total_seconds()
+
+
+def a_timekeeper(
+    settings: GatewaySettings, clock: HandClock, memory: ClockMemory | None = None
+) -> Timekeeper:
+    """One on the hand clock; the kernel follows a time server."""
+    sources = TimeSources(
+        wall=clock,
+        boottime_ms=lambda: int((clock() - NOON).total_seconds() * 1_000),
+        kernel=lambda: KernelTime(synchronised=True, error_s=0.01),
+        boot=bytes(16),
+    )
+    return Timekeeper(sources, settings, memory or ClockMemory())
 
 
 @dataclass
@@ -105,7 +121,14 @@ async def open_door(
 ) -> AsyncIterator[Door]:
     """Open a door on a free port for the length of the block."""
     async with open_spool(settings) as spool, asyncio.TaskGroup() as tasks:
-        intake = Intake(spool, settings, clock or HandClock(), key=key, on_taken=lambda: None)
+        intake = Intake(
+            spool,
+            settings,
+            a_timekeeper(settings, clock or HandClock()),
+            key=key,
+            connected=lambda: False,
+            on_taken=lambda: None,
+        )
         listener = TcpListener(intake.capture, settings)
         await listener.open()
         storing = tasks.create_task(intake.run(), name="intake")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.counters import waiting_ids
+from gateway.counters import read_counters, waiting_ids
 from tests.unit.gateway.gateway_builders import a_measurement
 
 ROOT = Path(__file__).parents[3]
@@ -82,8 +82,53 @@ def test_a_spool_that_breaks_ends_the_process_with_one_clear_line(tmp_path: Path
         _, said = gateway.communicate(timeout=30)
 
     assert gateway.returncode == 1
-    assert "cannot be used" in said.splitlines()[-1]
+    assert "Start the gateway again: it puts the file aside" in said.splitlines()[-1]
     assert "Traceback" not in said
+
+
+def test_after_that_it_starts_with_a_new_spool_and_tells_what_is_lost(tmp_path: Path) -> None:
+    gateway, terminal = start(tmp_path)
+    with gateway, terminal:
+        terminal.sendall(a_measurement() + b"\n")
+        terminal.makefile().readline()
+        gateway.kill()
+    for file in (tmp_path / "spool.db", tmp_path / "spool.db-wal"):
+        file.write_bytes(b"x" * file.stat().st_size)
+
+    gateway, terminal = start(tmp_path)
+    with gateway, terminal:
+        terminal.sendall(a_measurement() + b"\n")
+        assert "taken" in json.loads(terminal.makefile().readline())
+        gateway.send_signal(signal.SIGTERM)
+        _, said = gateway.communicate(timeout=30)
+
+    assert "It was put aside as" in said
+    assert "at least 1 are lost: have the terminals offer theirs again" in said
+    counters = read_counters(tmp_path / "spool.db")
+    assert (counters.accepted, counters.waiting, counters.lost) == (2, 1, 1)
+    assert counters.conserved
+    assert (tmp_path / "spool.db.damaged-1").read_bytes().startswith(b"xxxx")
+
+
+def test_salvage_reads_a_ruined_file_into_a_new_spool(tmp_path: Path) -> None:
+    gateway, terminal = start(tmp_path)
+    with gateway, terminal:
+        terminal.sendall(a_measurement() + b"\n")
+        taken = json.loads(terminal.makefile().readline())["taken"]
+        gateway.kill()
+    ruined, new = str(tmp_path / "spool.db"), str(tmp_path / "new.db")
+    arguments = ("salvage", "--spool", new, "--damaged", ruined, "--json")
+
+    assert run(*arguments, env=environment(tmp_path)).returncode == 2
+    ended = run(*arguments, "--gateway", "g1", env=environment(tmp_path))
+
+    assert json.loads(ended.stdout)["kept"] == 1
+    assert {str(identifier) for identifier in waiting_ids(Path(new))} == {taken}
+    again = run(*arguments, env=environment(tmp_path))
+    assert (json.loads(again.stdout)["kept"], json.loads(again.stdout)["known"]) == (0, 1)
+    absent = run("salvage", "--spool", new, "--damaged", "/nowhere", env=environment(tmp_path))
+    assert absent.returncode == 1
+    assert len(absent.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import SettingsError
-from gateway.settings import GatewaySettings, settings_from
+from gateway.settings import ClockTrust, GatewaySettings, settings_from
 
 ENOUGH = {
     "GATEWAY_ID": "g1",
     "GATEWAY_CENTRE": "c1",
-    "GATEWAY_BROKER_HOST": "localhost",
+    "GATEWAY_BROKER_HOST": "broker",
     "GATEWAY_SPOOL": "/var/lib/suifang/spool.db",
 }
 
@@ -19,7 +19,7 @@ def test_four_settings_are_enough() -> None:
     settings = settings_from(ENOUGH)
 
     assert settings == GatewaySettings(
-        id="g1", centre="c1", broker_host="localhost", spool=Path("/var/lib/suifang/spool.db")
+        id="g1", centre="c1", broker_host="broker", spool=Path("/var/lib/suifang/spool.db")
     )
 
 
@@ -34,7 +34,7 @@ def test_every_field_can_be_set_from_the_environment() -> None:
         }
     )
 
-    assert (settings.linger_ms, settings.clock_synchronised) == (5, True)
+    assert (settings.linger_ms, settings.clock_synchronised) == (5, ClockTrust.YES)
     assert settings.pseudonym_key_file == Path("/etc/suifang/key")
     assert "secret" not in repr(settings)
 
@@ -54,6 +54,7 @@ def test_a_missing_setting_is_named(name: str, given: str | None) -> None:
         ("GATEWAY_ID", "g/1"),
         ("GATEWAY_ID", "g1\n"),
         ("GATEWAY_CENTRE", "+"),
+        ("GATEWAY_BROKER_PORT", "0"),
         ("GATEWAY_BROKER_PORT", "65536"),
         ("GATEWAY_BROKER_PORT", "mqtt"),
         ("GATEWAY_LISTEN_PORT", "-1"),

@@ -5,15 +5,18 @@ A frozen batch never changes, full is an answer, and the counters always add up.
 
 import sqlite3
 from collections.abc import Iterator
-from datetime import timedelta
+from contextlib import closing
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from gateway.counters import read_counters, waiting_ids
-from gateway.errors import SpoolError
+from gateway.errors import Busy, SpoolError
 from gateway.spool import Batch, Settled, Spool
+from gateway.spooled import SpooledReading
 from gateway.wire.ids import new_id
 from gateway.wire.limits import BATCH_BYTES_MAX
 from gateway.wire.readings import parse_json
@@ -209,10 +212,19 @@ def test_another_gateways_spool_is_refused(path: Path) -> None:
 def test_a_file_that_is_no_spool_is_refused_and_left_as_it_is(path: Path) -> None:
     path.write_bytes(b"something else entirely" * 100)
 
-    with pytest.raises(SpoolError, match="cannot be used"):
+    with pytest.raises(SpoolError, match="Set GATEWAY_SPOOL to another file"):
         open_at(path)
 
     assert path.read_bytes() == b"something else entirely" * 100
+    assert not list(path.parent.glob("*.damaged-*"))
+
+
+def test_a_spool_of_an_earlier_release_is_refused_with_a_remedy(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as old:
+        old.execute("PRAGMA user_version = 1")
+
+    with pytest.raises(SpoolError, match=r"has version 1, expected 2\. Let the release"):
+        open_at(path)
 
 
 def test_a_lost_reading_within_a_frozen_batch_is_noticed(path: Path) -> None:
@@ -227,16 +239,65 @@ def test_a_lost_reading_within_a_frozen_batch_is_noticed(path: Path) -> None:
         spool.unreceipted()
 
 
-def test_a_full_disk_loses_nothing_and_is_said(path: Path, spool: Spool) -> None:
+def test_a_full_database_loses_nothing_and_has_room_again(path: Path, spool: Spool) -> None:
     spool.put([a_reading()])
-    (pages,) = spool._connection.execute("PRAGMA page_count").fetchone()
-    spool._connection.execute(f"PRAGMA max_page_count = {pages}")
+    connection = spool._file.connection
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
 
-    with pytest.raises(SpoolError, match="full"):
-        spool.put([a_reading() for _ in range(1_000)])
+    assert spool.put([a_reading() for _ in range(1_000)]) == 0
+    assert spool.shortage is Busy.DISK_FULL
 
     counters = read_counters(path)
     assert (counters.accepted, counters.waiting) == (1, 1)
+    connection.execute("PRAGMA max_page_count = 1000000")
+    assert spool.put([a_reading() for _ in range(1_000)]) == 1_000
+    assert [batch.readings for batch in (take(spool), take(spool), take(spool))] == [500, 500, 1]
+
+
+def test_room_is_left_on_the_disk_for_receipts(path: Path) -> None:
+    with open_at(path, free_bytes_min=2**62) as spool:
+        assert spool.put([a_reading()]) == 0
+        assert spool.shortage is Busy.DISK_FULL
+
+
+DAY = timedelta(days=1)
+
+
+def known(at: datetime) -> SpooledReading:
+    return replace(a_reading(at=at), clock_known=True)
+
+
+def test_a_spool_that_nobody_collects_says_so_and_keeps_everything(path: Path) -> None:
+    with open_at(path, age_h_max=24) as spool:
+        assert spool.put([known(NOON)]) == 1
+        assert spool.put([known(NOON + DAY)]) == 1
+
+        assert spool.put([known(NOON + DAY + timedelta(seconds=1))]) == 0
+        assert spool.shortage is Busy.UNCOLLECTED
+        assert spool.waiting_rows == 2
+
+    with open_at(path, age_h_max=24) as spool:
+        assert spool.put([known(NOON + 2 * DAY)]) == 0
+        confirm(spool, take(spool))
+        assert spool.put([known(NOON + 2 * DAY)]) == 1
+
+
+def test_one_batch_that_never_gets_a_receipt_does_not_stop_the_others(path: Path) -> None:
+    with open_at(path, age_h_max=24) as spool:
+        spool.put([known(NOON)])
+        stuck = take(spool)
+        for day in range(1, 10):
+            assert spool.put([known(NOON + day * DAY)]) == 1
+            confirm(spool, take(spool))
+        assert spool.oldest_captured_at() == NOON
+        assert spool.unreceipted() == [stuck]
+
+
+def test_an_age_by_a_clock_that_nobody_trusts_stops_nothing(path: Path) -> None:
+    with open_at(path, age_h_max=24) as spool:
+        spool.put([known(NOON)])
+        assert spool.put([a_reading(at=NOON + 9_000 * DAY)]) == 1
 
 
 def test_no_spool_has_no_counters(tmp_path: Path) -> None:

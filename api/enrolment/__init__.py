@@ -1,1 +1,0 @@
-"""Enrolment of gateways: certificates for tokens, and for certificates that end soon."""
