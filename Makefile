@@ -28,7 +28,7 @@ bench: $(VENV)/.locked ## speed and memory of the rules beside polars and duckdb
 	@$(BIN)/python -m tests.benchmarks.rules_speed $(ARGS)
 
 .PHONY: fuzz
-fuzz: $(VENV)/.locked ## a million mutated messages and packets (ARGS="--seed 7": again)
+fuzz: $(VENV)/.locked ## a million mutated messages, packets and device values (ARGS="--seed 7": again)
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 .PHONY: bench-ingest

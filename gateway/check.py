@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Final, Literal, cast
 
 from gateway.configuration import Reader, Source
-from gateway.errors import ENVIRONMENT, ConfigurationError, Problem
+from gateway.errors import ENVIRONMENT, ConfigurationError, Problem, SettingsError
 from gateway.settings import GatewaySettings, config_file, reader_of
+from gateway.tls import build_context
 
 _OTHERS: Final = 0o077
 _WRITTEN_BY_US: Final = frozenset({"log_file"})
@@ -62,6 +63,7 @@ def check(environment: Mapping[str, str], file: Path | None = None) -> Report:
     except ConfigurationError as error:
         return Report(chosen, None, tuple(Finding("error", p) for p in error.problems))
     found = [*_check_files(settings, reader), *_check_spool(settings, reader)]
+    found += _check_tls(settings, reader)
     if settings.broker_password is not None:
         found += _check_password(reader, environment)
     if chosen is None:
@@ -101,6 +103,18 @@ def _check_file(path: Path, source: Source, *, secret: bool) -> Iterator[Finding
     if secret and stat.S_IMODE(mode) & _OTHERS:
         detail = f"{path} is open to others (mode {stat.S_IMODE(mode):o}). Run: chmod 600 {path}"
         yield _find("error", source, detail)
+
+
+def _check_tls(settings: GatewaySettings, reader: Reader) -> Iterator[Finding]:
+    """The files are what they should be, and belong together."""
+    if settings.tls is None:
+        return
+    try:
+        build_context(settings.tls)
+    except SettingsError as error:
+        folder = settings.tls_identity_directory
+        source = reader.source_of("tls_ca_file" if folder is None else "tls_identity_directory")
+        yield _find("error", source, str(error))
 
 
 def _check_password(reader: Reader, environment: Mapping[str, str]) -> Iterator[Finding]:

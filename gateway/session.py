@@ -4,18 +4,21 @@ The session outlives the connection (clean start off, with an expiry), so receip
 the broker and paho sends unacknowledged batches again by itself after a reconnect. A
 receipt is acknowledged by hand, after the spool has acted on it: the broker's receive
 window therefore bounds what can wait here. Retained ``status`` is online while connected;
-the last will says offline.
+the last will says offline. With TLS the certificate's file is read before every connection,
+so a renewed one needs no restart (``reconnect``).
 """
 
 import asyncio
 import json
 import logging
+import ssl
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from random import SystemRandom
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeGuard
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -23,7 +26,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from gateway.errors import SettingsError
 from gateway.settings import GatewaySettings
+from gateway.tls import build_context, load_certificate
 from gateway.wire.topics import Channel, Topic
 
 _LOG = logging.getLogger(__name__)
@@ -53,8 +58,16 @@ class Listener(Protocol):
         """The broker has a batch (PUBACK); from 128 on, reason says that it refused it."""
 
 
+def _is_distrust(problem: BaseException | None) -> TypeGuard[ssl.SSLCertVerificationError]:
+    return isinstance(problem, ssl.SSLCertVerificationError)
+
+
 class Session:
-    """One gateway's session with the broker."""
+    """One gateway's session with the broker.
+
+    Raises:
+        SettingsError: A file for TLS cannot be used.
+    """
 
     def __init__(self, settings: GatewaySettings, listener: Listener) -> None:
         self._settings = settings
@@ -63,11 +76,23 @@ class Session:
         self._thread: threading.Thread | None = None
         self._connection = 0
         self._unreachable = False
+        self._welcomed = False  # The broker has answered on this connection.
+        self._returning = False  # Disconnecting only to come back.
         self.connected = False
+        self._tls = None if settings.tls is None else build_context(settings.tls)
         self._client = self._build_client()
 
     def start(self) -> None:
         """Begin to connect, and keep on for ever; returns at once."""
+        self._connect()
+        before = set(threading.enumerate())
+        self._client.loop_start()
+        name = f"paho-mqtt-client-{self._client_id}"
+        found = [t for t in set(threading.enumerate()) - before if t.name == name]
+        self._thread = found[0] if found else None
+
+    def _connect(self) -> None:
+        """Tell paho where to; its thread connects, or goes on, by itself."""
         settings = self._settings
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = settings.session_expiry_s
@@ -80,11 +105,6 @@ class Session:
             clean_start=False,
             properties=properties,
         )
-        before = set(threading.enumerate())
-        self._client.loop_start()
-        name = f"paho-mqtt-client-{self._client_id}"
-        found = [t for t in set(threading.enumerate()) - before if t.name == name]
-        self._thread = found[0] if found else None
 
     @property
     def alive(self) -> bool:
@@ -103,6 +123,16 @@ class Session:
         """Tell the broker that a receipt was acted on; one of an older connection comes again."""
         if self.connected and delivery.connection == self._connection:
             self._client.ack(delivery.packet, 1)
+
+    def reconnect(self) -> None:
+        """Leave and come back in a second, so that a renewed certificate is shown; returns at once.
+
+        Nothing is lost by it and no last will sent. Without a connection there is nothing to do:
+        the next one shows the certificate.
+        """
+        if self.connected:
+            self._returning = True
+            self._client.disconnect()
 
     async def close(self) -> None:
         """Say offline and disconnect within ``stop_s_max``; then leave the thread to die."""
@@ -137,12 +167,15 @@ class Session:
             manual_ack=True,
         )
         client.username_pw_set(settings.id, settings.broker_password)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
         client.connect_timeout = float(settings.connect_s_max)
         # Two thousand gateways must not come back in the same second.
         slowest = settings.reconnect_s_max
         client.reconnect_delay_set(1, SystemRandom().randint((slowest + 1) // 2, slowest))
         client.max_queued_messages_set(_QUEUED_MESSAGES)
         client.will_set(self._topic("status"), self._status(online=False), qos=1, retain=True)
+        client.on_pre_connect = self._on_pre_connect
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
         client.on_disconnect = self._on_disconnect
@@ -163,6 +196,15 @@ class Session:
 
     # From here on: in paho's thread.
 
+    def _on_pre_connect(self, _client: mqtt.Client, _data: object) -> None:
+        self._welcomed = False
+        if self._tls is None or self._settings.tls is None:
+            return
+        try:
+            load_certificate(self._tls, self._settings.tls)
+        except SettingsError as error:  # The broker will refuse us; mended, it goes on by itself.
+            _LOG.error("%s", error)
+
     def _on_connect(
         self,
         client: mqtt.Client,
@@ -171,7 +213,7 @@ class Session:
         reason: ReasonCode,
         _properties: object,
     ) -> None:
-        self._unreachable = False
+        self._unreachable, self._welcomed = False, True
         if reason.is_failure:
             _LOG.warning("the broker refused the connection: %s", reason)
             return
@@ -184,7 +226,9 @@ class Session:
         if not self._unreachable:  # Once, not at every attempt of a long outage.
             self._unreachable = True
             host, port = self._settings.broker_host, self._settings.broker_port
-            _LOG.warning("the broker at %s:%d cannot be reached; trying on", host, port)
+            problem = sys.exception()  # Paho calls this while it handles it, and passes nothing on.
+            why = f" ({problem.verify_message})" if _is_distrust(problem) else ""
+            _LOG.warning("the broker at %s:%d cannot be reached%s; trying on", host, port, why)
 
     def _on_disconnect(
         self,
@@ -194,7 +238,17 @@ class Session:
         reason: ReasonCode,
         _properties: object,
     ) -> None:
-        _LOG.info("disconnected from the broker: %s", reason)
+        if self._returning:  # Else paho's thread would end now.
+            self._returning = False
+            self._connect()
+        if self._welcomed or self._tls is None:
+            _LOG.info("disconnected from the broker: %s", reason)
+        elif not self._unreachable:
+            self._unreachable = True
+            _LOG.warning(
+                "the broker ends the connection before it answers; trying on. If it goes on: this"
+                " gateway's certificate may have ended or been revoked, see suifang gateway enroll"
+            )
         self._post(self._set_connected, False)  # noqa: FBT003 - as above
 
     def _on_message(self, client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:

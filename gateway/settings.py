@@ -16,13 +16,16 @@ from typing import Final, cast
 from gateway.configuration import Reader, Tables
 from gateway.errors import ConfigurationError, Problem
 from gateway.fleet import DeviceSettings
+from gateway.tls import TlsFiles, is_loopback
 from gateway.wire.topics import NAME_PATTERN
 
 PREFIX: Final = "GATEWAY_"
 _16_BITS: Final = 65_535  # Ports, and several fields of MQTT.
 _32_BITS: Final = 4_294_967_295
+_PLAIN_PORT: Final = 1_883  # Registered with IANA: mqtt, ...
+_TLS_PORT: Final = 8_883  # ... and secure-mqtt.
 _RANGES: Final = {
-    "broker_port": (1, _16_BITS),
+    "broker_port": (0, _16_BITS),
     "listen_port": (0, _16_BITS),
     "keepalive_s": (1, _16_BITS),
     "receipts_waiting_max": (1, _16_BITS),
@@ -95,8 +98,13 @@ class GatewaySettings:
     centre: str
     broker_host: str
     spool: Path
-    broker_port: int = 1883
+    broker_port: int = 0  # 0: 8883 with TLS, else 1883.
     broker_password: str | None = field(default=None, repr=False)
+    broker_plain_allowed: bool = False  # Another machine without TLS: others can read along.
+    tls_identity_directory: Path | None = None  # Of `suifang gateway enroll`: all that TLS needs.
+    tls_ca_file: Path | None = None  # In its place, files of an authority of one's own.
+    tls_certificate_file: Path | None = None
+    tls_key_file: Path | None = None  # None: the certificate's file holds it, too.
     listen_host: str = "127.0.0.1"
     listen_port: int = 0  # 0: any free one; the chosen one is announced.
     pseudonym_key_file: Path | None = None  # Without it, a card number is refused.
@@ -140,6 +148,18 @@ class GatewaySettings:
         """Refuse what cannot work, before anything is opened; all of it at once."""
         if problems := tuple(_find_problems(self)):
             raise ConfigurationError(problems)
+        if self.broker_port == 0:
+            port = _PLAIN_PORT if self.tls is None else _TLS_PORT
+            object.__setattr__(self, "broker_port", port)
+
+    @property
+    def tls(self) -> TlsFiles | None:
+        """The files for TLS to the broker; None: plain."""
+        if self.tls_identity_directory is not None:
+            return TlsFiles.of_folder(self.tls_identity_directory)
+        if self.tls_ca_file is None:
+            return None
+        return TlsFiles(self.tls_ca_file, self.tls_certificate_file, self.tls_key_file)
 
 
 def settings_from(environment: Mapping[str, str], file: Path | None = None) -> GatewaySettings:
@@ -181,7 +201,31 @@ def _find_problems(settings: GatewaySettings) -> Iterator[Problem]:
                 yield Problem(limit.name, f"{value} is outside {low} to {high}")
     if settings.resend_s_max < settings.resend_s_min:
         yield Problem("resend_s_max", f"must not be below resend_s_min ({settings.resend_s_min})")
+    yield from _find_tls_problems(settings)
     yield from _find_twins(settings.devices)
+
+
+def _find_tls_problems(settings: GatewaySettings) -> Iterator[Problem]:
+    """Half a set of files, two sets, and plain text to another machine."""
+    tls, own = settings.tls, ("tls_ca_file", "tls_certificate_file", "tls_key_file")
+    given = [name for name in own if getattr(settings, name) is not None]
+    if given and settings.tls_identity_directory is not None:
+        yield Problem(given[0], "and the identity directory exclude each other: keep one")
+    elif given and settings.tls_ca_file is None:
+        yield Problem(given[0], "needs the ca_file, too, by which the broker is known")
+    elif settings.tls_key_file is not None and settings.tls_certificate_file is None:
+        yield Problem("tls_key_file", "needs the certificate_file that it belongs to")
+    if tls is not None and tls.certificate is not None and settings.broker_password is not None:
+        yield Problem("broker_password", "is of no use beside a certificate: remove it")
+    if not given and tls is None and not settings.broker_plain_allowed:
+        host = settings.broker_host
+        if host and not is_loopback(host):
+            detail = (
+                f"{host!r} is another machine, and TLS is not set up. Enrol this box (suifang"
+                " gateway enroll) and set GATEWAY_TLS_IDENTITY_DIRECTORY; or, if everybody on the"
+                " way may read along, GATEWAY_BROKER_PLAIN_ALLOWED=yes"
+            )
+            yield Problem("broker_host", detail)
 
 
 def _find_twins(devices: Sequence[DeviceSettings]) -> Iterator[Problem]:

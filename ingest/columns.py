@@ -139,6 +139,9 @@ def to_amendments(
 def _fields(said: Said, reported: Reported, row: int) -> list[tuple[Field, int]]:
     if said.kind == "retraction":
         return [(Field.RETRACTED, 1)]
+    if said.kind == "context":
+        code = MEAL_CODES[said.changes["meal_context"]]
+        return [(Field.LATE_CONTEXT, code)] if code != MEAL_CODES["unknown"] else []
     kind = "blood_pressure" if reported.kind[row] == KIND_BLOOD_PRESSURE else "glucose"
     codes: dict[str, Codes] = {"unit": UNIT_CODES_BY_KIND[kind], **_AMENDED_WORDS}
     found = []

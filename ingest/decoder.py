@@ -18,11 +18,12 @@ import msgspec
 from gateway.wire import limits
 from gateway.wire.batches import SCHEMA_VERSION
 from gateway.wire.errors import Reason, WireError
-from gateway.wire.readings import Reading, parse_reading
+from gateway.wire.items import GlucoseContext, Item, parse_item
+from gateway.wire.readings import Reading
 from gateway.wire.topics import Topic, parse_topic
 from ingest.db.quarantine import QuarantineRow
 from ingest.deliveries import Accepted, Decoded, Delivery, Head
-from ingest.rows import build_rows, content_hash
+from ingest.rows import build_context_row, build_rows, content_hash
 
 _DETAIL_CHARACTERS_MAX: Final = 300
 
@@ -142,24 +143,41 @@ class _Message:
     def take(self, raws: Sequence[bytes]) -> None:
         """Accept or refuse each of these readings."""
         parsed: list[tuple[Reading, bytes]] = []
+        contexts: list[tuple[GlucoseContext, bytes]] = []
         for raw in raws:
             try:
-                parsed.append((_parse(raw), raw))
+                item = _parse(raw)
             except WireError as error:
                 self.refuse(raw, error, reading_id=_lenient_id(raw))
-        self._accept(parsed)
+                continue
+            if isinstance(item, GlucoseContext):
+                contexts.append((item, raw))
+            else:
+                parsed.append((item, raw))
+        if self._topic is not None:
+            self._accept(parsed, contexts, self._topic)
 
-    def _accept(self, parsed: Sequence[tuple[Reading, bytes]]) -> None:
-        if parsed and self._topic is not None:
+    def _accept(
+        self,
+        parsed: Sequence[tuple[Reading, bytes]],
+        contexts: Sequence[tuple[GlucoseContext, bytes]],
+        topic: Topic,
+    ) -> None:
+        at = self._received_at
+        if parsed:
             rows = build_rows(
                 [reading for reading, _ in parsed],
                 [raw for _, raw in parsed],
-                [self._topic] * len(parsed),
-                received_at=self._received_at,
+                [topic] * len(parsed),
+                received_at=at,
             )
             self._accepted += [
                 Accepted(row, raw) for row, (_, raw) in zip(rows, parsed, strict=True)
             ]
+        self._accepted += [
+            Accepted(build_context_row(context, raw, topic, received_at=at), raw)
+            for context, raw in contexts
+        ]
 
     def refuse(self, raw: bytes, error: WireError, *, reading_id: UUID | None) -> None:
         """File one item under its reason, with its bytes cut at the limit."""
@@ -225,11 +243,11 @@ def refusal(
     )
 
 
-def _parse(raw: bytes) -> Reading:
+def _parse(raw: bytes) -> Item:
     if len(raw) > limits.READING_BYTES_MAX:
         detail = f"{len(raw)} bytes, at most {limits.READING_BYTES_MAX}"
         raise WireError(Reason.INVALID_FIELD, detail)
-    return parse_reading(raw)
+    return parse_item(raw)
 
 
 _HEAD: Final = re.compile(

@@ -10,6 +10,7 @@ import msgspec
 
 from gateway.wire.errors import WireError
 from gateway.wire.topics import Topic
+from ingest.db.contexts import ContextRow
 from ingest.db.gateway_days import Totals
 from ingest.db.plain import PlainRows
 from ingest.db.quarantine import QuarantineRow
@@ -33,9 +34,9 @@ class Delivery(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """One reading that can be stored; ``raw`` are its bytes, should it conflict."""
+    """One reading or late context that can be stored; ``raw`` are its bytes, should it conflict."""
 
-    row: ReadingRow
+    row: ReadingRow | ContextRow
     raw: bytes
 
 

@@ -19,7 +19,7 @@ import structlog
 
 from gateway.wire.times import Clock
 from ingest.columns import as_timedelta
-from ingest.db import alerts, cases, due_work, history, outbox, records
+from ingest.db import alerts, cases, contexts, due_work, history, outbox, records
 from ingest.db.alerts import AlertRow
 from ingest.db.connections import Connection, connect
 from ingest.db.errors import DatabaseUnavailableError, translated
@@ -101,6 +101,7 @@ class Judge:
     async def judge_once(self, connection: Connection) -> int:
         """Judge what is due now, in one transaction; return how many residents that was."""
         with translated():
+            await contexts.spread(connection, now=self.clock())
             due = await due_work.find(
                 connection,
                 now=self.clock(),

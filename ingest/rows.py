@@ -13,9 +13,11 @@ import numpy as np
 from psycopg.types.json import Jsonb
 
 from gateway.wire.ids import PARTITION_MIN, partition_time_of
+from gateway.wire.items import GlucoseContext, Item
 from gateway.wire.readings import BloodPressure, Glucose, Reading
 from gateway.wire.topics import Topic
 from ingest.columns import to_datetimes, to_instants, to_microseconds
+from ingest.db.contexts import ContextRow
 from ingest.db.readings import ReadingRow
 from ingest.db.words import ARM_CODES, UNIT_CODES
 from ingest.duplicate_keys import (
@@ -71,6 +73,27 @@ def build_rows(
         )
         for at, (reading, raw) in enumerate(zip(readings, raws, strict=True))
     ]
+
+
+def build_context_row(
+    context: GlucoseContext, raw: bytes, topic: Topic, *, received_at: datetime
+) -> ContextRow:
+    """The row of a late context; its arguments are as those of ``build_rows``."""
+    extra = context.model_extra
+    return ContextRow(
+        id=context.id,
+        partition_at=partition_time_of(context.id),
+        content_hash=content_hash(raw),
+        gateway_id=topic.gateway,
+        device_id=context.device_id,
+        boot_id=context.boot_id,
+        device_sequence=context.device_sequence,
+        resident_id=context.resident_id,
+        meal_context=context.meal_context,
+        captured_at=_believed_capture(context, received_at),
+        received_at=received_at,
+        extra=Jsonb(extra, dumps=_exact_json.encode) if extra else None,
+    )
 
 
 def _build_row(
@@ -178,10 +201,15 @@ def _believed_arrival(reading: Reading, received_at: datetime) -> datetime:
     A "synchronised" clock ahead of ours, or before this system existed, is not believed.
     Source: architecture 8.7.
     """
+    captured_at = _believed_capture(reading, received_at)
+    return received_at if captured_at is None else min(captured_at, received_at)
+
+
+def _believed_capture(item: Item, received_at: datetime) -> datetime | None:
     latest = received_at + CLOCK_TOLERANCE
-    if reading.clock_synchronised and PARTITION_MIN <= reading.captured_at <= latest:
-        return min(reading.captured_at, received_at)
-    return received_at
+    if item.clock_synchronised and PARTITION_MIN <= item.captured_at <= latest:
+        return item.captured_at
+    return None
 
 
 def content_hash(raw: bytes) -> int:

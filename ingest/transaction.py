@@ -8,13 +8,24 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeGuard
 from uuid import UUID
 
 from gateway.wire.errors import Reason, WireError
 from gateway.wire.ids import partition_time_of
 from gateway.wire.receipts import Refused
-from ingest.db import amendments, due_work, gateway_days, quarantine, readings, residents, retention
+from ingest.db import (
+    amendments,
+    contexts,
+    due_work,
+    gateway_days,
+    quarantine,
+    readings,
+    residents,
+    retention,
+)
 from ingest.db.connections import Connection
+from ingest.db.contexts import ContextRow
 from ingest.db.gateway_days import Totals
 from ingest.db.quarantine import QuarantineRow
 from ingest.db.readings import Known, ReadingRow
@@ -56,7 +67,7 @@ class Transaction:
         self._tallies: dict[int, Tally] = defaultdict(Tally)
         self._totals: dict[str, Totals] = defaultdict(Totals)
         self._quarantined: list[tuple[int, Decoded, QuarantineRow]] = []
-        self._fresh: dict[UUID, tuple[int, Decoded, Accepted]] = {}
+        self._fresh: dict[UUID, tuple[int, Decoded, Accepted]] = {}  # Readings and contexts.
         self._repeated: list[tuple[int, Decoded, Accepted]] = []  # An id seen in here before.
         self._outcomes: dict[UUID, Known] = {}
         self._filed_urgent: list[ReadingRow] = []
@@ -80,6 +91,7 @@ class Transaction:
             for accepted in decoded.accepted:
                 self._sort_accepted(index, decoded, accepted, known)
         inserted = await self._merge_fresh()
+        await self._file_contexts()
         for index, decoded, accepted in self._repeated:
             self._meet_again(index, decoded, accepted, self._outcomes[accepted.row.id])
         for index, decoded in self._parts:
@@ -128,17 +140,22 @@ class Transaction:
             return
         if row.id in known:
             before = known[row.id]
-        elif max(row.partition_at, row.effective_at) < self._edge:
-            self._refuse_old(index, decoded, accepted)
+        elif self._is_old(row):
+            self._refuse_old(index, decoded, accepted, row)
             return
         else:
             self._fresh[row.id] = (index, decoded, accepted)
             return
         self._meet_again(index, decoded, accepted, before)
 
-    def _refuse_old(self, index: int, decoded: Decoded, accepted: Accepted) -> None:
+    def _is_old(self, row: ReadingRow | ContextRow) -> TypeGuard[ReadingRow]:
+        """Whether no such thing is kept any more; contexts always are."""
+        return isinstance(row, ReadingRow) and max(row.partition_at, row.effective_at) < self._edge
+
+    def _refuse_old(
+        self, index: int, decoded: Decoded, accepted: Accepted, row: ReadingRow
+    ) -> None:
         """Older than what is kept. Where only the device says so, an emergency is told still."""
-        row = accepted.row
         detail = f"of {row.effective_at:%Y-%m-%d}; readings are kept from {self._edge:%Y-%m-%d} on"
         error = WireError(Reason.BEFORE_RETENTION, detail, field="id")
         refused = self._refuse(decoded, accepted, error, self._at)
@@ -165,39 +182,67 @@ class Transaction:
 
     async def _merge_fresh(self) -> list[ReadingRow]:
         """Insert what is new; tell duplicates of another id and sequence conflicts apart."""
-        if not self._fresh:
+        fresh = {
+            id_: (index, decoded, accepted, accepted.row)
+            for id_, (index, decoded, accepted) in self._fresh.items()
+            if isinstance(accepted.row, ReadingRow)
+        }
+        if not fresh:
             return []
-        rows = [accepted.row for _, _, accepted in self._fresh.values()]
+        rows = [row for _, _, _, row in fresh.values()]
         merged = await readings.merge(self._connection, sorted(rows, key=lambda row: row.id))
         old = [row.id for row in rows if row.partition_at < self._edge]
         await retention.hold(
             self._connection, [id_ for id_ in old if id_ in merged.inserted], self._edge
         )
         raced: list[tuple[int, Decoded, Accepted]] = []
-        for id_, (index, decoded, accepted) in self._fresh.items():
-            tally, totals = self._tallies[index], self._totals[accepted.row.gateway_id]
-            content_hash = accepted.row.content_hash
+        for id_, (index, decoded, accepted, row) in fresh.items():
             if id_ in merged.inserted:
-                self._outcomes[id_] = Known("stored", content_hash, "")
-                tally.stored += 1
-                totals.stored += 1
+                self._note_stored(index, row)
             elif id_ in merged.duplicates:
-                self._outcomes[id_] = Known("duplicate", content_hash, "")
-                tally.duplicate += 1
-                totals.duplicate += 1
+                self._note_duplicate(index, row)
             elif id_ in merged.conflicts:
                 reason = str(Reason.SEQUENCE_CONFLICT)
-                self._outcomes[id_] = Known("quarantined", content_hash, reason)
+                self._outcomes[id_] = Known("quarantined", row.content_hash, reason)
                 detail = "the device gave this sequence number to another value before"
                 error = WireError(Reason.SEQUENCE_CONFLICT, detail, field="device_sequence")
                 refused = self._refuse(decoded, accepted, error, self._at)
                 self._quarantined.append((index, decoded, refused))
-                self._filed_urgent.append(accepted.row)
+                self._filed_urgent.append(row)
             else:
                 raced.append((index, decoded, accepted))
         if raced:
             await self._answer_raced(raced)
         return [row for row in rows if row.id in merged.inserted]
+
+    async def _file_contexts(self) -> None:
+        """Store late contexts; whom they concern is the judge's to find out."""
+        fresh = [
+            (index, decoded, accepted, accepted.row)
+            for index, decoded, accepted in self._fresh.values()
+            if isinstance(accepted.row, ContextRow)
+        ]
+        filed = await contexts.insert_new(self._connection, [row for _, _, _, row in fresh])
+        raced: list[tuple[int, Decoded, Accepted]] = []
+        for index, decoded, accepted, row in fresh:
+            if row.id in filed.new:
+                self._note_stored(index, row)
+            elif row.id in filed.repeats:
+                self._note_duplicate(index, row)
+            else:
+                raced.append((index, decoded, accepted))
+        if raced:
+            await self._answer_raced(raced)
+
+    def _note_stored(self, index: int, row: ReadingRow | ContextRow) -> None:
+        self._outcomes[row.id] = Known("stored", row.content_hash, "")
+        self._tallies[index].stored += 1
+        self._totals[row.gateway_id].stored += 1
+
+    def _note_duplicate(self, index: int, row: ReadingRow | ContextRow) -> None:
+        self._outcomes[row.id] = Known("duplicate", row.content_hash, "")
+        self._tallies[index].duplicate += 1
+        self._totals[row.gateway_id].duplicate += 1
 
     async def _answer_raced(self, raced: list[tuple[int, Decoded, Accepted]]) -> None:
         """Another worker stored these between our look and our insert."""

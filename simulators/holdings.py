@@ -28,7 +28,10 @@ Snapshot: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
 _ROWS_PER_FETCH: Final = 5_000
 _DISPOSED: Final = {
-    "stored": "SELECT id, gateway_id FROM stored_reading",
+    "stored": (
+        "SELECT id, gateway_id FROM stored_reading UNION ALL "
+        "SELECT id, gateway_id FROM amendment WHERE gateway_id IS NOT NULL AND NOT repeats"
+    ),
     "duplicate": "SELECT id, gateway_id FROM duplicate",
     "quarantined": (
         "SELECT CASE WHEN settles THEN reading_id END, coalesce(gateway_id, '') FROM quarantine"
@@ -44,7 +47,10 @@ SELECT reading_id FROM quarantine WHERE settles AND reason = 'before_retention'"
 _RETIRED: Final = "SELECT gateway_id, readings FROM gateway_retired"
 _STORED: Final = """
 SELECT id, device_id, boot_id, device_sequence, measured_at FROM stored_reading
-WHERE id = ANY(%s)"""
+WHERE id = ANY(%(ids)s)
+UNION ALL
+SELECT id, device_id, boot_id, device_sequence, NULL FROM amendment
+WHERE id = ANY(%(ids)s) AND gateway_id IS NOT NULL"""
 _DUPLICATES: Final = "SELECT id, duplicate_of FROM duplicate WHERE id = ANY(%s)"
 _QUARANTINED: Final = "SELECT reading_id, payload FROM quarantine WHERE reading_id = ANY(%s)"
 
@@ -148,7 +154,7 @@ def find_deliveries(snapshot: Snapshot, ids: Sequence[UUID]) -> dict[UUID, Deliv
                 found[reading_id] = delivery
         cursor.execute(_DUPLICATES, (list(ids),))
         found |= dict(cursor.fetchall())
-        cursor.execute(_STORED, (list(ids),))
+        cursor.execute(_STORED, {"ids": list(ids)})
         for reading_id, device_id, boot_id, sequence, measured_at in cursor:
             found[reading_id] = delivery_of(
                 {

@@ -59,6 +59,23 @@ def a_glucose(glucose: str = "5.6", *, at: datetime = AT, **fields: object) -> d
     }
 
 
+def a_context(
+    meal_context: str = "fasting", *, of: Mapping[str, Any], at: datetime = AT, **fields: object
+) -> dict[str, Any]:
+    """What the meter says later of one of its values."""
+    return {
+        "id": str(fields.pop("id", new_id(at))),
+        "captured_at": format_instant(at),
+        "clock_synchronised": True,
+        "kind": "glucose_context",
+        "device_id": of["device_id"],
+        "device_sequence": of["device_sequence"],
+        **({"boot_id": of["boot_id"]} if of.get("boot_id") else {}),
+        "meal_context": meal_context,
+        **fields,
+    }
+
+
 class Literal(str):
     """A JSON number written exactly so."""
 

@@ -1,6 +1,7 @@
 """The private Mosquitto: its files, its users, its process.
 
-Invariants: nobody comes in without a password; passwords are stored hashed; a change of users is
+Invariants: nobody comes in without a password, or on the TLS listener without a certificate of the
+stack's own authority; passwords are stored hashed; a change of users is
 read at a restart, never by a signal (see ``set_users``). Users are never taken away by a restart.
 """
 
@@ -11,10 +12,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from deploy.embedded.binaries import BrokerBinaries
+from deploy.embedded.broker_tls import BrokerTls
 from deploy.embedded.errors import ServiceError, StackError
 from deploy.embedded.folders import Layout, make_folder, write_private
 from deploy.embedded.ports import LOOPBACK
@@ -55,6 +58,7 @@ class Broker:
         self._console = self._folder / "log" / "console.log"
         self._record = layout.records / f"{NAME}.record"
         self._passwords = self._conf / "passwords"
+        self.tls = BrokerTls(layout, self._conf / "tls")
 
     @property
     def identity(self) -> Identity | None:
@@ -62,16 +66,17 @@ class Broker:
         found = read_record(self._record)
         return found if is_alive(found) else None
 
-    def make(self) -> None:
-        """Make the folders, unless they are there."""
+    def make(self, at: datetime) -> None:
+        """Make the folders and what TLS needs, unless they are there."""
         account = self._layout.account
         for folder in (self._folder, self._conf):
             make_folder(folder, account, passable=True)
         # The broker lists "shared", and its password program writes in "hashing".
         for folder in (self.data, self.log.parent, self._conf / "shared", self._conf / "hashing"):
             make_folder(folder, account, services=True)
+        self.tls.make(at)
 
-    def launch(self, binaries: BrokerBinaries, port: int) -> None:
+    def launch(self, binaries: BrokerBinaries, port: int, tls_port: int) -> None:
         """Write the configuration and start; ``wait_ready`` says when it answers."""
         account = self._layout.account
         for name, file in (
@@ -82,7 +87,7 @@ class Broker:
         if not self._passwords.exists():
             write_private(self._passwords, "", account)
         own = self._conf / "mosquitto.conf"
-        write_private(own, self._own_part(port), account)
+        write_private(own, self._own_part(port) + self.tls.describe_listener(tls_port), account)
         self._shorten_log()
         spawn(
             NAME,

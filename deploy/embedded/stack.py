@@ -5,13 +5,12 @@ at a time (a lock the kernel frees); every step may be cut short and repeated; p
 once, kept 0600, and never on a command line, in an environment or in a log.
 """
 
-import json
 import os
 import re
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -19,7 +18,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from deploy.embedded import broker, postgres
+from deploy.embedded import broker, broker_tls, postgres
 from deploy.embedded.broker import Broker
 from deploy.embedded.errors import (
     NotReadyError,
@@ -35,18 +34,19 @@ from deploy.embedded.folders import (
     read_object,
     recall_layout,
     settle_layout,
-    write_private,
 )
 from deploy.embedded.passwords import recall_or_make_password, recall_password
 from deploy.embedded.ports import LOOPBACK, PortMemory
 from deploy.embedded.postgres import Postgres
 from deploy.embedded.processes import send_signal, wait_gone
 from deploy.embedded.programs import find_broker, find_postgres
-from deploy.embedded.status import ServiceStatus, StackStatus
+from deploy.embedded.services import as_text, describe, keep_trying, note_versions, recall_port
+from deploy.embedded.status import StackStatus
+from deploy.pki.folder import AuthorityFolder
+from gateway.wire.times import utc_now
 
 SERVICES: Final = (postgres.NAME, broker.NAME)
 _DATABASE: Final = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
-_START_PAUSES_S: Final = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # Between tries; then give up.
 _CREATE_TRIES_S_MAX: Final = 30.0
 _KILL_S_MAX: Final = 10.0
 
@@ -114,8 +114,8 @@ class Stack:
         return StackStatus(
             home=self.home,
             root=None if layout is None else layout.root,
-            services=tuple(_describe(layout, name, versions) for name in SERVICES),
-            timescaledb=_text(versions.get("timescaledb")),
+            services=tuple(describe(layout, name, versions) for name in SERVICES),
+            timescaledb=as_text(versions.get("timescaledb")),
         )
 
     def erase(self, report: Report = silent) -> None:
@@ -218,7 +218,17 @@ class Stack:
     @property
     def broker_port(self) -> int:
         """The broker's remembered port."""
-        return _port(self._layout(), broker.NAME)
+        return recall_port(self._layout(), broker.NAME)
+
+    @property
+    def broker_tls_port(self) -> int:
+        """The remembered port for gateways with a certificate."""
+        return recall_port(self._layout(), broker_tls.PORT_NAME)
+
+    @property
+    def authority(self) -> AuthorityFolder:
+        """What signs the broker's certificate, and whose certificates the broker accepts."""
+        return Broker(self._layout()).tls.authority
 
     def broker_password(self, user: str) -> str:
         """Password of a fixed user (``ingest``, ``probe``), made on the first start."""
@@ -246,6 +256,23 @@ class Stack:
                 server.stop()
                 self._start_broker(layout, silent)
 
+    def set_revocations(self, crl: str) -> None:
+        """Give the broker a new revocation list and restart it: it reads lists at its start only.
+
+        Args:
+            crl: Of the stack's authority, PEM.
+
+        Raises:
+            ValueError: That is no revocation list.
+        """
+        with self._locked(silent):
+            layout = self._layout()
+            server = Broker(layout)
+            server.tls.set_revocations(crl)
+            if server.identity is not None:
+                server.stop()
+                self._start_broker(layout, silent)
+
     # --- inside --------------------------------------------------------------------------------
 
     @contextmanager
@@ -265,7 +292,7 @@ class Stack:
 
     def _dsn(self, layout: Layout, role: str, database: str) -> str:
         password = recall_password(layout, f"postgres.{role}")
-        port = _port(layout, postgres.NAME)
+        port = recall_port(layout, postgres.NAME)
         return f"postgresql://{role}:{password}@{LOOPBACK}:{port}/{database}"
 
     def _as_superuser(
@@ -292,7 +319,7 @@ class Stack:
                 f"postgresql://{postgres.SUPERUSER}:{superuser}@{LOOPBACK}:{port}/postgres"
             )
 
-        if server.identity is not None and ready(_port(layout, postgres.NAME)):
+        if server.identity is not None and ready(recall_port(layout, postgres.NAME)):
             if server.is_settled():
                 return
             programs = find_postgres(layout, server.made_by())
@@ -302,89 +329,38 @@ class Stack:
                 report("making the database")
             server.make(programs, superuser)
             report(f"starting PostgreSQL {programs.version}, TimescaleDB {programs.timescaledb}")
-            _keep_trying(layout, postgres.NAME, lambda port: server.launch(programs, port), ready)
+            keep_trying(layout, postgres.NAME, lambda port: server.launch(programs, port), ready)
         server.settle(self._dsn(layout, postgres.SUPERUSER, "{}"), owner, programs)
         seen = {postgres.NAME: programs.version, "timescaledb": programs.timescaledb}
-        _note_versions(layout, seen | {"postgres.origin": programs.origin})
+        note_versions(layout, seen | {"postgres.origin": programs.origin})
 
     def _start_broker(self, layout: Layout, report: Report) -> None:
         server = Broker(layout)
-        if server.identity is not None and server.wait_ready(_port(layout, broker.NAME)):
+        memory = PortMemory(layout.ports_file)
+        if memory.recall(broker_tls.PORT_NAME) is None:
+            server.stop()  # It was started by a version without TLS.
+        if server.identity is not None and server.wait_ready(recall_port(layout, broker.NAME)):
             return
         programs = find_broker(layout, report)
-        server.make()
+        server.make(utc_now())
         wanted = {
             user: recall_or_make_password(layout, f"broker.{user}") for user in broker.FIXED_USERS
         }
         if not server.users() >= wanted.keys():
             server.set_users(wanted, programs)
         report(f"starting Mosquitto {programs.version}")
-        _keep_trying(
-            layout, broker.NAME, lambda port: server.launch(programs, port), server.wait_ready
-        )
-        _note_versions(layout, {broker.NAME: programs.version, "broker.origin": programs.origin})
+
+        def launch(port: int) -> None:
+            server.launch(programs, port, memory.claim(broker_tls.PORT_NAME))
+
+        keep_trying(layout, broker.NAME, launch, server.wait_ready)
+        note_versions(layout, {broker.NAME: programs.version, "broker.origin": programs.origin})
 
 
 def _find_checkout() -> Path:
     here = Path.cwd()
     marked = (each for each in (here, *here.parents) if (each / "pyproject.toml").is_file())
     return next(marked, here)
-
-
-def _keep_trying(
-    layout: Layout,
-    service: str,
-    launch: Callable[[int], None],
-    ready: Callable[[int], bool],
-) -> None:
-    """Launch until it answers: its port may be snatched, or what was killed is still ending."""
-    memory = PortMemory(layout.ports_file)
-    for pause_s in _START_PAUSES_S:
-        port = memory.claim(service)
-        launch(port)
-        if ready(port):
-            return
-        time.sleep(pause_s)
-    server = Postgres(layout) if service == postgres.NAME else Broker(layout)
-    raise ServiceError(service, "ends right after its start", server.newest_log(), server.why())
-
-
-def _port(layout: Layout, service: str) -> int:
-    port = PortMemory(layout.ports_file).recall(service)
-    if port is None:
-        what = f"{service} was never started"
-        raise NotReadyError(what)
-    return port
-
-
-def _note_versions(layout: Layout, seen: Mapping[str, str]) -> None:
-    file = layout.root / "versions.json"
-    known = read_object(file)
-    if known | dict(seen) != known:
-        write_private(file, json.dumps(known | dict(seen)))
-
-
-def _describe(layout: Layout | None, name: str, versions: Mapping[str, object]) -> ServiceStatus:
-    server: Postgres | Broker | None = None
-    if layout is not None:
-        server = Postgres(layout) if name == postgres.NAME else Broker(layout)
-    found = None if server is None else server.identity
-    return ServiceStatus(
-        name=name,
-        running=found is not None,
-        pid=None if found is None else found.pid,
-        version=_text(versions.get(name)),
-        origin=_text(versions.get(f"{name}.origin")),
-        host=LOOPBACK,
-        port=None if layout is None else PortMemory(layout.ports_file).recall(name),
-        since=None if found is None else found.since,
-        data_dir=None if server is None else server.data,
-        log=None if server is None else server.newest_log(),
-    )
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _require_service(name: str) -> None:

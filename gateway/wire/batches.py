@@ -1,5 +1,7 @@
 """The envelope upward: ``{"schema": 1, "batch": …, "sent_at": …, "readings": [1..500]}``.
 
+``readings`` holds late contexts of readings, too (``gateway.wire.items``).
+
 Readings are spliced in as the bytes the spool froze, so a batch sent twice is the same
 reading twice, byte for byte. A batch above a limit is never built.
 """
@@ -10,7 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from gateway.wire import limits
-from gateway.wire.readings import reading_json_schema
+from gateway.wire.items import item_json_schema
 from gateway.wire.times import format_instant
 
 SCHEMA_VERSION: Final = 1
@@ -44,8 +46,8 @@ def build_batch(batch: UUID, sent_at: datetime, readings: Sequence[bytes]) -> by
 
 def batch_json_schema() -> dict[str, Any]:
     """The JSON Schema of a batch, published as ``gateway/wire/schema/v1/batch.schema.json``."""
-    reading = reading_json_schema()
-    definitions = reading.pop("$defs", {})
+    item = item_json_schema()
+    definitions = item.pop("$defs", {})
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Suifang wire contract v1: a batch of readings",
@@ -59,7 +61,7 @@ def batch_json_schema() -> dict[str, Any]:
                 "type": "array",
                 "minItems": 1,
                 "maxItems": limits.READINGS_PER_BATCH_MAX,
-                "items": reading,
+                "items": item,
             },
         },
         "$defs": definitions,

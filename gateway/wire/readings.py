@@ -128,6 +128,9 @@ Sample: TypeAlias = Literal[
     "interstitial_fluid",
     "control_solution",
 ]
+MealContext: TypeAlias = Literal[
+    "fasting", "preprandial", "postprandial_2h", "random", "bedtime", "unknown"
+]
 # The first three: clinical decision table 2.2 step 4. The others: the meter itself says that the
 # test was none (Glucose Service, sensor status annunciation; docs/decisions/0016).
 UNUSABLE_STATUS: Final = frozenset[StatusFlag](
@@ -211,9 +214,7 @@ class Glucose(_Reading):
     kind: Literal["glucose"]
     glucose: Exact | None = None
     unit: Literal["mmol/L", "mg/dL", "mol/L", "kg/L"] | None = None
-    meal_context: Literal[
-        "fasting", "preprandial", "postprandial_2h", "random", "bedtime", "unknown"
-    ] = "unknown"
+    meal_context: MealContext = "unknown"
     sample: Sample | None = None
 
     @model_validator(mode="after")
@@ -327,18 +328,19 @@ def validate_reading(fields: object) -> Reading:
     try:
         return _ADAPTER.validate_python(fields)
     except ValidationError as error:
-        if isinstance(fields, dict) and fields.get("kind") == UNDECODABLE:
-            said = (str(fields.get(name, "?"))[:80] for name in _UNDECODABLE_FIELDS)
-            detail = "characteristic {}: {} in field {} at byte {}".format(*said)
-            raise WireError(Reason.UNDECODABLE, detail, field="bytes") from error
-        raise _to_wire_error(error.errors(include_url=False)) from error
+        raise to_wire_error(error.errors(include_url=False), fields) from error
 
 
 # A reading with several faults is filed under the one an operator should look at first.
 _URGENCY = {reason: rank for rank, reason in enumerate(Reason)}
 
 
-def _to_wire_error(problems: list[ErrorDetails]) -> WireError:
+def to_wire_error(problems: list[ErrorDetails], fields: object) -> WireError:
+    """What pydantic found wrong with one item of a batch, as the one reason to file it under."""
+    if isinstance(fields, dict) and fields.get("kind") == UNDECODABLE:
+        said = (str(fields.get(name, "?"))[:80] for name in _UNDECODABLE_FIELDS)
+        detail = "characteristic {}: {} in field {} at byte {}".format(*said)
+        return WireError(Reason.UNDECODABLE, detail, field="bytes")
     found = []
     for problem in problems:
         path = [str(part) for part in problem["loc"][1:]]  # The first part is the kind.
@@ -364,8 +366,3 @@ def _reason_of(problem: ErrorDetails, path: list[str]) -> Reason:
     if field == "meal_context":
         return Reason.UNKNOWN_CONTEXT
     return Reason.INVALID_FIELD
-
-
-def reading_json_schema() -> dict[str, Any]:
-    """The JSON Schema of one reading, as published in ``gateway/wire/schema``."""
-    return _ADAPTER.json_schema()

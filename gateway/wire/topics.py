@@ -11,7 +11,6 @@ Channel: TypeAlias = Literal["readings", "backlog", "status", "receipts", "comma
 
 ROOT: Final = "suifang/v1"
 NAME_PATTERN: Final = r"[a-z0-9][a-z0-9-]{0,62}"
-INGEST_GROUP: Final = "ingest"
 _TOPIC = re.compile(rf"suifang/v1/({NAME_PATTERN})/({NAME_PATTERN})/([a-z]+)", re.ASCII)
 
 
@@ -36,6 +35,6 @@ def parse_topic(text: str) -> Topic | None:
     return Topic(centre=found[1], gateway=found[2], channel=cast("Channel", found[3]))
 
 
-def shared_filter(channel: Channel) -> str:
-    """The shared subscription of all ingest workers to one upward channel."""
-    return f"$share/{INGEST_GROUP}/{ROOT}/+/+/{channel}"
+def shared_filter(channel: Channel, group: str) -> str:
+    """The shared subscription of all ingest workers, a group, to one upward channel."""
+    return f"$share/{group}/{ROOT}/+/+/{channel}"

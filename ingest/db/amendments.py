@@ -1,28 +1,27 @@
 """SQL for ``amendment``: corrections, retractions and late contexts of readings.
 
 A reading's row is never touched: what was said of it later stands beside it, and of each field
-the latest received wins. An amendment may come before its reading and then waits for it.
+the latest received wins. An amendment may come before its reading and then waits for it. A context
+is a meter's word: of several the one captured last wins, and a person's correction over all of
+them. Those that a gateway sends are stored by ``ingest.db.contexts``.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 from pydantic import AwareDatetime
 
-from gateway.wire.readings import StatusFlag
+from gateway.wire.readings import MealContext, StatusFlag
 from ingest.db import due_work, readings
 from ingest.db.connections import Connection
 from ingest.db.errors import UnstorableError
 from ingest.db.records import insert_each
 
-MealContext: TypeAlias = Literal[
-    "fasting", "preprandial", "postprandial_2h", "random", "bedtime", "unknown"
-]
 _DECIMALS_MAX: Final = 7
 _VALUE_MAX: Final = 1_000_000
 
@@ -119,15 +118,24 @@ _OF_IDS: Final = f"SELECT {_COLUMNS} FROM amendment WHERE id = ANY(%s)"  # noqa:
 
 # A late context belongs to the latest reading under its number that was there when it came,
 # else to the first one after it: once found, another reading never takes it away, not even when
-# retention has dropped the one that it belonged to (ingest.db.retention).
-CHOSEN: Final = """
+# retention has dropped the one that it belonged to (ingest.db.retention). It is of no reading of
+# somebody else, where both say of whom they are; nor of one taken more than a month before or
+# after it, where both clocks can be believed: a counter that began anew gives numbers again.
+_MAY_MEAN: Final = """
+{r}.kind = 'glucose'
+AND (a.resident_id IS NULL OR {r}.resident_id IS NULL OR a.resident_id = {r}.resident_id)
+AND (a.captured_at IS NULL OR NOT {r}.clock_synchronised
+     OR {r}.captured_at BETWEEN a.captured_at - INTERVAL '30 days'
+                            AND a.captured_at + INTERVAL '30 days')"""
+CHOSEN: Final = f"""
 a.kind = 'context' AND NOT a.retired
 AND a.device_id = r.device_id AND a.device_sequence = r.device_sequence
-AND a.boot_id IS NOT DISTINCT FROM r.boot_id
+AND a.boot_id IS NOT DISTINCT FROM r.boot_id AND {_MAY_MEAN.format(r="r")}
 AND NOT EXISTS (
     SELECT FROM reading_key k JOIN stored_reading o ON o.id = k.reading_id
     WHERE k.device_id = a.device_id AND k.reading_id <> r.id
       AND k.rule_key = 'sequence:' || coalesce(a.boot_id, '') || ':' || a.device_sequence
+      AND {_MAY_MEAN.format(r="o")}
       AND CASE WHEN r.received_at <= a.received_at
                THEN o.received_at <= a.received_at
                     AND (o.received_at, o.id) > (r.received_at, r.id)
@@ -178,10 +186,15 @@ async def insert_new(
         if rows[row.id]._replace(received_at=row.received_at) != row:
             msg = f"amendment {row.id} is stored with other content; nothing said is rewritten"
             raise UnstorableError(msg)
-    cursor = await connection.execute(_CONCERNED, {"ids": list(new)})
+    await mark_concerned(connection, list(new), at=at)
+    return new
+
+
+async def mark_concerned(connection: Connection, ids: Sequence[UUID], *, at: datetime) -> None:
+    """Mark whose cases these amendments concern, as readings stand now. Never commits."""
+    cursor = await connection.execute(_CONCERNED, {"ids": list(ids)})
     concerned = [row[0] for row in await cursor.fetchall()]
     await due_work.mark(connection, {(resident, "amendment"): at for resident in concerned})
-    return new
 
 
 def _as_row(amendment: Amendment, received_at: datetime) -> _Row:
@@ -202,21 +215,22 @@ class Said(NamedTuple):
 _CLAIMED: Final = """
 SELECT DISTINCT reading_id FROM amendment
 WHERE changes ? 'resident_id' AND changes ->> 'resident_id' = ANY(%s)"""
+_WHEN: Final = "coalesce(a.captured_at, a.received_at)"  # An outage changes nothing.
 _SAID: Final = f"""
-SELECT a.id, r.id, a.kind, a.changes, a.received_at
+SELECT a.id, r.id, a.kind, a.changes, {_WHEN}
 FROM {{table}} r JOIN amendment a ON a.reading_id = r.id
 WHERE r.resident_id = ANY(%(residents)s)
 UNION
-SELECT a.id, r.id, a.kind, a.changes, a.received_at
+SELECT a.id, r.id, a.kind, a.changes, {_WHEN}
 FROM {{table}} r JOIN amendment a ON {CHOSEN}
 WHERE r.resident_id = ANY(%(residents)s)"""  # noqa: S608 - our own condition
 _SAID_OF: Final = f"""
 UNION
-SELECT a.id, r.id, a.kind, a.changes, a.received_at
+SELECT a.id, r.id, a.kind, a.changes, {_WHEN}
 FROM {{table}} r JOIN amendment a ON a.reading_id = r.id
 WHERE r.id = ANY(%(readings)s)
 UNION
-SELECT a.id, r.id, a.kind, a.changes, a.received_at
+SELECT a.id, r.id, a.kind, a.changes, {_WHEN}
 FROM {{table}} r JOIN amendment a ON {CHOSEN}
 WHERE r.id = ANY(%(readings)s)"""  # noqa: S608 - our own condition
 

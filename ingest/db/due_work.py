@@ -1,4 +1,6 @@
-"""SQL for ``due_mark``, ``due_batch``, ``due_timer``, ``resident_fold``: who is due, and when.
+"""SQL for ``due_mark``, ``due_batch``, ``due_context``, ``due_timer``, ``resident_fold``.
+
+Who is due, and when.
 
 Ingest leaves the marks of a transaction in one row of ``due_batch``, because a row and two index
 entries for each would take a third of its time; ``find`` spreads them out as marks before it looks
@@ -11,6 +13,7 @@ data.
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
+from uuid import UUID
 
 import numpy as np
 
@@ -54,6 +57,30 @@ async def mark_batch(connection: Connection, plain: PlainRows, keep: BoolArray) 
             residents = as_array(TextArray, [plain.resident_cells[row] for row in rows.tolist()])
             marked = as_array(InstantArray, instant_cells(plain.arrived_us[rows]))
             await connection.execute(_MARK_BATCH, (kind, residents, marked))
+
+
+async def mark_contexts(connection: Connection, ids: Sequence[UUID], *, at: datetime) -> None:
+    """Note late contexts whose readings have to be looked for. Never commits."""
+    if ids:
+        await connection.execute(
+            "INSERT INTO due_context (amendment_id, marked_at)"
+            " SELECT id, %s FROM unnest(%s::uuid[]) AS id",
+            (at, list(ids)),
+        )
+
+
+_TAKE_CONTEXTS: Final = """
+DELETE FROM due_context WHERE amendment_id IN (
+    SELECT amendment_id FROM due_context ORDER BY marked_at, amendment_id LIMIT %s
+    FOR UPDATE SKIP LOCKED)
+RETURNING amendment_id"""
+_CONTEXTS_MAX: Final = 5_000  # Of one transaction.
+
+
+async def take_contexts(connection: Connection) -> list[UUID]:
+    """Some of the contexts noted; the caller's transaction marks whom they concern."""
+    cursor = await connection.execute(_TAKE_CONTEXTS, (_CONTEXTS_MAX,), binary=True)
+    return [row[0] for row in await cursor.fetchall()]
 
 
 _SPREAD: Final = """
@@ -184,10 +211,11 @@ async def finish(
 
 
 async def count_waiting(connection: Connection) -> int:
-    """How many residents wait to be judged, ready or not."""
+    """How many residents wait to be judged, ready or not; a late context counts as one."""
     cursor = await connection.execute(
         "SELECT count(*) FROM (SELECT resident_id FROM due_mark"
-        " UNION SELECT unnest(residents) FROM due_batch) AS waiting"
+        " UNION SELECT unnest(residents) FROM due_batch"
+        " UNION SELECT amendment_id::text FROM due_context) AS waiting"
     )
     row = await cursor.fetchone()
     return int(row[0]) if row else 0
@@ -202,7 +230,8 @@ class Backlog(NamedTuple):
 
 
 _BACKLOG: Final = f"""
-SELECT (SELECT count(*) FROM due_batch), (SELECT count(*) FROM due_mark),
+SELECT (SELECT count(*) FROM due_batch),
+       (SELECT count(*) FROM due_mark) + (SELECT count(*) FROM due_context),
        extract(epoch FROM %(now)s - least(
            (SELECT min(due_at) FROM due_timer),
            (SELECT min(marked_at) FROM due_mark WHERE {_READY}),

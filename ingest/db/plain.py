@@ -187,7 +187,9 @@ SELECT reading_id FROM quarantine WHERE settles AND reading_id = ANY(%(ids)s)
 UNION ALL
 SELECT id FROM duplicate WHERE id = ANY(%(ids)s)
 UNION ALL
-SELECT reading_id FROM amendment WHERE reading_id = ANY(%(ids)s) AND changes ? 'resident_id'"""
+SELECT reading_id FROM amendment WHERE reading_id = ANY(%(ids)s) AND changes ? 'resident_id'
+UNION ALL
+SELECT id FROM amendment WHERE id = ANY(%(ids)s)"""
 _STORED: Final = """
 UNION ALL
 SELECT id FROM unnest(%(ids)s, %(at)s) AS asked (id, partition_at)

@@ -172,11 +172,9 @@ async def merge(connection: Connection, rows: Iterable[ReadingRow]) -> Merged:
         await cursor.execute(_SPLIT_KNOWN_MEASUREMENTS)
         others = await cursor.fetchall()
         same = [row for row in others if row[5]]
-        recorded: frozenset[UUID] = frozenset()
-        if same:
-            columns = [[row[at] for row in same] for at in (0, 4, 1, 2, 3)]
-            await cursor.execute(_INSERT_DUPLICATE, columns)
-            recorded = frozenset(row[0] for row in await cursor.fetchall())
+        recorded = await insert_duplicates(
+            connection, [(row[0], row[4], row[1], row[2], row[3]) for row in same]
+        )
         await cursor.execute(_INSERT)
         inserted = frozenset(row[0] for row in await cursor.fetchall())
     return Merged(
@@ -185,6 +183,22 @@ async def merge(connection: Connection, rows: Iterable[ReadingRow]) -> Merged:
         known_duplicates=frozenset(row[0] for row in same) - recorded,
         conflicts=frozenset(row[0] for row in others if not row[5]),
     )
+
+
+async def insert_duplicates(
+    connection: Connection, rows: Sequence[tuple[UUID, UUID, int, str, datetime]]
+) -> frozenset[UUID]:
+    """Record ids as duplicates of another id; return the ids of the new ones. Never commits.
+
+    Args:
+        connection: Inside a transaction.
+        rows: Id, of which id, content hash, gateway, received at.
+    """
+    if not rows:
+        return frozenset()
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    cursor = await connection.execute(_INSERT_DUPLICATE, columns, binary=True)
+    return frozenset(row[0] for row in await cursor.fetchall())
 
 
 class Known(NamedTuple):
@@ -202,6 +216,9 @@ SELECT id, 'stored', content_hash, '' FROM asked JOIN reading USING (id, partiti
  WHERE reading.partition_at BETWEEN %(low)s AND %(high)s
 UNION ALL
 SELECT id, 'duplicate', content_hash, '' FROM asked JOIN duplicate USING (id)
+UNION ALL
+SELECT id, 'stored', content_hash, '' FROM asked JOIN amendment USING (id)
+ WHERE gateway_id IS NOT NULL AND NOT repeats
 UNION ALL
 SELECT id, 'quarantined', content_hash, reason
 FROM asked JOIN quarantine ON reading_id = id AND settles"""

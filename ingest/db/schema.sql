@@ -160,10 +160,19 @@ CREATE TABLE amendment (
     reason          text,
     received_at     timestamptz NOT NULL,
     retired         boolean NOT NULL DEFAULT false,  -- A context whose reading was dropped: it waits no more.
+    gateway_id      text,                     -- That sent it; NULL: a person's word.
+    content_hash    bigint,                   -- Of the raw bytes, as of a reading.
+    resident_id     text,                     -- Of a context that says so: it is of no reading of another.
+    captured_at     timestamptz,              -- Gateway clock, where it can be believed: the last captured wins.
+    extra           jsonb,                    -- Fields this version does not know, kept.
+    repeats         boolean NOT NULL DEFAULT false,  -- Says what another said: its id is a duplicate.
     CONSTRAINT amendment_names_a_reading CHECK (
         CASE kind WHEN 'context' THEN device_id IS NOT NULL AND device_sequence IS NOT NULL
                                       AND reading_id IS NULL
-                  ELSE reading_id IS NOT NULL AND device_id IS NULL END)
+                  ELSE reading_id IS NOT NULL AND device_id IS NULL END),
+    CONSTRAINT amendment_of_a_gateway_is_a_context CHECK (
+        (gateway_id IS NULL) = (content_hash IS NULL)
+        AND (gateway_id IS NULL OR kind = 'context'))
 );
 CREATE INDEX amendment_by_reading ON amendment (reading_id);
 CREATE INDEX amendment_by_sequence ON amendment (device_id, device_sequence)
@@ -280,6 +289,13 @@ CREATE TABLE due_batch (
 );
 -- Compressing pseudonyms would cost more than writing them.
 ALTER TABLE due_batch ALTER residents SET STORAGE EXTERNAL, ALTER marked_at SET STORAGE EXTERNAL;
+
+-- Late contexts whose readings the judge has to look for: after the COMMIT that stored them, so that
+-- no lock has to keep readings out meanwhile.
+CREATE TABLE due_context (
+    amendment_id uuid PRIMARY KEY,
+    marked_at    timestamptz NOT NULL
+);
 
 -- One timer per resident: the next instant at which time alone changes something.
 CREATE TABLE due_timer (

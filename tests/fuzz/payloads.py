@@ -33,6 +33,8 @@ def seeds() -> list[bytes]:
         to_bytes(a_glucose("7.00", device_now="2026-03-02T01:00:00Z", stored_record=True)),
         to_bytes(a_glucose("126", unit="mg/dL", sample="control_solution", resident_id=None)),
         to_bytes({**a_glucose(), "glucose": None, "status": ["result_too_high"]}),
+        to_bytes(a_glucose(status=["sensor_malfunction", "time_fault"])),
+        to_bytes({**a_glucose(), "kind": "undecodable", "bytes": "0F03", "decode_offset": 2}),
         to_bytes({**a_glucose(), "note": {"deep": [1, {"x": "é\\u0000"}]}}),
     ]
     single = [build_batch(new_id(AT), AT, [raw]) for raw in readings]

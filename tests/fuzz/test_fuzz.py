@@ -7,11 +7,13 @@ import mqtt5
 import pytest
 from pydantic import SecretStr
 
+from gateway.wire.errors import Reason
 from ingest.arrivals import Arrivals
 from ingest.metrics import IngestMetrics
 from ingest.session import Session
 from ingest.settings import BrokerSettings
 from ingest.source import Source
+from tests.fuzz.characteristics import CharacteristicFuzz
 from tests.fuzz.packets import PacketFuzz, Transport
 from tests.fuzz.payloads import PayloadFuzz
 
@@ -22,6 +24,15 @@ def test_every_mutated_message_is_accounted_for(seed: int) -> None:
     while fuzz.messages < 3_000:
         fuzz.run_block()
     assert min(fuzz.plain, fuzz.accepted, fuzz.refused) > 50  # All three ways were taken.
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_every_value_of_a_device_is_what_its_bytes_say_or_rejected(seed: int) -> None:
+    fuzz = CharacteristicFuzz(seed)
+    fuzz.run(2_000)
+    assert all(counts.accepted > 20 for counts in fuzz.counts.values())
+    assert fuzz.readings > 20  # Nothing is proved by bytes that are all refused.
+    assert {Reason.UNDECODABLE, Reason.NOT_A_NUMBER, Reason.IMPLAUSIBLE} <= {*fuzz.quarantined}
 
 
 # The codec itself complains of text that is no UTF-8, beside panicking.

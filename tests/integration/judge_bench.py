@@ -28,8 +28,10 @@ DIABETES: Final = DatedCondition(condition="diabetes", since=date(2020, 1, 1))
 class JudgeBench(WriterBench):
     """Sends readings, records and amendments, lets the judge work, asks the database."""
 
-    def __init__(self, connection: Connection, database: Database, clock: TestClock) -> None:
-        super().__init__(connection)
+    def __init__(
+        self, connection: Connection, database: Database, clock: TestClock, *, plain: bool = True
+    ) -> None:
+        super().__init__(connection, plain=plain)
         self.clock = clock
         self._settings = JudgeSettings(db_dsn=SecretStr(database.dsn))
         self.judge_by("wuzhou")

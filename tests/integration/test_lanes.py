@@ -10,7 +10,7 @@ from gateway.wire.receipts import Receipts
 from ingest.db import due_work, readings
 from ingest.db.connections import Connection
 from ingest.db.residents import DatedCondition
-from tests.builders import AT, a_batch, a_blood_pressure, a_glucose, enrol
+from tests.builders import AT, a_batch, a_blood_pressure, a_context, a_glucose, enrol
 from tests.integration.writer_bench import WriterBench, receipts_of
 
 _TABLES: Final = {
@@ -20,6 +20,9 @@ _TABLES: Final = {
     "quarantine": "item_hash, reading_id, settles, topic, batch_id, reason, field, detail, payload",
     "gateway_day": "*",
     "resident": "id, stub, created_at",
+    "amendment": "id, gateway_id, content_hash, device_id, boot_id, device_sequence, resident_id,"
+    " changes, captured_at, received_at, extra, repeats",
+    "due_context": "*",
     "alert": "id, resident_id, centre_id, code, effective_at, due, page, late, observed, threshold",
 }
 _DUE: Final = "SELECT resident_id, kind, max(marked_at) FROM due_mark GROUP BY 1, 2"
@@ -45,6 +48,12 @@ def _random_readings(dice: random.Random) -> list[dict[str, Any]]:
             pool.append(a_blood_pressure(pressure, **fields))
         else:
             pool.append(a_glucose(dice.choice(["5.6", "3.9", "17.20", "400"]), **fields))
+        if "device_sequence" in fields and number % 4 == 0:
+            pool.append(a_context(dice.choice(["fasting", "random"]), of=pool[-1], at=at))
+        if dice.random() < 0.03:  # No gateway gives an id twice; should one, both lanes see it.
+            pool.append(
+                a_context(of={"device_id": "glu-1", "device_sequence": 1}, id=pool[-1]["id"])
+            )
     return pool
 
 
@@ -83,6 +92,7 @@ async def test_both_lanes_leave_the_same_rows_and_receipts(
     assert told[0] == told[1]
     assert contents[0]["alert"]
     assert contents[0]["due_mark"]
+    assert contents[0]["amendment"]
 
 
 async def _bench(connection: Connection) -> WriterBench:

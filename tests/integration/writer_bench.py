@@ -47,6 +47,8 @@ class WriterBench:
         found = await self.rows(
             "SELECT id, 'stored' FROM reading UNION ALL SELECT id, 'duplicate' FROM duplicate"
             " UNION ALL SELECT reading_id, reason FROM quarantine WHERE settles"
+            " UNION ALL SELECT id, 'stored' FROM amendment"
+            " WHERE gateway_id IS NOT NULL AND NOT repeats"
         )
         assert len({id_ for id_, _ in found}) == len(found), found
         return dict(found)

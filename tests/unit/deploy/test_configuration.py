@@ -48,6 +48,30 @@ def test_the_broker_keeps_its_promises(name: str, value: str) -> None:
     assert settings("mosquitto/mosquitto.conf")[name] == value
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("require_certificate", "true"),
+        ("use_identity_as_username", "true"),
+        ("use_username_as_clientid", "true"),
+        ("tls_version", "tlsv1.2"),
+    ],
+)
+def test_on_the_tls_listener_a_gateway_is_who_its_certificate_says(name: str, value: str) -> None:
+    assert settings("mosquitto/tls.conf")[name] == value
+
+
+def test_the_tls_listener_has_its_list_of_revoked_certificates() -> None:
+    found = settings("mosquitto/tls.conf")
+
+    assert {name: found[name] for name in ("cafile", "certfile", "keyfile", "crlfile")} == {
+        "cafile": "/mosquitto/tls/ca.pem",
+        "certfile": "/mosquitto/tls/server.pem",
+        "keyfile": "/mosquitto/tls/server.key",
+        "crlfile": "/mosquitto/tls/crl.pem",
+    }
+
+
 def test_a_full_batch_and_its_topic_fit_into_a_packet() -> None:
     packet_bytes_max = int(settings("mosquitto/mosquitto.conf")["max_packet_size"])
 

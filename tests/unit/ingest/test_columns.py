@@ -90,7 +90,7 @@ def test_ids_keep_a_last_byte_of_zero() -> None:
             words.SETTING_CODES,
             get_args(wire.BloodPressure.model_fields["setting"].annotation),
         ),
-        ("meal_context", words.MEAL_CODES, get_args(amendments.MealContext)),
+        ("meal_context", words.MEAL_CODES, get_args(wire.MealContext)),
         ("status", words.STATUS_BITS, set(get_args(wire.StatusFlag)) - {"pulse_out_of_range"}),
         ("state", words.STATE_CODES, get_args(records.State)),
         ("kind", words.RECORD_CODES, get_args(records.Kind)),
@@ -190,7 +190,7 @@ def test_a_retraction_and_a_late_context_reach_their_reading() -> None:
     found = to_amendments(said, places, reported_of(first, second))
 
     assert found.target.tolist() == [1, 0]
-    assert found.field.tolist() == [Field.RETRACTED, Field.MEAL_CONTEXT]
+    assert found.field.tolist() == [Field.RETRACTED, Field.LATE_CONTEXT]
 
 
 def test_whose_reading_it_is_has_been_settled_before() -> None:

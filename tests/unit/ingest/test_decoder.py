@@ -10,6 +10,7 @@ from gateway.errors import RefusedError
 from gateway.freezer import Stamp, freeze_reading
 from gateway.wire.batches import build_batch
 from gateway.wire.ids import new_id
+from ingest.db.readings import ReadingRow
 from ingest.decoder import decode
 from ingest.deliveries import Delivery
 from tests.builders import AT, a_batch, a_glucose
@@ -32,7 +33,19 @@ _VALUES = st.recursive(
     max_leaves=8,
 )
 _LINES = st.dictionaries(
-    st.sampled_from(["kind", "glucose", "unit", "status", "measured_at", "device_id", "note", "é"]),
+    st.sampled_from(
+        [
+            "kind",
+            "glucose",
+            "unit",
+            "status",
+            "measured_at",
+            "device_id",
+            "note",
+            "é",
+            "device_sequence",
+        ]
+    ),
     _VALUES,
     max_size=6,
 ).map(lambda fields: json.dumps(fields).encode())
@@ -78,7 +91,8 @@ def test_a_device_at_the_end_of_the_calendar_is_flagged_and_ends_nothing() -> No
 
     decoded = decode(delivery, {"gw-1": "east"}, received_at=AT)
 
-    assert [accepted.row.time_suspect for accepted in decoded.accepted] == [True, True]
+    rows = [accepted.row for accepted in decoded.accepted]
+    assert [isinstance(row, ReadingRow) and row.time_suspect for row in rows] == [True, True]
 
 
 def test_golden_batches_decode_whole() -> None:

@@ -11,6 +11,7 @@ from rules.reported import (
     NOT_A_NUMBER,
     STATUS_BODY_MOVEMENT,
     STATUS_CUFF_LOOSE,
+    STATUS_FAILED_TEST,
     STATUS_IMPROPER_POSITION,
     STATUS_IRREGULAR_PULSE,
     STATUS_RESULT_TOO_HIGH,
@@ -63,6 +64,7 @@ def dispose(**columns: Any) -> Disposition:  # noqa: ANN401 - columns by name
         pytest.param({"status": STATUS_IRREGULAR_PULSE}, D.ACCEPTED, id="irregular-pulse"),
         pytest.param({"status": STATUS_TIME_FAULT}, D.ACCEPTED, id="time-fault"),
         pytest.param({"status": STATUS_RESULT_TOO_HIGH}, D.ACCEPTED, id="no-bit-of-a-cuff"),
+        pytest.param({"status": STATUS_FAILED_TEST}, D.ACCEPTED, id="no-failed-test-of-a-cuff"),
         pytest.param(
             {"unit": NO_UNIT, "systolic_e4": NOT_A_NUMBER, "status": STATUS_CUFF_LOOSE},
             D.QUARANTINED_MISSING_UNIT,
@@ -100,6 +102,11 @@ def test_disposition_of_a_pressure(columns: dict[str, Any], expected: Dispositio
         pytest.param({"glucose_e7": 0}, D.QUARANTINED_IMPLAUSIBLE, id="zero"),
         pytest.param({"glucose_e7": 70_000_100}, D.QUARANTINED_IMPLAUSIBLE, id="five-decimals"),
         pytest.param({"status": STATUS_BODY_MOVEMENT}, D.ACCEPTED, id="no-bit-of-a-meter"),
+        *(
+            pytest.param({"status": 1 << bit}, D.QUARANTINED_DEVICE_STATUS, id=f"failed-test-{bit}")
+            for bit in range(16)
+            if STATUS_FAILED_TEST >> bit & 1
+        ),
         pytest.param({"status": STATUS_RESULT_TOO_HIGH}, D.ACCEPTED, id="a-number-beats-hi"),
         pytest.param({"status": BOTH}, D.ACCEPTED, id="a-number-beats-both"),
         pytest.param(

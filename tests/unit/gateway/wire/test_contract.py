@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from gateway.wire import batches, limits, publish, topics
 from gateway.wire.errors import Reason
 from gateway.wire.ids import PARTITION_MAX, PARTITION_MIN, new_id, partition_time_of, time_of
-from gateway.wire.readings import parse_json, validate_reading
+from gateway.wire.items import validate_item
+from gateway.wire.readings import parse_json
 from gateway.wire.receipts import parse_receipts
 from gateway.wire.times import format_instant, parse_instant
 
@@ -31,7 +32,7 @@ def test_golden_batches_are_still_valid(path: Path) -> None:
         cls=jsonschema.Draft202012Validator,
     )
     for reading in batch["readings"]:
-        assert validate_reading(reading).kind == reading["kind"]
+        assert validate_item(reading).kind == reading["kind"]
 
 
 def test_golden_batches_are_there() -> None:

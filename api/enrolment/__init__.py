@@ -1,0 +1,1 @@
+"""Enrolment of gateways: certificates for tokens, and for certificates that end soon."""

@@ -1,0 +1,112 @@
+"""What ingest takes, and from whom, when gateways come with certificates and mean no good."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import aiomqtt
+import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from gateway.wire.receipts import Receipt, parse_receipts
+from ingest.db.connections import Connection
+from tests.builders import AT, a_batch, a_glucose, enrol
+from tests.certificates import a_context, an_identity
+from tests.fix_broker import TestBroker
+from tests.fix_processes import Processes
+
+V5 = aiomqtt.ProtocolVersion.V5
+
+
+@asynccontextmanager
+async def a_gateway(broker: TestBroker, context: ssl.SSLContext) -> AsyncIterator[aiomqtt.Client]:
+    async with aiomqtt.Client(
+        broker.host,
+        broker.stack.broker_tls_port,
+        tls_context=context,
+        protocol=V5,
+        timeout=10,
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+async def names(connection: Connection, broker: TestBroker) -> tuple[str, str]:
+    """Two enrolled gateways of centre east, and no message of an earlier test."""
+    found = f"good-{uuid4().hex[:8]}", f"evil-{uuid4().hex[:8]}"
+    await enrol(connection, gateways=dict.fromkeys(found, "east"))
+    await broker.forget_ingest_sessions()
+    return found
+
+
+async def next_receipt(client: aiomqtt.Client) -> Receipt:
+    async with asyncio.timeout(20):
+        message = await anext(aiter(client.messages))
+    assert isinstance(message.payload, bytes)
+    (receipt,) = parse_receipts(message.payload).receipts
+    return receipt
+
+
+async def wait_subscribed(processes: Processes) -> None:
+    worker = processes.start_ingest()
+    assert worker.stdout is not None
+    said = await asyncio.to_thread(worker.stdout.readline)
+    assert "subscribed" in json.loads(said)
+
+
+@pytest.mark.parametrize("channel", ["readings", "backlog"])
+async def test_a_gateway_cannot_take_away_what_ingest_should_get(
+    processes: Processes, names: tuple[str, str], tmp_path: Path, channel: str
+) -> None:
+    """In the workers' group it would get, and the broker then drop, its share of all readings."""
+    broker, (good, evil) = processes.broker, names
+    authority = broker.stack.authority.load()
+    await wait_subscribed(processes)
+    async with (
+        a_gateway(broker, a_context(an_identity(tmp_path, authority, evil))) as thief,
+        a_gateway(broker, a_context(an_identity(tmp_path, authority, good))) as gateway,
+    ):
+        for group in ("ingest", "ingest-0", "all"):
+            for wanted in (channel, "+"):
+                await thief.subscribe(f"$share/{group}/suifang/v1/+/+/{wanted}", qos=1)
+        await gateway.subscribe(f"suifang/v1/east/{good}/receipts", qos=1)
+        for minute in range(12):
+            batch = a_batch(a_glucose(at=AT + timedelta(minutes=minute)))
+            await gateway.publish(f"suifang/v1/east/{good}/{channel}", batch, qos=1)
+            assert (await next_receipt(gateway)).stored == 1
+
+
+async def test_a_session_of_an_earlier_version_gets_each_message_once(
+    processes: Processes, connection: Connection, names: tuple[str, str], tmp_path: Path
+) -> None:
+    """Its old subscription, in the group that everybody can guess, would stay for ever."""
+    broker, good = processes.broker, names[0]
+    expiry = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    expiry.SessionExpiryInterval = 600
+    async with aiomqtt.Client(
+        broker.host,
+        broker.port,
+        identifier="ingest-0",
+        username="ingest",
+        password=broker.password_of("ingest"),
+        protocol=V5,
+        clean_start=True,
+        properties=expiry,
+    ) as former:
+        await former.subscribe("$share/ingest/suifang/v1/+/+/readings", qos=1)
+    await wait_subscribed(processes)
+    context = a_context(an_identity(tmp_path, broker.stack.authority.load(), good))
+    async with a_gateway(broker, context) as gateway:
+        await gateway.subscribe(f"suifang/v1/east/{good}/receipts", qos=1)
+        for minute in range(12):
+            batch = a_batch(a_glucose(at=AT + timedelta(minutes=minute)))
+            await gateway.publish(f"suifang/v1/east/{good}/readings", batch, qos=1)
+            await next_receipt(gateway)
+    cursor = await connection.execute("SELECT sum(stored), sum(redelivered) FROM gateway_day")
+    assert await cursor.fetchone() == (12, 0)
