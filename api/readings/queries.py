@@ -1,15 +1,17 @@
 """SQL of one resident's readings. Reads only."""
 
-from datetime import datetime
-from typing import Final
+from datetime import UTC, datetime
+from typing import Final, get_args
 from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from api.readings.schemas import ReadingQuery
+from api.readings.schemas import Kind, ReadingQuery
 
 Key = tuple[datetime, datetime, UUID]  # effective_at, captured_at, id: the order of the rules.
+_BEFORE_ALL: Final = (datetime.min.replace(tzinfo=UTC),) * 2 + (UUID(int=0),)
+_AFTER_ALL: Final = datetime.max.replace(tzinfo=UTC)
 
 _KNOWN: Final = """
 SELECT EXISTS (SELECT FROM resident WHERE id = %(resident)s)
@@ -19,14 +21,10 @@ SELECT id, kind, resident_id, centre_id, gateway_id, device_id, device_sequence,
        captured_at, received_at, effective_at, time_suspect, stored_record, setting, status,
        systolic, diastolic, pulse, arm, posture, glucose, meal_context, sample, unit
 FROM stored_reading
-WHERE resident_id = %(resident)s
-  AND (%(since)s::timestamptz IS NULL OR effective_at >= %(since)s)
-  AND (%(until)s::timestamptz IS NULL OR effective_at < %(until)s)
-  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
-  AND (%(after_effective)s::timestamptz IS NULL
-       OR (effective_at >= %(after_effective)s
-           AND (effective_at, captured_at, id)
-               > (%(after_effective)s, %(after_captured)s::timestamptz, %(after_id)s::uuid)))
+WHERE resident_id = %(resident)s AND effective_at >= %(from)s AND effective_at < %(until)s
+  AND kind = ANY(%(kinds)s)
+  AND (effective_at, captured_at, id)
+      > (%(after_effective)s, %(after_captured)s::timestamptz, %(after_id)s::uuid)
 ORDER BY effective_at, captured_at, id
 LIMIT %(rows)s"""
 
@@ -47,14 +45,18 @@ async def list_by_time(
     connection: AsyncConnection[DictRow], resident: str, query: ReadingQuery, *, after: Key | None
 ) -> list[DictRow]:
     """Readings after the key, in order: one more than the limit, if there is one."""
-    effective, captured, identifier = after or (None, None, None)
-    asked = query.model_dump(exclude={"cursor", "limit"})
-    place = {
+    effective, captured, identifier = after or _BEFORE_ALL
+    # Every condition is there whatever is asked: PostgreSQL then keeps one plan that uses the
+    # index, instead of planning for each month anew (8 of 12 ms for a year in 26 chunks).
+    asked = {
         "resident": resident,
+        "from": max(query.since or effective, effective),
+        "until": query.until or _AFTER_ALL,
+        "kinds": [query.kind] if query.kind else list(get_args(Kind)),
         "after_effective": effective,
         "after_captured": captured,
         "after_id": identifier,
         "rows": query.limit + 1,
     }
-    cursor = await connection.execute(_LIST, {**asked, **place})
+    cursor = await connection.execute(_LIST, asked)
     return await cursor.fetchall()
