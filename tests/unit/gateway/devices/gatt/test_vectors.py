@@ -70,7 +70,8 @@ def test_a_vector_with_any_field_changed_fails(vector: dict[str, Any]) -> None:
         wrong = deepcopy(vector)
         wrong[key][field] = _changed(value)
         assert not check_vector(wrong).passed, field
-    assert not check_vector({**vector, "expected_error": True, key: None}).passed
+    rejected = {"expected_error": True, "source_agrees_with_spec": True, key: None}
+    assert not check_vector({**vector, **rejected}).passed
 
 
 @pytest.mark.parametrize(
@@ -154,6 +155,30 @@ def test_a_code_may_be_given_as_a_number_or_by_another_usual_word() -> None:
             "expected": {"type": kind, "location": location},
         }
         assert check_vector(vector).passed
+
+
+@pytest.mark.parametrize("word", [11, "reserved_11", "reserved", "RFU", "Reserved (11)", "11"])
+def test_a_reserved_code_may_be_named_in_several_ways(word: object) -> None:
+    vector = {"characteristic": "2A18", "hex": "020300E807030F0A1E0001D02B"}
+
+    assert check_vector({**vector, "expected": {"type": word}}).passed
+    for wrong in (12, "reserved_12", "control_solution", "12"):
+        assert not check_vector({**vector, "expected": {"type": wrong}}).passed
+
+
+def test_a_literal_out_of_binary_arithmetic_is_the_decimal_it_stands_for() -> None:
+    vector = {"characteristic": "SFLOAT", "hex": "BDF0"}
+
+    assert check_vector({**vector, "expected": {"value": Decimal("18.900000000000002")}}).passed
+    assert not check_vector({**vector, "expected": {"value": Decimal("18.9000001")}}).passed
+
+
+def test_a_vector_that_knows_only_what_is_wrong_fails_nothing() -> None:
+    wrong = {"hex": "FF07", "source_agrees_with_spec": False}
+
+    for claim in ({"expected": {"value": 0}}, {"expected_error": True}):
+        assert check_vector({"characteristic": "SFLOAT", **wrong, **claim}).passed
+        assert check_vector({"characteristic": "2A35", **wrong, **claim}).passed
 
 
 def test_plain_numbers_obey_the_byte_order_and_characteristics_do_not() -> None:
