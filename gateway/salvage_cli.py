@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -10,8 +10,10 @@ from gateway.cli_options import JsonOption
 from gateway.counters import read_counters
 from gateway.errors import GatewayError, SettingsError
 from gateway.salvage import read_back
-from gateway.settings import GatewaySettings
-from gateway.spool_thread import open_now
+from gateway.spool import Spool
+
+_ANY: Final = 2**62  # What was taken once is taken again, whatever the gateway's own limits.
+_FREE_BYTES_MIN: Final = 33_554_432  # As the gateway's default.
 
 
 def run_salvage(
@@ -28,8 +30,8 @@ def run_salvage(
                 msg = f"spool {spool} is not there yet: say whose it is to be with --gateway"
                 raise SettingsError(msg)
             gateway = read_counters(spool).gateway
-        settings = GatewaySettings(id=gateway, centre="x", broker_host="x", spool=spool)
-        with open_now(settings) as opened:
+        limits = {"rows_max": _ANY, "bytes_max": _ANY, "free_bytes_min": _FREE_BYTES_MIN}
+        with Spool(spool, gateway=gateway, **limits) as opened:
             found = read_back(opened, damaged)
     except GatewayError as error:
         typer.echo(f"suifang gateway salvage: {error}", err=True)
