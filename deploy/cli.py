@@ -28,6 +28,7 @@ class Suifang(LazyGroup):
         "migrate": Command("ingest.cli", "migrate_app", "Bring the database's schema up to date."),
         "load": Command("ingest.cli", "load_app", "Load people and places."),
         "gateway": Command("gateway.cli", "app", "Run the edge process of a centre."),
+        "command": Command("deploy.command_cli", "app", "Tell a gateway something, and wait."),
         "ingest": Command("ingest.cli", "app", "Store what gateways send."),
         "judge": Command("ingest.cli", "judge_app", "Judge due residents."),
         "dispatcher": Command("api.cli", "dispatcher_app", "Number the feed of events."),

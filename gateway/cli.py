@@ -8,7 +8,6 @@ it could not go on. Nothing of a resident is ever logged.
 import asyncio
 import dataclasses
 import json
-import logging
 import os
 import resource
 import sys
@@ -22,6 +21,7 @@ from gateway.cli_options import ConfigOption
 from gateway.counters import read_counters
 from gateway.decode_cli import decode
 from gateway.errors import GatewayError, SettingsError
+from gateway.logs import open_log
 from gateway.runtime import run_gateway
 from gateway.salvage_cli import run_salvage
 from gateway.settings import settings_from
@@ -38,15 +38,12 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
     """Run the gateway until SIGTERM; settings from a TOML file, GATEWAY_* variables win."""
     if context.invoked_subcommand is not None:
         return
-    logging.basicConfig(
-        level=logging.INFO,
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
     # A card number may be in memory for a moment; it must not reach a disk by way of a crash.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        asyncio.run(run_gateway(settings_from(os.environ, config), utc_now, _announce))
+        settings = settings_from(os.environ, config)
+        with open_log(settings) as log:
+            asyncio.run(run_gateway(settings, utc_now, _announce, log=log))
     except SettingsError as error:
         _fail(error, 2)
     except GatewayError as error:

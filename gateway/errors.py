@@ -9,6 +9,7 @@ GatewayError
 ├── ListenError     the address for terminals cannot be used
 ├── LinkError       the MQTT client's thread has died; the process ends, nothing is lost
 ├── DecodeError     a device's bytes are not what they should be (``devices/gatt/errors.py``)
+├── CommandError    a remote command is not carried out; its sender is told why
 ├── RefusedError    one measurement cannot be taken; the terminal is told why
 └── BusyError       the gateway has no room now; the terminal keeps the measurement, tries again
 """
@@ -133,6 +134,20 @@ class BusyError(GatewayError):
     """
 
     def __init__(self, code: Busy, detail: str) -> None:
+        self.code = code
+        self.detail = detail
+        super().__init__(f"{code}: {detail}")
+
+
+class CommandError(GatewayError):
+    """A remote command is not carried out.
+
+    Attributes:
+        code: Stable, see ``gateway.wire.commands.CommandRefusal``.
+        detail: For the person who sent it.
+    """
+
+    def __init__(self, code: str, detail: str) -> None:
         self.code = code
         self.detail = detail
         super().__init__(f"{code}: {detail}")

@@ -9,13 +9,16 @@ longest ago makes room. An id that has the shape of an ID-card number is not lis
 counted: whatever a terminal puts there must not leave the box by this door.
 """
 
+import json
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
 from gateway.errors import SettingsError
+from gateway.wire.times import parse_instant
 
 _CARD_SHAPE: Final = re.compile(r"\d{15}|\d{17}[\dXx]", re.ASCII)  # GB 11643, and its forerunner.
 _PERCENT_MAX: Final = 100
@@ -91,7 +94,8 @@ class Fleet:
         """
         self._configured = frozenset(device.id for device in devices)
         self._devices_max = max(devices_max, len(self._configured))
-        self._on_change = on_change
+        self.on_change = on_change
+        self._time_wanted: set[str] = set()
         self.unlisted = 0  # Sightings under an id that is not listed.
         self._states = {
             device.id: DeviceState(
@@ -133,7 +137,37 @@ class Fleet:
             before, last_seen=at, battery_percent=battery_percent, clock_offset_s=clock_offset_s
         )
         if before.last_seen is None or before.battery_percent != battery_percent:
-            self._on_change()
+            self.on_change()
+
+    def hear(self, reading: bytes, at: datetime) -> None:
+        """A frozen reading was captured: its device was heard, and perhaps told its time."""
+        said = json.loads(reading, parse_float=str, parse_int=str)
+        device_id, device_now = said.get("device_id"), said.get("device_now")
+        offset_s = None
+        if isinstance(device_now, str):
+            with suppress(ValueError):
+                offset_s = round((parse_instant(device_now) - at).total_seconds())
+        if isinstance(device_id, str):
+            self.seen(device_id, at, clock_offset_s=offset_s)
+
+    def restore(self, device_id: str, at: datetime, *, battery_percent: int | None) -> None:
+        """Remember from a former run when a configured device was last seen; no news."""
+        state = self._states.get(device_id)
+        if state is not None and state.last_seen is None:
+            self._states[device_id] = replace(state, last_seen=at, battery_percent=battery_percent)
+
+    def want_time(self) -> int:
+        """Have every device's clock set at its next visit; how many devices are listed."""
+        self._time_wanted = set(self._states)
+        return len(self._time_wanted)
+
+    def time_wanted(self, device_id: str) -> bool:
+        """Whether this device's clock was asked to be set and was not yet."""
+        return device_id in self._time_wanted
+
+    def time_set(self, device_id: str) -> None:
+        """Its clock was set, or it does not allow that."""
+        self._time_wanted.discard(device_id)
 
     def states(self) -> list[DeviceState]:
         """All listed devices, by id."""

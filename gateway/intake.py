@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -39,6 +40,7 @@ class Intake:
         key: bytes | None,
         connected: Callable[[], bool],
         on_taken: Callable[[], None],
+        on_heard: Callable[[bytes, datetime], None] = lambda _frozen, _at: None,
     ) -> None:
         self._spool = spool
         self._settings = settings
@@ -46,10 +48,16 @@ class Intake:
         self._key = key
         self._connected = connected
         self._on_taken = on_taken
+        self._on_heard = on_heard
         self._pending: deque[tuple[SpooledReading, asyncio.Future[UUID]]] = deque()
         self._wake = asyncio.Event()
         self._ended = False
         self._shortage: Busy | None = None
+
+    @property
+    def refusing(self) -> str | None:
+        """What terminals were told last when nothing was taken, and still are; else None."""
+        return None if self._shortage is None else str(self._shortage)
 
     def capture(self, raw: bytes) -> asyncio.Future[UUID]:
         """Freeze one measurement now; the future is its id once it is on disk.
@@ -65,6 +73,7 @@ class Intake:
         may_hold = not self._connected() or self._spool.spool.holds
         stamp, hold = self._timekeeper.stamp(may_hold=may_hold)
         frozen = freeze_reading(raw, stamp, key=self._key)
+        self._on_heard(frozen, stamp.captured_at)
         future: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
         known = stamp.clock_synchronised
         spooled = SpooledReading(stamp.id, stamp.captured_at, frozen, known, hold)

@@ -15,7 +15,7 @@ import asyncio
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -139,6 +139,27 @@ class Publisher:
                     sent.due_s = min(sent.due_s, soon_s)
                 self._wake.set()
                 self._hint(unheard=reason == _NO_SUBSCRIBERS)
+
+    @property
+    def unheard(self) -> bool:
+        """Whether the broker said last that nobody reads the batches."""
+        return self._unheard
+
+    def resend_now(self, batches: Collection[UUID]) -> tuple[int, int]:
+        """Send these again without waiting for their time.
+
+        Returns:
+            How many are due now, and how many paho still holds: those it sends by itself.
+        """
+        due = held = 0
+        for identifier, sent in self._outstanding.items():
+            if identifier in batches:
+                held += sent.packet is not None
+                if sent.packet is None:
+                    sent.due_s = self._monotonic_s()
+                    due += 1
+        self._wake.set()
+        return due, held
 
     def _hint(self, *, unheard: bool) -> None:
         """Say once when nobody takes the batches, and once when somebody does again."""

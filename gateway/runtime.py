@@ -2,6 +2,7 @@
 
     TcpListener --capture--> Intake --put--> Spool <--take, confirm-- Publisher <--> Session
      (event loop)          (event loop)    (own thread)             (event loop)   (paho's thread)
+                                    StatusReporter --status--> Session --commands--> Commander
 
 One TaskGroup. A spool that cannot be written ends it, and with it the process: a gateway
 that cannot keep its promise says so instead of running on. Stopping: no new lines, replies
@@ -10,6 +11,7 @@ that are due, disconnect, close; each within ``stop_s_max``. The spool keeps the
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,9 +23,13 @@ from gateway.clocks import ClockState, Timekeeper, machine_sources
 from gateway.devices import Capture
 from gateway.devices.tcp import TcpListener
 from gateway.errors import GatewayError
+from gateway.fleet import Fleet
 from gateway.housekeeping import Housekeeping
 from gateway.identity import load_key
 from gateway.intake import Intake
+from gateway.logs import LogRotation
+from gateway.notify import Notifier
+from gateway.operations import Operations, Parts
 from gateway.publisher import Publisher
 from gateway.session import Session
 from gateway.settings import GatewaySettings
@@ -41,9 +47,19 @@ class Gateway:
     A failure inside (``SpoolError``, ``LinkError``) cancels the block and is raised from it.
     """
 
-    def __init__(self, settings: GatewaySettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        clock: Clock,
+        *,
+        log: LogRotation | None = None,
+        notifier: Notifier | None = None,
+    ) -> None:
         self.settings = settings
+        self.fleet = Fleet(settings.devices, devices_max=settings.devices_max)
         self._clock = clock
+        self._log = log or LogRotation()
+        self._notifier = notifier or Notifier({})
         self._stack = AsyncExitStack()
         self._listener: TcpListener | None = None
         self._intake: Intake | None = None
@@ -100,7 +116,6 @@ class Gateway:
                 self._timekeeper.present,
                 on_link=lambda: housekeeping.wake(),  # noqa: PLW0108 - it is made below
             )
-            session = Session(self.settings, publisher)
             self._intake = Intake(
                 self._spool,
                 self.settings,
@@ -108,7 +123,10 @@ class Gateway:
                 key=key,
                 connected=lambda: session.connected,
                 on_taken=publisher.on_taken,
+                on_heard=self.fleet.hear,
             )
+            operations = self._operations(self._timekeeper, self._spool, self._intake, publisher)
+            session = Session(self.settings, operations.listener, operations.describe_offline)
             housekeeping = Housekeeping(
                 self._spool,
                 self._timekeeper,
@@ -125,6 +143,7 @@ class Gateway:
                         tasks.create_task(self._intake.run(), name="intake"),
                         tasks.create_task(publisher.run(session), name="publisher"),
                         tasks.create_task(housekeeping.run(), name="housekeeping"),
+                        *operations.start(tasks, session, self._notifier),
                     )
                     try:
                         yield
@@ -140,6 +159,21 @@ class Gateway:
                 await session.close()
                 await self._listener.close()
 
+    def _operations(
+        self, timekeeper: Timekeeper, spool: SpoolThread, intake: Intake, publisher: Publisher
+    ) -> Operations:
+        return Operations(
+            Parts(
+                settings=self.settings,
+                timekeeper=timekeeper,
+                spool=spool,
+                intake=intake,
+                publisher=publisher,
+                fleet=self.fleet,
+                log=self._log,
+            )
+        )
+
     @staticmethod
     def _running(part: _Part | None) -> _Part:
         if part is None:
@@ -149,7 +183,11 @@ class Gateway:
 
 
 async def run_gateway(
-    settings: GatewaySettings, clock: Clock, announce: Callable[[str], None]
+    settings: GatewaySettings,
+    clock: Clock,
+    announce: Callable[[str], None],
+    *,
+    log: LogRotation | None = None,
 ) -> None:
     """Run one gateway until SIGTERM or SIGINT; ``announce`` gets its address when it listens.
 
@@ -160,8 +198,11 @@ async def run_gateway(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with Gateway(settings, clock) as gateway:
+    notifier = Notifier(os.environ)
+    async with Gateway(settings, clock, log=log, notifier=notifier) as gateway:
         announce(gateway.address)
+        notifier.say(READY="1", STATUS=f"listens on {gateway.address}")
         _LOG.info("gateway %s listens on %s", settings.id, gateway.address)
         await stop.wait()
+        notifier.say(STOPPING="1")
         _LOG.info("stopping; %d readings wait in the spool", gateway.waiting_rows)

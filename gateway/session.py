@@ -3,13 +3,12 @@
 The session outlives the connection (clean start off, with an expiry), so receipts wait at
 the broker and paho sends unacknowledged batches again by itself after a reconnect. A
 receipt is acknowledged by hand, after the spool has acted on it: the broker's receive
-window therefore bounds what can wait here. Retained ``status`` is online while connected;
-the last will says offline. With TLS the certificate's file is read before every connection,
-so a renewed one needs no restart (``reconnect``).
+window therefore bounds what can wait here; a command likewise. What the retained ``status`` says
+is ``describe``'s business (``status``); the last will says offline. With TLS the certificate's
+file is read before every connection, so a renewed one needs no restart (``reconnect``).
 """
 
 import asyncio
-import json
 import logging
 import ssl
 import sys
@@ -38,7 +37,7 @@ _PACKET_BYTES_MAX: Final = 262_144
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One message on the receipt topic, not yet acknowledged."""
+    """One message on the receipt or command topic, not yet acknowledged."""
 
     payload: bytes
     packet: int
@@ -53,6 +52,9 @@ class Listener(Protocol):
 
     def on_receipt(self, delivery: Delivery) -> None:
         """A receipt has arrived."""
+
+    def on_command(self, delivery: Delivery) -> None:
+        """A command has arrived."""
 
     def on_broker_ack(self, packet: int, reason: int) -> None:
         """The broker has a batch (PUBACK); from 128 on, reason says that it refused it."""
@@ -69,9 +71,16 @@ class Session:
         SettingsError: A file for TLS cannot be used.
     """
 
-    def __init__(self, settings: GatewaySettings, listener: Listener) -> None:
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        listener: Listener,
+        describe: Callable[[], bytes] = lambda: b'{"schema":1,"online":false}',
+    ) -> None:
+        """Nothing happens before ``start``; ``describe`` writes the offline status, any thread."""
         self._settings = settings
         self._listener = listener
+        self._describe = describe
         self._loop = asyncio.get_running_loop()
         self._thread: threading.Thread | None = None
         self._connection = 0
@@ -111,12 +120,12 @@ class Session:
         """Whether paho's thread still runs."""
         return self._thread is not None and self._thread.is_alive()
 
-    def publish(self, channel: Channel, payload: bytes) -> int | None:
+    def publish(self, channel: Channel, payload: bytes, *, retain: bool = False) -> int | None:
         """Hand one message to the broker at QoS 1; return its packet number for the PUBACK.
 
         None: paho's queue is full and it has not taken the message; try again later.
         """
-        said = self._client.publish(self._topic(channel), payload, qos=1)
+        said = self._client.publish(self._topic(channel), payload, qos=1, retain=retain)
         return None if said.rc == mqtt.MQTT_ERR_QUEUE_SIZE else said.mid
 
     def acknowledge(self, delivery: Delivery) -> None:
@@ -141,7 +150,7 @@ class Session:
         def stop() -> None:
             if self._client.is_connected():
                 said = self._client.publish(
-                    self._topic("status"), self._status(online=False), qos=1, retain=True
+                    self._topic("status"), self._describe(), qos=1, retain=True
                 )
                 with suppress(RuntimeError, ValueError):  # The connection broke meanwhile.
                     said.wait_for_publish(self._settings.stop_s_max / 2)
@@ -174,7 +183,7 @@ class Session:
         slowest = settings.reconnect_s_max
         client.reconnect_delay_set(1, SystemRandom().randint((slowest + 1) // 2, slowest))
         client.max_queued_messages_set(_QUEUED_MESSAGES)
-        client.will_set(self._topic("status"), self._status(online=False), qos=1, retain=True)
+        client.will_set(self._topic("status"), self._describe(), qos=1, retain=True)
         client.on_pre_connect = self._on_pre_connect
         client.on_connect = self._on_connect
         client.on_connect_fail = self._on_connect_fail
@@ -186,9 +195,6 @@ class Session:
 
     def _topic(self, channel: Channel) -> str:
         return str(Topic(self._settings.centre, self._settings.id, channel))
-
-    def _status(self, *, online: bool) -> bytes:
-        return json.dumps({"schema": 1, "online": online}).encode()
 
     def _post(self, call: Callable[..., object], *arguments: object) -> None:
         with suppress(RuntimeError):  # The loop is closed: the process is ending.
@@ -218,8 +224,7 @@ class Session:
             _LOG.warning("the broker refused the connection: %s", reason)
             return
         # Before any batch: no receipt may pass while nobody listens.
-        client.subscribe(self._topic("receipts"), qos=1)
-        client.publish(self._topic("status"), self._status(online=True), qos=1, retain=True)
+        client.subscribe([(self._topic("receipts"), 1), (self._topic("commands"), 1)])
         self._post(self._set_connected, True)  # noqa: FBT003 - one flag, named by the callee
 
     def _on_connect_fail(self, _client: mqtt.Client, _data: object) -> None:
@@ -252,10 +257,12 @@ class Session:
         self._post(self._set_connected, False)  # noqa: FBT003 - as above
 
     def _on_message(self, client: mqtt.Client, _data: object, message: mqtt.MQTTMessage) -> None:
-        if message.topic != self._topic("receipts"):
+        if message.topic == self._topic("receipts"):
+            self._post(self._deliver, self._listener.on_receipt, message.payload, message.mid)
+        elif message.topic == self._topic("commands"):
+            self._post(self._deliver, self._listener.on_command, message.payload, message.mid)
+        else:
             client.ack(message.mid, message.qos)  # Of an earlier version's subscription.
-            return
-        self._post(self._deliver, bytes(message.payload), message.mid)
 
     def _on_publish(
         self,
@@ -276,7 +283,7 @@ class Session:
         _p: object,
     ) -> None:
         if any(reason.is_failure for reason in reasons):
-            _LOG.error("the broker forbids reading receipts: check this gateway's access rules")
+            _LOG.error("the broker forbids reading receipts or commands: check the access rules")
 
     # Back in the event loop.
 
@@ -287,5 +294,5 @@ class Session:
         self.connected = connected
         self._listener.on_connection()
 
-    def _deliver(self, payload: bytes, packet: int) -> None:
-        self._listener.on_receipt(Delivery(payload, packet, self._connection))
+    def _deliver(self, take: Callable[[Delivery], None], payload: bytes, packet: int) -> None:
+        take(Delivery(bytes(payload), packet, self._connection))

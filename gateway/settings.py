@@ -67,7 +67,13 @@ TABLES: Final = Tables(
         "tls": (),
         "ble": (),
         "card": (),
-        "status": ("devices_max",),
+        "status": (
+            "status_interval_s",
+            "devices_max",
+            "battery_low_percent",
+            "calibration_warn_days",
+            "commands_waiting_max",
+        ),
         "log": (),
     },
     keys={"spool": "file"},
@@ -141,7 +147,14 @@ class GatewaySettings:
     stop_s_max: int = 5
 
     # What is said of the gateway itself.
+    status_interval_s: int = 60  # And at once on news.
     devices_max: int = 256  # Listed in the status; see ``fleet``.
+    battery_low_percent: int = 20
+    calibration_warn_days: int = 30
+    commands_waiting_max: int = 8
+    log_file: Path | None = None  # Without it: stderr, which systemd keeps in its journal.
+    log_bytes_max: int = 10_000_000  # Then it is put aside.
+    log_files_max: int = 4  # With the one in use.
     devices: tuple[DeviceSettings, ...] = ()
 
     def __post_init__(self) -> None:

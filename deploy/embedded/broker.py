@@ -32,7 +32,7 @@ from deploy.embedded.processes import (
 )
 
 NAME: Final = "broker"
-FIXED_USERS: Final = ("ingest", "probe")  # Named in the access rules; no gateway may be.
+FIXED_USERS: Final = ("ingest", "operator", "probe")  # In the access rules; no gateway may be.
 _SHIPPED: Final = Path(__file__).parents[1] / "mosquitto"
 _USER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 _LOG_BYTES_MAX: Final = 10_000_000

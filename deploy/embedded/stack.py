@@ -231,7 +231,7 @@ class Stack:
         return Broker(self._layout()).tls.authority
 
     def broker_password(self, user: str) -> str:
-        """Password of a fixed user (``ingest``, ``probe``), made on the first start."""
+        """Password of a fixed user (``broker.FIXED_USERS``), made on the first start."""
         if user not in broker.FIXED_USERS:
             msg = f"Only {', '.join(broker.FIXED_USERS)} have remembered passwords, not {user!r}"
             raise StackError(msg)

@@ -38,7 +38,7 @@ class Answerer:
     topic: str
     open: asyncio.Event = field(default_factory=asyncio.Event)
     payloads: list[bytes] = field(default_factory=list)
-    statuses: list[bool] = field(default_factory=list)
+    statuses: list[bool] = field(default_factory=list)  # Changes only.
 
     @property
     def ids(self) -> set[str]:
@@ -50,7 +50,9 @@ class Answerer:
         async for message in self.client.messages:
             assert isinstance(message.payload, bytes)
             if message.topic.value.endswith("/status"):
-                self.statuses.append(json.loads(message.payload)["online"])
+                online = json.loads(message.payload)["online"]
+                if self.statuses[-1:] != [online]:
+                    self.statuses.append(online)
                 continue
             self.payloads.append(message.payload)
             await self.open.wait()

@@ -352,7 +352,7 @@ async def test_new_users_come_in_at_once_and_sessions_survive(stack: Stack) -> N
         assert [(await hear(ingest))[1] for _ in range(2)] == [b"before", b"after"]
 
 
-@pytest.mark.parametrize("user", ["ingest", "probe", "a:b", "a b", "", "+"])
+@pytest.mark.parametrize("user", ["ingest", "operator", "probe", "a:b", "a b", "", "+"])
 def test_an_odd_or_reserved_user_is_refused(stack: Stack, user: str) -> None:
     with pytest.raises(StackError, match=r"Reserved|Not a usable"):
         stack.set_broker_users({user: "secret"})
