@@ -23,6 +23,10 @@ test: setup ## the whole test suite on the real services
 faults: setup ## everything killed, cut and starved under 30 schedules, nothing lost (ARGS="--seed 7")
 	@$(BIN)/python -m tests.faults $(ARGS)
 
+.PHONY: crash
+crash: setup ## the gateway killed 300 times at random instants, under load (KILLS=1000 SEED=7)
+	@CRASH_KILLS=$(or $(KILLS),300) CRASH_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q -s tests/integration/test_gateway_kills.py
+
 .PHONY: bench
 bench: $(VENV)/.locked ## speed and memory of the rules beside polars and duckdb (ARGS="--residents 20000": smaller)
 	@$(BIN)/python -m tests.benchmarks.rules_speed $(ARGS)

@@ -15,6 +15,7 @@ from typing import Final, Literal, cast
 from gateway.configuration import Reader, Source
 from gateway.errors import ENVIRONMENT, ConfigurationError, Problem, SettingsError
 from gateway.settings import GatewaySettings, config_file, reader_of
+from gateway.spool_place import find_doubts
 from gateway.tls import build_context
 
 _OTHERS: Final = 0o077
@@ -134,6 +135,9 @@ def _check_spool(settings: GatewaySettings, reader: Reader) -> Iterator[Finding]
     if spool.exists() and not os.access(spool, os.R_OK | os.W_OK):
         yield _find("error", source, f"{spool} cannot be written by this user: check its owner")
     yield from _check_folder(spool.parent, source)
+    if spool.parent.is_dir():
+        for doubt in find_doubts(spool):
+            yield _find("warning", source, doubt)
 
 
 def _check_folder(folder: Path, source: Source) -> Iterator[Finding]:

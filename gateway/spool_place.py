@@ -4,11 +4,13 @@ Only a warning: the operator may know better (a test on a RAM disk, a NAS with a
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
 _MOUNTS: Final = Path("/proc/self/mountinfo")
+_OCTAL: Final = re.compile(r"\\([0-7]{3})", re.ASCII)  # A blank is \\040 there: proc(5).
 _IN_MEMORY: Final = frozenset({"tmpfs", "ramfs", "zram"})
 _ELSEWHERE: Final = frozenset(
     {
@@ -69,7 +71,7 @@ def _find_mount(folder: Path, mounts: str) -> tuple[str, set[str]]:
         fields, ending = before.split(), after.split()
         if len(fields) < 6 or len(ending) < 3:  # noqa: PLR2004 - proc(5) counts them
             continue
-        point = Path(fields[4].encode().decode("unicode_escape"))  # A blank is \040 there.
+        point = Path(_OCTAL.sub(lambda found: chr(int(found[1], 8)), fields[4]))
         if folder.is_relative_to(point) and len(point.parts) >= best:
             best, kind = len(point.parts), ending[0]
             options = {*fields[5].split(","), *ending[2].split(",")}
