@@ -9,7 +9,6 @@ import asyncio
 import dataclasses
 import json
 import os
-import resource
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -22,6 +21,7 @@ from gateway.counters import read_counters
 from gateway.decode_cli import decode
 from gateway.errors import GatewayError, SettingsError
 from gateway.logs import open_log
+from gateway.memory import keep_private
 from gateway.runtime import run_gateway
 from gateway.salvage_cli import run_salvage
 from gateway.settings import settings_from
@@ -38,8 +38,7 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
     """Run the gateway until SIGTERM; settings from a TOML file, GATEWAY_* variables win."""
     if context.invoked_subcommand is not None:
         return
-    # A card number may be in memory for a moment; it must not reach a disk by way of a crash.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    keep_private()
     try:
         settings = settings_from(os.environ, config)
         with open_log(settings) as log:

@@ -34,6 +34,9 @@ class Refusal(StrEnum):
     GATEWAY_FIELD = "gateway_field"
     TWO_IDENTITIES = "two_identities"
     INVALID_CARD_NUMBER = "invalid_card_number"
+    UNKNOWN_DOCUMENT = "unknown_document"
+    INVALID_ORDER = "invalid_order"
+    PERSONAL_DATA = "personal_data"
     NO_PSEUDONYM_KEY = "no_pseudonym_key"
 
 

@@ -8,17 +8,18 @@ number leaves as a pseudonym and exists nowhere else afterwards. Values are not 
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NoReturn
 from uuid import UUID
 
+from gateway.documents import CARD_FIELDS, CARD_NUMBER, holds_national_number, normalise
 from gateway.errors import Refusal, RefusedError
 from gateway.identity import pseudonym
-from gateway.wire.limits import READING_BYTES_MAX, TEXT_CHARACTERS_MAX
+from gateway.wire.limits import READING_BYTES_MAX
 from gateway.wire.times import format_instant
 
-CARD_NUMBER: Final = "card_number"
 GATEWAY_FIELDS: Final = frozenset({"id", "captured_at", "clock_synchronised"})
 FROZEN_HEAD: Final = (
     rb'\{"id":"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})","captured_at":"'
@@ -39,7 +40,9 @@ class Stamp:
 
 
 @dataclass(frozen=True, slots=True)
-class _Member:
+class Member:
+    """One member of a line."""
+
     name: str
     value: object
     text: str  # ``"name": value`` as the terminal wrote it.
@@ -55,11 +58,12 @@ def freeze_reading(line: bytes, stamp: Stamp, *, key: bytes | None) -> bytes:
 
     Raises:
         RefusedError: No JSON object, a field twice, a field of the gateway's, a card number
-            that cannot be turned into a pseudonym, or more than ``READING_BYTES_MAX`` bytes.
+            that cannot be turned into a pseudonym, a national number anywhere else, or more
+            than ``READING_BYTES_MAX`` bytes.
     """
     if len(line) > READING_BYTES_MAX:
         raise too_large()
-    members = _split(line)
+    members = split_members(line)
     names = {member.name for member in members}
     if len(names) != len(members):
         raise RefusedError(Refusal.DUPLICATE_FIELD, "a field stands twice; say each once")
@@ -68,7 +72,9 @@ def freeze_reading(line: bytes, stamp: Stamp, *, key: bytes | None) -> bytes:
             Refusal.GATEWAY_FIELD, f"{min(found)} is the gateway's to say; leave it out"
         )
     head = _own_members(stamp)
-    kept = [member.text for member in members if member.name != CARD_NUMBER]
+    others = [member for member in members if member.name not in CARD_FIELDS]
+    _keep_persons_out(others)
+    kept = [member.text for member in others]
     resident = _resident(members, key)
     frozen = "{" + ",".join((*head, *resident, *kept)) + "}"
     raw = frozen.encode()
@@ -104,7 +110,19 @@ def too_large() -> RefusedError:
     return RefusedError(Refusal.TOO_LARGE, f"a reading holds at most {READING_BYTES_MAX} bytes")
 
 
-def _resident(members: list[_Member], key: bytes | None) -> tuple[str, ...]:
+def _keep_persons_out(members: list[Member]) -> None:
+    """Refuse a national number where none belongs: it would travel on, and stay."""
+    text = "\n".join(member.text for member in members)
+    if "\\" in text:  # An escape may hide digits.
+        said = {member.name: member.value for member in members}
+        text += json.dumps(said, ensure_ascii=False)
+    if holds_national_number(text):
+        raise RefusedError(
+            Refusal.PERSONAL_DATA, "a national number stands outside card_number: leave it out"
+        )
+
+
+def _resident(members: list[Member], key: bytes | None) -> tuple[str, ...]:
     """The member that stands for the card number: none, or the pseudonym."""
     given = {member.name: member.value for member in members}
     number = given.get(CARD_NUMBER)
@@ -112,16 +130,25 @@ def _resident(members: list[_Member], key: bytes | None) -> tuple[str, ...]:
         return ()
     if "resident_id" in given:
         raise RefusedError(Refusal.TWO_IDENTITIES, "say card_number or resident_id, not both")
-    if not isinstance(number, str) or not 0 < len(number.strip()) <= TEXT_CHARACTERS_MAX:
-        raise RefusedError(
-            Refusal.INVALID_CARD_NUMBER,
-            f"card_number is text of 1 to {TEXT_CHARACTERS_MAX} characters",
-        )
+    return (f'"resident_id":"{resident_of(given, key)}"',)
+
+
+def resident_of(fields: Mapping[str, object], key: bytes | None) -> str:
+    """The pseudonym of whoever's card it is.
+
+    Args:
+        fields: ``card_number`` and what else was said of the card (``documents``).
+        key: Pseudonym key.
+
+    Raises:
+        RefusedError: The number is wrong, or there is no key; quotes nothing.
+    """
+    person = normalise(fields)
     if key is None:
         raise RefusedError(
             Refusal.NO_PSEUDONYM_KEY, "this gateway has no key: set its pseudonym key file"
         )
-    return (f'"resident_id":"{pseudonym(key, number)}"',)
+    return pseudonym(key, person)
 
 
 def _refuse_constant(literal: str) -> NoReturn:
@@ -132,7 +159,7 @@ def _refuse_constant(literal: str) -> NoReturn:
 _DECODER: Final = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-def _split(line: bytes) -> list[_Member]:
+def split_members(line: bytes) -> list[Member]:
     """Cut a JSON object into its members. Raises ``RefusedError`` when it is none."""
     try:
         text = line.decode()
@@ -152,8 +179,8 @@ def _split(line: bytes) -> list[_Member]:
     return members
 
 
-def _read_members(text: str, position: int) -> tuple[list[_Member], int]:
-    members: list[_Member] = []
+def _read_members(text: str, position: int) -> tuple[list[Member], int]:
+    members: list[Member] = []
     position = _skip_blanks(text, position)
     if text[position : position + 1] == "}":
         return members, position + 1
@@ -166,7 +193,7 @@ def _read_members(text: str, position: int) -> tuple[list[_Member], int]:
         if text[position : position + 1] != ":":
             _refuse_text("expected ':'", position)
         value, position = _DECODER.raw_decode(text, _skip_blanks(text, position + 1))
-        members.append(_Member(name, value, text[start:position]))
+        members.append(Member(name, value, text[start:position]))
         position = _skip_blanks(text, position)
         if text[position : position + 1] == "}":
             return members, position + 1

@@ -15,7 +15,7 @@ import asyncio
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,7 +32,7 @@ from gateway.spool import Batch, Settled
 from gateway.spool_thread import SpoolThread
 from gateway.wire.ids import new_id
 from gateway.wire.limits import READINGS_PER_BATCH_MAX
-from gateway.wire.receipts import Receipt, parse_receipts
+from gateway.wire.receipts import Prompted, Receipt, parse_receipts
 from gateway.wire.times import Clock
 from gateway.wire.topics import Channel
 
@@ -88,12 +88,14 @@ class Publisher:
         *,
         monotonic_s: Callable[[], float] = time.monotonic,
         on_link: Callable[[], None] = lambda: None,
+        on_prompts: Callable[[Sequence[Prompted]], None] = lambda _: None,
     ) -> None:
         self._spool = spool
         self._settings = settings
         self._clock = clock
         self._monotonic_s = monotonic_s
         self._on_link = on_link
+        self._on_prompts = on_prompts
         self._wake = asyncio.Event()
         self._outstanding = dict[UUID, _Outstanding]()
         self._deliveries: deque[Delivery] = deque()
@@ -295,6 +297,7 @@ class Publisher:
             _LOG.info("a receipt for batch %s, which does not wait; ignored", receipt.batch)
         else:
             self._learn(self._outstanding.pop(receipt.batch, None))
+            self._on_prompts(receipt.prompted)
             _log_quarantined(receipt)
 
     def _learn(self, sent: _Outstanding | None) -> None:

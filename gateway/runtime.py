@@ -13,12 +13,14 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
+from gateway.card_sessions import CardDesk
 from gateway.clocks import ClockState, Timekeeper, machine_sources
 from gateway.devices import Capture
 from gateway.devices.tcp import TcpListener
@@ -30,6 +32,7 @@ from gateway.intake import Intake
 from gateway.logs import LogRotation
 from gateway.notify import Notifier
 from gateway.operations import Operations, Parts
+from gateway.prompts import PromptRouter
 from gateway.publisher import Publisher
 from gateway.session import Session
 from gateway.settings import GatewaySettings
@@ -60,6 +63,9 @@ class Gateway:
         self._clock = clock
         self._log = log or LogRotation()
         self._notifier = notifier or Notifier({})
+        self._prompts = PromptRouter(
+            age_s_max=settings.card_prompt_s_max, monotonic_s=time.monotonic
+        )
         self._stack = AsyncExitStack()
         self._listener: TcpListener | None = None
         self._intake: Intake | None = None
@@ -114,6 +120,7 @@ class Gateway:
                 self._spool,
                 self.settings,
                 self._timekeeper.present,
+                on_prompts=self._prompts.deliver,
                 on_link=lambda: housekeeping.wake(),  # noqa: PLW0108 - it is made below
             )
             self._intake = Intake(
@@ -134,7 +141,9 @@ class Gateway:
                 connected=lambda: session.connected,
                 on_released=publisher.on_taken,
             )
-            self._listener = TcpListener(self._intake.capture, self.settings)
+            self._listener = TcpListener(
+                self._intake.capture, self.settings, self._desk(key, self._timekeeper)
+            )
             await self._listener.open()
             try:
                 async with asyncio.TaskGroup() as tasks:
@@ -173,6 +182,9 @@ class Gateway:
                 log=self._log,
             )
         )
+
+    def _desk(self, key: bytes | None, timekeeper: Timekeeper) -> CardDesk:
+        return CardDesk(key, self.settings, timekeeper.present, time.monotonic, self._prompts)
 
     @staticmethod
     def _running(part: _Part | None) -> _Part:

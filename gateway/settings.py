@@ -146,6 +146,11 @@ class GatewaySettings:
     backlog_age_s: int = 60
     stop_s_max: int = 5
 
+    # Shared terminals. Whose card was read is forgotten after the shorter of two times.
+    card_idle_s_max: int = 420  # Without a reading: five minutes' rest, and the next measurement.
+    card_session_s_max: int = 1_800
+    card_prompt_s_max: int = 120  # A prompt that comes later is not shown.
+
     # What is said of the gateway itself.
     status_interval_s: int = 60  # And at once on news.
     devices_max: int = 256  # Listed in the status; see ``fleet``.

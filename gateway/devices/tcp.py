@@ -4,6 +4,8 @@
     {"refused": "<code>", "detail": "…"}    never acceptable as it stands
     {"busy": "<code>", "detail": "…"}       nothing taken; offer the same line again later
 
+A line may also say whose card was read (``card_sessions``). Where somebody asked for them, words
+for the display come in between, ``{"prompt": …}``, and answer no line.
 Lines may be sent ahead of replies. ``replies_waiting_max`` lines are in work at a time; then
 the socket is not read, and TCP holds the sender back. A line that says something the
 gateway alone may say is refused; a value that cannot be true is not (ingest judges).
@@ -15,14 +17,18 @@ import json
 import logging
 import socket
 from collections import deque
-from typing import Final
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
 from uuid import UUID
 
+from gateway.card_sessions import UNREADABLE, CardDesk
 from gateway.devices import Capture
 from gateway.errors import Busy, BusyError, ListenError, Refusal, RefusedError
 from gateway.freezer import too_large
 from gateway.settings import GatewaySettings
 from gateway.wire.limits import READING_BYTES_MAX
+from gateway.wire.receipts import Prompted
 
 _LOG = logging.getLogger(__name__)
 _KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 20), (socket.TCP_KEEPCNT, 3))
@@ -31,8 +37,9 @@ _KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 20), (soc
 class TcpListener:
     """Listens for terminals; ``address`` is known once it is open."""
 
-    def __init__(self, capture: Capture, settings: GatewaySettings) -> None:
+    def __init__(self, capture: Capture, settings: GatewaySettings, desk: CardDesk) -> None:
         self._capture = capture
+        self._desk = desk
         self._settings = settings
         self._terminals: set[_Terminal] = set()
         self._server: asyncio.Server | None = None
@@ -68,7 +75,15 @@ class TcpListener:
             terminal.abort()
 
     def _accept(self) -> asyncio.Protocol:
-        return _Terminal(self._capture, self._settings, self._terminals)
+        return _Terminal(self._capture, self._settings, self._desk, self._terminals)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Taking:
+    """A reading on its way to the disk; ``claimed``: None where no card was ever read."""
+
+    future: asyncio.Future[UUID]
+    claimed: bool | None
 
 
 class _Terminal(asyncio.Protocol):
@@ -77,13 +92,19 @@ class _Terminal(asyncio.Protocol):
     _transport: asyncio.Transport
 
     def __init__(
-        self, capture: Capture, settings: GatewaySettings, terminals: set["_Terminal"]
+        self,
+        capture: Capture,
+        settings: GatewaySettings,
+        desk: CardDesk,
+        terminals: set["_Terminal"],
     ) -> None:
         self._capture = capture
         self._settings = settings
+        self._prompts = desk.prompts
+        self._place = desk.place()
         self._terminals = terminals
         self._lines = _Lines()
-        self._replies: deque[bytes | asyncio.Future[UUID]] = deque()
+        self._replies: deque[bytes | _Taking] = deque()
         self._awaited: asyncio.Future[UUID] | None = None
         self._stopping = False
         self._stalled: asyncio.TimerHandle | None = None
@@ -118,6 +139,7 @@ class _Terminal(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         del exc  # Whether it broke or was closed: what was taken is taken.
         self._stopping = True
+        self._place.close()
         self._replies.clear()
         self.resume_writing()
         self._terminals.discard(self)
@@ -169,11 +191,33 @@ class _Terminal(asyncio.Protocol):
                 line = self._lines.take()
                 if line is None:
                     return
-                self._replies.append(self._capture(line))
+                self._replies.append(self._answer(line))
             except RefusedError as refusal:
+                if refusal.code in UNREADABLE:
+                    self._place.close()
                 self._replies.append(_reply(refused=refusal.code, detail=refusal.detail))
             except BusyError as busy:
                 self._replies.append(_busy(busy))
+
+    def _answer(self, line: bytes) -> bytes | _Taking:
+        answer = self._place.obey(line)
+        if answer is not None:
+            return _reply(**answer)
+        line, mine = self._place.claim(line)
+        future = self._capture(line)
+        if self._place.wants_prompts and (mine or self._place.session is None):
+            self._prompts.expect(future, partial(self._show, self._place.turn))
+        return _Taking(future, mine if self._place.has_had_session else None)
+
+    def _show(self, turn: int, prompt: Prompted) -> bool:
+        """Put words on the display, unless somebody else may stand there now."""
+        gone = self._stopping or self._transport.is_closing() or self._stalled is not None
+        if gone or turn != self._place.turn or not self._place.wants_prompts:
+            return False
+        self._transport.write(
+            _reply(prompt=prompt.code, text=prompt.text, **{"for": str(prompt.id)})
+        )
+        return True
 
     def _send_replies(self) -> bool:
         """Write the ready replies at the head; True when there were any."""
@@ -181,8 +225,8 @@ class _Terminal(asyncio.Protocol):
         while self._replies and self._stalled is None:
             reply = self._replies[0]
             if not isinstance(reply, bytes):
-                if not reply.done():
-                    self._await(reply)
+                if not reply.future.done():
+                    self._await(reply.future)
                     break
                 reply = _outcome(reply)
             ready.append(reply)
@@ -244,16 +288,17 @@ class _Lines:
             raise RefusedError(Refusal.INCOMPLETE_LINE, "the connection ended within a line")
 
 
-def _outcome(future: asyncio.Future[UUID]) -> bytes:
-    error = future.exception()
+def _outcome(taking: _Taking) -> bytes:
+    error = taking.future.exception()
     if isinstance(error, BusyError):
         return _busy(error)
-    return _reply(taken=str(future.result()))
+    claimed = {} if taking.claimed is None else {"claimed": taking.claimed}
+    return _reply(taken=str(taking.future.result()), **claimed)
 
 
 def _busy(busy: BusyError) -> bytes:
     return _reply(busy=busy.code, detail=busy.detail)
 
 
-def _reply(**fields: str) -> bytes:
+def _reply(**fields: Any) -> bytes:  # noqa: ANN401 - JSON
     return json.dumps(fields, ensure_ascii=False).encode() + b"\n"

@@ -19,6 +19,19 @@ class Refused(BaseModel):
     reason: Annotated[str, Field(max_length=64)]  # A ``Reason``; a newer ingest may know more.
 
 
+class Prompted(BaseModel):
+    """Words for the display of the terminal where one reading was taken just now.
+
+    They hold no value and no name: whoever stands there may read them.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    id: UUID  # Of the reading.
+    code: Annotated[str, Field(max_length=64)]  # A newer ingest may know more.
+    text: Annotated[str, Field(max_length=200)]  # In the language of the place.
+
+
 class Receipt(BaseModel):
     """What became of one batch: ``stored + duplicate + len(quarantined)`` is its size.
 
@@ -32,7 +45,8 @@ class Receipt(BaseModel):
     stored: NonNegativeInt
     duplicate: NonNegativeInt
     quarantined: list[Refused] = Field(default_factory=list)
-    prompts: list[Annotated[str, Field(max_length=200)]] = Field(default_factory=list)
+    prompts: list[Annotated[str, Field(max_length=200)]] = Field(default_factory=list)  # Not used.
+    prompted: list[Prompted] = Field(default_factory=list)
 
 
 class Receipts(BaseModel):

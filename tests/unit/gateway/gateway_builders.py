@@ -9,10 +9,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from gateway.card_sessions import CardDesk
 from gateway.clocks import Timekeeper, TimeSources
 from gateway.devices.tcp import TcpListener
 from gateway.intake import Intake
 from gateway.kernel_time import KernelTime
+from gateway.prompts import PromptRouter
 from gateway.settings import ClockTrust, GatewaySettings
 from gateway.spool_thread import SpoolThread, open_spool
 from gateway.spooled import ClockMemory, SpooledReading
@@ -86,15 +88,15 @@ class Terminal:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
-    async def say(self, *lines: bytes) -> list[dict[str, str]]:
+    async def say(self, *lines: bytes) -> list[dict[str, Any]]:
         """Send lines in one piece; return a reply for each."""
         self.writer.write(b"".join(line + b"\n" for line in lines))
         return [await self.hear() for _ in lines]
 
-    async def hear(self) -> dict[str, str]:
+    async def hear(self) -> dict[str, Any]:
         """The next reply."""
         async with asyncio.timeout(20):
-            reply: dict[str, str] = json.loads(await self.reader.readline())
+            reply: dict[str, Any] = json.loads(await self.reader.readline())
         return reply
 
 
@@ -105,6 +107,7 @@ class Door:
     listener: TcpListener
     intake: Intake
     spool: SpoolThread
+    prompts: PromptRouter
 
     @asynccontextmanager
     async def terminal(self) -> AsyncIterator[Terminal]:
@@ -121,19 +124,22 @@ async def open_door(
 ) -> AsyncIterator[Door]:
     """Open a door on a free port for the length of the block."""
     async with open_spool(settings) as spool, asyncio.TaskGroup() as tasks:
+        clock = clock or HandClock()
         intake = Intake(
             spool,
             settings,
-            a_timekeeper(settings, clock or HandClock()),
+            a_timekeeper(settings, clock),
             key=key,
             connected=lambda: False,
             on_taken=lambda: None,
         )
-        listener = TcpListener(intake.capture, settings)
+        prompts = PromptRouter(age_s_max=settings.card_prompt_s_max, monotonic_s=clock.monotonic_s)
+        desk = CardDesk(key, settings, clock, clock.monotonic_s, prompts)
+        listener = TcpListener(intake.capture, settings, desk)
         await listener.open()
         storing = tasks.create_task(intake.run(), name="intake")
         try:
-            yield Door(listener, intake, spool)
+            yield Door(listener, intake, spool, prompts)
         finally:
             await listener.close()
             storing.cancel()
