@@ -13,11 +13,14 @@ from uuid import uuid4
 
 import aiomqtt
 import pytest
+from cryptography import x509
 
+from api.enrolment.authority import Authority, Revoked, to_pem
 from gateway.counters import read_counters
 from gateway.runtime import Gateway
 from gateway.settings import GatewaySettings
 from gateway.wire.times import utc_now
+from tests.certificates import an_identity
 from tests.fix_broker import TestBroker
 from tests.integration.test_gateway import say
 from tests.integration.test_gateway_operations import an_operator, hear, topic_of
@@ -51,6 +54,8 @@ async def selftest(settings: GatewaySettings) -> tuple[int, dict[str, dict[str, 
         "GATEWAY_BROKER_PASSWORD": settings.broker_password or "",
         "GATEWAY_SPOOL": str(settings.spool),
         "GATEWAY_LISTEN_PORT": str(settings.listen_port),
+        "GATEWAY_TLS_IDENTITY_DIRECTORY": str(settings.tls_identity_directory or ""),
+        "GATEWAY_CONNECT_S_MAX": "10",
     }
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "gateway.cli", "selftest", "--json"),
@@ -159,3 +164,66 @@ async def test_a_receipt_that_waits_at_the_broker_is_left_for_the_gateway(
             await asyncio.sleep(0.02)
     counters = await asyncio.to_thread(read_counters, settings.spool)
     assert (counters.confirmed_stored, counters.batches_resent) == (1, 0)
+
+
+def with_tls(broker: TestBroker, settings: GatewaySettings, folder: Path) -> GatewaySettings:
+    """The same box, enrolled at an authority of the test's choice."""
+    return replace(
+        settings,
+        broker_password=None,
+        broker_port=broker.stack.broker_tls_port,
+        tls_identity_directory=folder,
+    )
+
+
+async def test_an_enrolled_box_passes_over_tls(
+    broker: TestBroker, settings: GatewaySettings, tmp_path: Path
+) -> None:
+    folder = an_identity(tmp_path, broker.stack.authority.load(), settings.id)
+
+    code, steps = await selftest(with_tls(broker, settings, folder))
+
+    assert code == 0, steps
+    assert set(verdicts(steps).values()) == {"good"}
+    assert steps["broker TLS"]["found"].startswith("TLSv1.")
+
+
+async def test_the_certificate_of_another_gateway_is_found_by_what_it_may_not_do(
+    broker: TestBroker, settings: GatewaySettings, tmp_path: Path
+) -> None:
+    folder = an_identity(tmp_path, broker.stack.authority.load(), f"{settings.id}-other")
+
+    code, steps = await selftest(with_tls(broker, settings, folder))
+
+    assert code == 1
+    assert steps["broker login"]["verdict"] == "good"
+    assert steps["broker writing"]["verdict"] == "bad"
+    assert "access rules" in steps["broker writing"]["remedy"]
+
+
+async def test_a_revoked_certificate_is_found_at_the_login(
+    broker: TestBroker, settings: GatewaySettings, tmp_path: Path
+) -> None:
+    authority, now = broker.stack.authority.load(), utc_now()
+    folder = an_identity(tmp_path, authority, settings.id)
+    serial = x509.load_pem_x509_certificate((folder / "identity.pem").read_bytes()).serial_number
+    crl = authority.sign_crl([Revoked(serial, now)], number=11, at=now)
+    await asyncio.to_thread(broker.stack.set_revocations, to_pem(crl))
+
+    code, steps = await selftest(with_tls(broker, settings, folder))
+
+    assert code == 1
+    assert "bad" in {verdicts(steps).get(name) for name in ("broker TLS", "broker login")}
+    assert "enrol" in str(steps)
+
+
+async def test_a_broker_of_another_authority_is_found_at_tls(
+    broker: TestBroker, settings: GatewaySettings, tmp_path: Path
+) -> None:
+    stranger = Authority.make("stranger", at=utc_now())
+    folder = an_identity(tmp_path, stranger, settings.id)
+
+    code, steps = await selftest(with_tls(broker, settings, folder))
+
+    assert (code, steps["broker TLS"]["verdict"]) == (1, "bad")
+    assert "broker login" not in steps
