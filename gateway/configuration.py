@@ -1,9 +1,10 @@
 """Settings from a TOML file and the environment into one frozen dataclass.
 
 Generic: it knows dataclasses, not the gateway's. A field of a plain type is a key of a table
-and a variable; a field that is a dataclass is a table of its own; a tuple of dataclasses is an
-array of tables. The environment wins over the file. Everything wrong is found in one go, each
-with its line; a value that is wrong is replaced by a stand-in only to go on looking.
+and a variable; a field that is a dataclass is a table of its own, and its plain keys are
+variables too (``x.y`` is ``X_Y``); a tuple of dataclasses is an array of tables. The environment
+wins over the file. Everything wrong is found in one go, each with its line; a value that is
+wrong is replaced by a stand-in only to go on looking.
 
 A secret (``repr=False``) may come from a file: ``X_FILE``, ``x_file``. No message quotes one.
 """
@@ -137,6 +138,10 @@ class Reader:
         known = {self._prefix + f.name.upper() for f in plain}
         known |= {self._prefix + f.name.upper() + "_FILE" for f in plain if not f.repr}
         known.add(f"{self._prefix}CONFIG")
+        for name, hint in self._hints.items():
+            kind, many = _inner(hint)
+            if kind is not None and not many:
+                known |= set(self._variables(name, kind).values())
         for name, meant in find_misspelt(self._environment, self._prefix, known).items():
             self._report("", Source(ENVIRONMENT, name), f"is no setting; did you mean {meant}?")
         places = {self._path_of(f.name) for f in fields(self._kind)}
@@ -234,9 +239,10 @@ class Reader:
     def _read_tables(
         self, name: str, kind: type[Any], given: dict[str, Any], *, many: bool
     ) -> None:
-        if name not in self._document.values:
+        said = not many and any(map(self._environment.get, self._variables(name, kind).values()))
+        if name not in self._document.values and not said:
             return
-        content = self._document.values[name]
+        content = self._document.values.get(name, {})
         self.sources[name] = self._in_file((name,), name)
         if not many:
             built = self._build(kind, (name,), content)
@@ -260,9 +266,13 @@ class Reader:
         for key in content.keys() - known.keys():
             self._report_stranger((*path, key), set(known), "key", f"{dotted}.{key}")
         hints = get_type_hints(kind)
-        given = {}
+        given: dict[str, Any] = {}
+        variables = self._variables(str(path[0]), kind) if len(path) == 1 else {}
         for key, setting in known.items():
             source = self._in_file((*path, key), f"{dotted}.{key}")
+            if text := self._environment.get(variables.get(key, ""), ""):
+                self._read_variable(f"{dotted}.{key}", variables[key], hints[key], text, given)
+                continue
             if key not in content:
                 if _required(setting):
                     self._report(f"{dotted}.{key}", source, "is missing; set it")
@@ -279,6 +289,24 @@ class Reader:
             except Unfit as unfit:
                 self._report(f"{dotted}.{key}", source, unfit.detail)
         return self._construct(kind, given, path) if len(self.problems) == before else None
+
+    def _variables(self, table: str, kind: type[Any]) -> dict[str, str]:
+        """The variables that the plain keys of a table are, by key; secrets stay in files."""
+        hints = get_type_hints(kind)
+        return {
+            setting.name: f"{self._prefix}{table}_{setting.name}".upper()
+            for setting in fields(kind)
+            if setting.repr and _inner(hints[setting.name])[0] is None
+        }
+
+    def _read_variable(
+        self, dotted: str, variable: str, hint: object, text: str, given: dict[str, Any]
+    ) -> None:
+        self.sources[dotted] = Source(ENVIRONMENT, variable)
+        try:
+            given[dotted.rpartition(".")[2]] = from_text(hint, text)
+        except Unfit as unfit:
+            self._report(dotted, self.sources[dotted], unfit.detail)
 
     def _build_inner(
         self, kind: type[Any], path: tuple[str | int, ...], content: object, *, many: bool
@@ -307,7 +335,8 @@ class Reader:
             key = first if first in given else None
             name = f"{dotted}.{key}" if key else dotted
             text = str(error).removeprefix(f"{key}").lstrip(": ") if key else str(error)
-            self._report(name, self._in_file((*path, key) if key else path, name), text)
+            source = self.sources.get(name) or self._in_file((*path, key) if key else path, name)
+            self._report(name, source, text)
         return None
 
 

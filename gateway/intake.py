@@ -15,6 +15,7 @@ from uuid import UUID
 
 from gateway.clocks import Timekeeper
 from gateway.errors import Busy, BusyError
+from gateway.fetched import Mark
 from gateway.freezer import freeze_reading
 from gateway.settings import GatewaySettings
 from gateway.spool_thread import SpoolThread
@@ -59,8 +60,8 @@ class Intake:
         """What terminals were told last when nothing was taken, and still are; else None."""
         return None if self._shortage is None else str(self._shortage)
 
-    def capture(self, raw: bytes) -> asyncio.Future[UUID]:
-        """Freeze one measurement now; the future is its id once it is on disk.
+    def capture(self, raw: bytes, *, mark: Mark | None = None) -> asyncio.Future[UUID]:
+        """Freeze one measurement now; the future is its id once it is on disk, with its mark.
 
         Raises:
             RefusedError: It can never be taken.
@@ -76,7 +77,7 @@ class Intake:
         self._on_heard(frozen, stamp.captured_at)
         future: asyncio.Future[UUID] = asyncio.get_running_loop().create_future()
         known = stamp.clock_synchronised
-        spooled = SpooledReading(stamp.id, stamp.captured_at, frozen, known, hold)
+        spooled = SpooledReading(stamp.id, stamp.captured_at, frozen, known, hold, mark)
         self._pending.append((spooled, future))
         self._wake.set()
         return future

@@ -28,8 +28,8 @@ from pydantic import ValidationError
 from gateway.errors import DiskFullError, LinkError
 from gateway.session import Delivery
 from gateway.settings import GatewaySettings
-from gateway.spool import Batch, Settled
 from gateway.spool_thread import SpoolThread
+from gateway.spooled import Batch, Settled
 from gateway.wire.ids import new_id
 from gateway.wire.limits import READINGS_PER_BATCH_MAX
 from gateway.wire.receipts import Prompted, Receipt, parse_receipts

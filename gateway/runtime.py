@@ -19,12 +19,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
+from uuid import UUID
 
 from gateway.card_sessions import CardDesk
 from gateway.clocks import ClockState, Timekeeper, machine_sources
-from gateway.devices import Capture
+from gateway.devices import Capture, Surroundings
+from gateway.devices.running import Running, build_devices
 from gateway.devices.tcp import TcpListener
 from gateway.errors import GatewayError
+from gateway.fetched import Mark
 from gateway.fleet import Fleet
 from gateway.housekeeping import Housekeeping
 from gateway.identity import load_key
@@ -111,11 +114,9 @@ class Gateway:
 
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
-        key_file = self.settings.pseudonym_key_file
-        key = load_key(key_file) if key_file else None
+        key = self._load_key()
         async with open_spool(self.settings) as self._spool:
-            memory = await self._spool.run(self._spool.spool.recall_clock)
-            self._timekeeper = Timekeeper(machine_sources(self._clock), self.settings, memory)
+            self._timekeeper = await self._recall_time(self._spool)
             publisher = Publisher(
                 self._spool,
                 self.settings,
@@ -141,10 +142,9 @@ class Gateway:
                 connected=lambda: session.connected,
                 on_released=publisher.on_taken,
             )
-            self._listener = TcpListener(
-                self._intake.capture, self.settings, self._desk(key, self._timekeeper)
-            )
-            await self._listener.open()
+            desk = self._desk(key, self._timekeeper)
+            self._listener = TcpListener(self.settings, desk)
+            await self._listener.open(self._intake.capture)
             try:
                 async with asyncio.TaskGroup() as tasks:
                     session.start()
@@ -154,10 +154,11 @@ class Gateway:
                         tasks.create_task(housekeeping.run(), name="housekeeping"),
                         *operations.start(tasks, session, self._notifier),
                     )
+                    instruments = self._start_devices(desk, tasks)
                     try:
                         yield
                     finally:
-                        await self._listener.close()
+                        await self._close_doors(instruments)
                         for task in running:
                             task.cancel()
             except ExceptionGroup as group:
@@ -167,6 +168,11 @@ class Gateway:
             finally:
                 await session.close()
                 await self._listener.close()
+
+    async def _close_doors(self, instruments: Running) -> None:
+        """Nothing new comes in; what has come in is answered, while the intake still runs."""
+        await instruments.stop(self.settings.stop_s_max)
+        await self._running(self._listener).close()
 
     def _operations(
         self, timekeeper: Timekeeper, spool: SpoolThread, intake: Intake, publisher: Publisher
@@ -185,6 +191,33 @@ class Gateway:
 
     def _desk(self, key: bytes | None, timekeeper: Timekeeper) -> CardDesk:
         return CardDesk(key, self.settings, timekeeper.present, time.monotonic, self._prompts)
+
+    def _load_key(self) -> bytes | None:
+        file = self.settings.pseudonym_key_file
+        return load_key(file) if file else None
+
+    async def _recall_time(self, spool: SpoolThread) -> Timekeeper:
+        memory = await spool.run(spool.spool.recall_clock)
+        return Timekeeper(machine_sources(self._clock), self.settings, memory)
+
+    def _start_devices(self, desk: CardDesk, tasks: asyncio.TaskGroup) -> Running:
+        spool, timekeeper = self._running(self._spool), self._running(self._timekeeper)
+        intake = self._running(self._intake)
+
+        async def recall(device_id: str) -> list[Mark]:
+            return await spool.run(spool.spool.recall_marks, device_id)
+
+        def capture(raw: bytes, *, mark: Mark | None = None) -> asyncio.Future[UUID]:
+            return intake.capture(desk.claim_for_device(raw), mark=mark)
+
+        surroundings = Surroundings(
+            clock=timekeeper.present,
+            clock_known=lambda: timekeeper.known,
+            recall=recall,
+            seen=self.fleet.seen,
+        )
+        devices = build_devices(self.settings.ble, self.settings.adapters, surroundings)
+        return Running(devices, capture, tasks)
 
     @staticmethod
     def _running(part: _Part | None) -> _Part:

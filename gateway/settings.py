@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Final, cast
 
 from gateway.configuration import Reader, Tables
+from gateway.devices.ble_settings import BleSettings
+from gateway.devices.registry import AdapterSettings
 from gateway.errors import ConfigurationError, Problem
 from gateway.fleet import DeviceSettings
 from gateway.tls import TlsFiles, is_loopback
@@ -65,7 +67,6 @@ TABLES: Final = Tables(
         "clock": (),
         "spool": ("spool",),
         "tls": (),
-        "ble": (),
         "card": (),
         "status": (
             "status_interval_s",
@@ -162,6 +163,10 @@ class GatewaySettings:
     log_files_max: int = 4  # With the one in use.
     devices: tuple[DeviceSettings, ...] = ()
 
+    # Ways in besides the terminals' port.
+    ble: BleSettings = field(default_factory=BleSettings)
+    adapters: tuple[AdapterSettings, ...] = ()
+
     def __post_init__(self) -> None:
         """Refuse what cannot work, before anything is opened; all of it at once."""
         if problems := tuple(_find_problems(self)):
@@ -220,7 +225,8 @@ def _find_problems(settings: GatewaySettings) -> Iterator[Problem]:
     if settings.resend_s_max < settings.resend_s_min:
         yield Problem("resend_s_max", f"must not be below resend_s_min ({settings.resend_s_min})")
     yield from _find_tls_problems(settings)
-    yield from _find_twins(settings.devices)
+    yield from _find_twins("devices", [device.id for device in settings.devices])
+    yield from _find_twins("adapters", [adapter.id for adapter in settings.adapters])
 
 
 def _find_tls_problems(settings: GatewaySettings) -> Iterator[Problem]:
@@ -246,8 +252,7 @@ def _find_tls_problems(settings: GatewaySettings) -> Iterator[Problem]:
             yield Problem("broker_host", detail)
 
 
-def _find_twins(devices: Sequence[DeviceSettings]) -> Iterator[Problem]:
-    ids = [device.id for device in devices]
+def _find_twins(table: str, ids: Sequence[str]) -> Iterator[Problem]:
     for number, name in enumerate(ids):
         if name in ids[:number]:
-            yield Problem(f"devices.{number}.id", f"{name!r} stands twice; describe a device once")
+            yield Problem(f"{table}.{number}.id", f"{name!r} stands twice; describe a device once")

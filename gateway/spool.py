@@ -19,43 +19,33 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum, auto
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Final, Self
 from uuid import UUID
 
+from gateway import fetched
 from gateway import spool_schema as sql
 from gateway.errors import Busy, DiskFullError, SpoolError
 from gateway.freezer import restamp
 from gateway.spool_file import SpoolFile, Witnessed
-from gateway.spooled import ClockMemory, Hold, SpooledReading, checksum, from_ms, to_ms
+from gateway.spooled import (
+    Batch,
+    ClockMemory,
+    Hold,
+    Settled,
+    SpooledReading,
+    checksum,
+    from_ms,
+    to_ms,
+)
 from gateway.wire.batches import build_batch, fits
 from gateway.wire.limits import READINGS_PER_BATCH_MAX
 from gateway.wire.times import format_instant, parse_instant
 
 _LOG = logging.getLogger(__name__)
 _NEVER: Final = 2**62  # No reading has this number.
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """A frozen batch; ``payload`` is the message."""
-
-    id: UUID
-    readings: int
-    oldest_captured_at: datetime
-    payload: bytes
-
-
-class Settled(Enum):
-    """What a receipt did."""
-
-    CONFIRMED = auto()
-    UNKNOWN = auto()  # No such batch waits: confirmed before, or never ours.
-    MISCOUNTED = auto()  # Its sum is not the batch's size: it is not believed.
 
 
 class Spool:
@@ -163,6 +153,7 @@ class Spool:
                 connection.executemany(sql.PUT, columns)
                 connection.executemany(sql.HOLD, held)
                 connection.execute(sql.COUNT_PUT, counts)
+                fetched.note(connection, (r.mark for r in taken))
         except DiskFullError:
             self.shortage = Busy.DISK_FULL
             return 0
@@ -172,6 +163,11 @@ class Spool:
         if held:
             self._held_from = min(self._held_from, held[0][0])
         return rows
+
+    def recall_marks(self, device_id: str) -> list[fetched.Mark]:
+        """The records of a device's memory that are or were in this spool, oldest first."""
+        with self._file.explained():
+            return fetched.recall(self._file.connection, device_id)
 
     def take_batch(self, batch: UUID, sent_at: datetime) -> Batch | None:
         """Freeze the oldest readings that no batch holds; None when there are none."""

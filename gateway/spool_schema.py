@@ -7,6 +7,8 @@ disk has changed is never sent, and so that one can be told from the bytes of a 
 
 from typing import Final
 
+from gateway import fetched
+
 VERSION: Final = 2
 
 TABLES: Final = (
@@ -54,6 +56,7 @@ TABLES: Final = (
         clock_wall_ms         INTEGER NOT NULL DEFAULT 0,  -- what time it was,
         clock_error_ms        INTEGER NOT NULL DEFAULT 0   -- and how far that may be wrong.
     )""",
+    *fetched.TABLES,
 )
 
 CREATE_TALLY: Final = "INSERT INTO tally (gateway, spool) VALUES (?, ?)"

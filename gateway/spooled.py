@@ -1,10 +1,13 @@
-"""What goes into the spool: one frozen reading, and what is remembered of the time."""
+"""What goes into the spool and comes out of it, and what is remembered of the time."""
 
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 from typing import Final
 from uuid import UUID
+
+from gateway.fetched import Mark
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -42,6 +45,7 @@ class SpooledReading:
     raw: bytes
     clock_known: bool = False  # ``captured_at`` is the time, not the best guess.
     hold: Hold | None = None
+    mark: Mark | None = None  # Of a record in a device's memory.
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,3 +58,21 @@ class ClockMemory:
     boottime_ms: int = 0  # Since that boot, when it was.
     wall_ms: int = 0  # What time it was then,
     error_ms: int = 0  # and how far that may have been wrong.
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A frozen batch; ``payload`` is the message."""
+
+    id: UUID
+    readings: int
+    oldest_captured_at: datetime
+    payload: bytes
+
+
+class Settled(Enum):
+    """What a receipt did."""
+
+    CONFIRMED = auto()
+    UNKNOWN = auto()  # No such batch waits: confirmed before, or never ours.
+    MISCOUNTED = auto()  # Its sum is not the batch's size: it is not believed.

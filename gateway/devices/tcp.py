@@ -37,16 +37,27 @@ _KEEPALIVE: Final = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 20), (soc
 class TcpListener:
     """Listens for terminals; ``address`` is known once it is open."""
 
-    def __init__(self, capture: Capture, settings: GatewaySettings, desk: CardDesk) -> None:
-        self._capture = capture
+    name = "tcp"
+
+    def __init__(self, settings: GatewaySettings, desk: CardDesk) -> None:
         self._desk = desk
         self._settings = settings
+        self._capture: Capture = _not_open
         self._terminals: set[_Terminal] = set()
         self._server: asyncio.Server | None = None
         self.address = ""
 
-    async def open(self) -> None:
+    async def run(self, capture: Capture) -> None:
+        """Listen until cancelled. Raises ``ListenError``."""
+        await self.open(capture)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self.close()
+
+    async def open(self, capture: Capture) -> None:
         """Start to listen. Raises ``ListenError``."""
+        self._capture = capture
         loop = asyncio.get_running_loop()
         host, port = self._settings.listen_host, self._settings.listen_port
         try:
@@ -84,6 +95,10 @@ class _Taking:
 
     future: asyncio.Future[UUID]
     claimed: bool | None
+
+
+def _not_open(_: bytes) -> asyncio.Future[UUID]:
+    raise BusyError(Busy.STOPPING, "the listener is not open yet; try again")
 
 
 class _Terminal(asyncio.Protocol):

@@ -135,8 +135,8 @@ async def open_door(
         )
         prompts = PromptRouter(age_s_max=settings.card_prompt_s_max, monotonic_s=clock.monotonic_s)
         desk = CardDesk(key, settings, clock, clock.monotonic_s, prompts)
-        listener = TcpListener(intake.capture, settings, desk)
-        await listener.open()
+        listener = TcpListener(settings, desk)
+        await listener.open(intake.capture)
         storing = tasks.create_task(intake.run(), name="intake")
         try:
             yield Door(listener, intake, spool, prompts)

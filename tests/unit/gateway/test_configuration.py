@@ -13,6 +13,7 @@ from typing import Any, Literal, get_type_hints
 import pytest
 
 from gateway.configuration import Reader, Tables, _inner
+from gateway.devices.ble_settings import BleSettings
 from gateway.errors import ConfigurationError, Problem, SettingsError
 from gateway.settings import TABLES, GatewaySettings, settings_from
 
@@ -213,11 +214,16 @@ def test_the_reference_lists_every_setting_with_its_key_variable_and_default() -
         default = "needed" if setting.default is dataclasses.MISSING else _shown(setting.default)
         expected[f"[{table}] {key}"] = default
         assert variables.get(f"[{table}] {key}") == f"GATEWAY_{setting.name.upper()}"
+    for setting in dataclasses.fields(BleSettings):
+        if setting.name != "known":
+            expected[f"[ble] {setting.name}"] = _shown(setting.default)
+            variable = f"GATEWAY_BLE_{setting.name.upper()}"
+            assert variables.get(f"[ble] {setting.name}") == variable
     assert listed == expected
 
 
 def _shown(default: object) -> str:
-    if default is None:
+    if default in {None, ""}:
         return "none"
     return str(default).lower() if isinstance(default, bool) else str(default)
 

@@ -15,8 +15,8 @@ import pytest
 
 from gateway.counters import read_counters, waiting_ids
 from gateway.errors import Busy, SpoolError
-from gateway.spool import Batch, Settled, Spool
-from gateway.spooled import SpooledReading
+from gateway.spool import Spool
+from gateway.spooled import Batch, Settled, SpooledReading
 from gateway.wire.ids import new_id
 from gateway.wire.limits import BATCH_BYTES_MAX
 from gateway.wire.readings import parse_json

@@ -21,8 +21,8 @@ from gateway.clocks import Timekeeper
 from gateway.counters import read_counters, waiting_ids
 from gateway.errors import Busy
 from gateway.freezer import freeze_reading
-from gateway.spool import Settled, Spool
-from gateway.spooled import Hold, SpooledReading
+from gateway.spool import Spool
+from gateway.spooled import Hold, Settled, SpooledReading
 from gateway.wire.ids import new_id
 from gateway.wire.readings import parse_json
 from tests.unit.gateway.gateway_builders import NOON, a_measurement
