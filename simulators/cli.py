@@ -1,4 +1,4 @@
-"""Commands: ``suifang simulate replay``, ``suifang simulate fleet``, ``suifang reconcile``.
+"""Commands: ``suifang simulate replay``, ``fleet``, ``terminals``, ``suifang reconcile``.
 
 Exit codes: 0 done (reconcile: everything agrees), 1 it failed (reconcile: a difference),
 2 the command line is wrong.
@@ -25,9 +25,11 @@ from simulators.recordings import builtin_recording, read_recording
 from simulators.replay import plan_replay, run_replay
 from simulators.sites import sites_of
 from simulators.tally import Tally
-from simulators.terminals import Address
+from simulators.terminals.cli import run_terminals
+from simulators.terminals.tcp import Address
 
 app = typer.Typer(no_args_is_help=True, help="Virtual terminals that speak to real gateways.")
+app.command("terminals")(run_terminals)
 reconcile_app = typer.Typer(help="Prove that no reading was lost or counted twice.")
 
 _GATEWAY: Final = re.compile(

@@ -4,6 +4,7 @@ SimulatorError (Exception)
   RecordingError          a CSV file is no recording, or a line of it cannot be planned
   LedgerError             the ledger cannot be written, or is not one
   TerminalError           a gateway stays unreachable, or answers outside the protocol
+  RadioError              the room of virtual Bluetooth devices cannot be joined or opened
   ReconcileError          a spool or the database cannot be read
 """
 
@@ -26,3 +27,7 @@ class TerminalError(SimulatorError):
 
 class ReconcileError(SimulatorError):
     """One of the things to compare cannot be read."""
+
+
+class RadioError(SimulatorError):
+    """The room of virtual Bluetooth devices cannot be joined or opened."""

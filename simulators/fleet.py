@@ -24,7 +24,7 @@ from simulators.series import SHANGHAI
 from simulators.settings import TerminalLimits
 from simulators.sites import Kind, Site, site_of
 from simulators.tally import Tally
-from simulators.terminals import Address
+from simulators.terminals.tcp import Address
 from simulators.traffic import Traffic, run_terminals
 
 RESIDENTS_PER_TERMINAL: Final = 50

@@ -34,7 +34,7 @@ from simulators.series import SHANGHAI, move_series, yesterday
 from simulators.settings import TerminalLimits
 from simulators.sites import Site, device_of, site_of
 from simulators.tally import Tally
-from simulators.terminals import Address
+from simulators.terminals.tcp import Address
 from simulators.traffic import Traffic, run_terminals
 
 BOOT: Final = "replay"  # Plus the day, so that tomorrow's replay is another one.

@@ -11,7 +11,7 @@ from simulators.ledger import Ledger
 from simulators.planned import PlannedReading
 from simulators.settings import TerminalLimits
 from simulators.tally import Tally
-from simulators.terminals import Address, Terminal
+from simulators.terminals.tcp import Address, Terminal
 
 _PROGRESS_S: Final = 0.25
 

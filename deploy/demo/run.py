@@ -40,7 +40,7 @@ from simulators.residents import build_population
 from simulators.series import SHANGHAI
 from simulators.sites import Site, sites_of
 from simulators.tally import Tally
-from simulators.terminals import Address
+from simulators.terminals.tcp import Address
 
 _COUNT = """
 SELECT coalesce(sum(stored), 0), coalesce(sum(quarantined), 0),

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from gateway.wire.ids import new_id
 from simulators.planned import PlannedReading, encode_line
-from simulators.terminals import Address
+from simulators.terminals.tcp import Address
 
 
 @dataclass(slots=True)
