@@ -114,15 +114,18 @@ class EmergencyRaiser:
 
     async def __call__(
         self, connection: Connection, inserted: Sequence[ReadingRow], at: datetime
-    ) -> None:
-        """Raise alerts for the emergencies among ``inserted``. Never commits."""
+    ) -> list[ReadingRow]:
+        """Raise alerts for the emergencies among ``inserted``, and return those. Never commits.
+
+        Returned is also one whose alert would repeat another.
+        """
         if not inserted:
-            return
+            return []
         ids = sorted({row.resident_id for row in inserted if row.resident_id is not None})
         pregnancies = await residents.fetch_pregnancies(connection, ids)
         found = find_emergencies(inserted, pregnancies, self._limits)
         if not found:
-            return
+            return []
         fresh = await _without_repeats(connection, found)
         wanted = [_alert_row(emergency, at) for emergency in fresh]
         new = await alerts.insert_new(connection, wanted)
@@ -138,6 +141,7 @@ class EmergencyRaiser:
             for alert in raised
         ]
         await outbox.insert(connection, events, at=at)
+        return [each.row for each in found]
 
 
 async def _without_repeats(connection: Connection, found: Sequence[Emergency]) -> list[Emergency]:

@@ -37,6 +37,7 @@ from ingest.decoder import refusal
 from ingest.deliveries import Accepted, Block, Decoded, Delivery
 from ingest.emergencies import EmergencyRaiser
 from ingest.metrics import IngestMetrics
+from ingest.prompts import Prompter
 from ingest.settings import IngestSettings
 from ingest.source import Source
 from ingest.writer import Writer
@@ -102,7 +103,7 @@ class Pipeline:
         self._answers = Answers(settings.throttle, self.sources, self.metrics)
         self._register = GatewayRegister()
         self._raiser = EmergencyRaiser(limits)
-        self._writer = Writer(self._raiser, refuse)
+        self._writer = Writer(self._raiser, refuse, Prompter(limits))
         self._stopping = asyncio.Event()
         self._database_problem = "the database has not been reached yet"
 

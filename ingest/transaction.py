@@ -5,7 +5,7 @@ solely from rows that were really inserted, and so does what emergencies are loo
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeGuard
@@ -13,7 +13,7 @@ from uuid import UUID
 
 from gateway.wire.errors import Reason, WireError
 from gateway.wire.ids import partition_time_of
-from gateway.wire.receipts import Refused
+from gateway.wire.receipts import Prompted, Refused
 from ingest.db import (
     amendments,
     contexts,
@@ -39,6 +39,7 @@ class Tally:
     stored: int = 0
     duplicate: int = 0
     refused: list[Refused] = field(default_factory=list)
+    prompted: list[Prompted] = field(default_factory=list)
 
 
 class Tallies(defaultdict[int, Tally]):
@@ -101,6 +102,21 @@ class Transaction:
         await self._mark_due(inserted)
         return inserted + self._filed_urgent
 
+    def prompt(self, prompts: Iterable[Prompted]) -> list[Prompted]:
+        """Put words into the receipts of the readings they are about; return those of others."""
+        mine = {
+            accepted.row.id: index
+            for index, decoded in self._parts
+            for accepted in decoded.accepted
+        }
+        others = []
+        for prompt in prompts:
+            if prompt.id in mine:
+                self._tallies[mine[prompt.id]].prompted.append(prompt)
+            else:
+                others.append(prompt)
+        return others
+
     async def count(self, stored: Mapping[str, int]) -> None:
         """Write the totals: these rows stored beside what ``settle`` did. Last of all.
 
@@ -120,6 +136,7 @@ class Transaction:
             tallies[index].stored += tally.stored
             tallies[index].duplicate += tally.duplicate
             tallies[index].refused += tally.refused
+            tallies[index].prompted += tally.prompted
 
     def _all_ids(self) -> list[tuple[UUID, datetime]]:
         ids: dict[UUID, datetime] = {}

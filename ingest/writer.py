@@ -7,16 +7,19 @@ stored.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import compress
 from typing import Final, TypeAlias
+from uuid import UUID
 
 import numpy as np
 
 from gateway.wire import limits
 from gateway.wire.errors import Reason, WireError
+from gateway.wire.receipts import Prompted
+from ingest.columns import to_microseconds
 from ingest.db import (
     due_work,
     plain,
@@ -38,11 +41,15 @@ from ingest.deliveries import (
     Refuse,
     Settled,
 )
+from ingest.prompts import LIVE, PRESSURES_MAX, Stored, is_live
 from ingest.transaction import Tallies, Tally, Transaction
 from rules.columns import BoolArray
 
 RaiseEmergencies: TypeAlias = Callable[
-    [Connection, Sequence[ReadingRow], datetime], Awaitable[None]
+    [Connection, Sequence[ReadingRow], datetime], Awaitable[Sequence[ReadingRow]]
+]
+FindPrompts: TypeAlias = Callable[
+    [Connection, Sequence[ReadingRow], Sequence[Stored], datetime], Awaitable[list[Prompted]]
 ]
 _RECEIPTS_BYTES_MAX = 200_000  # Below the broker's packet limit with room for the envelope.
 
@@ -50,9 +57,16 @@ _RECEIPTS_BYTES_MAX = 200_000  # Below the broker's packet limit with room for t
 class Writer:
     """Stores decoded deliveries. Holds no state between calls but its collaborators."""
 
-    def __init__(self, raise_emergencies: RaiseEmergencies, refuse: Refuse) -> None:
+    def __init__(
+        self,
+        raise_emergencies: RaiseEmergencies,
+        refuse: Refuse,
+        find_prompts: FindPrompts | None = None,
+    ) -> None:
+        """Without ``find_prompts`` nobody stands at a terminal: a replay."""
         self._raise_emergencies = raise_emergencies
         self._refuse = refuse
+        self._find_prompts = find_prompts
 
     async def store(
         self, connection: Connection, batch: Sequence[Decoded], *, at: datetime
@@ -119,12 +133,17 @@ class Writer:
                 await plain.copy_in(connection, rows, ~special)
                 parts = block.careful + block.decode_rows(np.flatnonzero(special).tolist())
                 transaction = Transaction(connection, parts, self._refuse, at)
-                urgent = await transaction.settle(edge) if parts else []
-                urgent += await _find_urgent(connection, block, ~special)
-                await self._raise_emergencies(connection, urgent, at)
+                carefully = await transaction.settle(edge) if parts else []
+                urgent = carefully + await _find_urgent(connection, block, ~special)
+                emergencies = await self._raise_emergencies(connection, urgent, at)
+                pressures = _find_live(carefully, at) + _find_live_plain(block, ~special, at)
+                prompts = await self._prompt(connection, emergencies, pressures, at)
+                prompts = transaction.prompt(prompts) if prompts else []
                 await due_work.mark_batch(connection, rows, ~special)
                 await transaction.count(Counter(compress(rows.gateways, ~special)))
         transaction.count_into(tallies)
+        for place, prompt in _place_plain(block, prompts):
+            tallies[place].prompted.append(prompt)
         plainly_stored = np.bincount(block.owners[~special], minlength=len(block.deliveries))
         tallies.plainly_stored = plainly_stored.tolist()
 
@@ -142,13 +161,26 @@ class Writer:
                     await readings.let_amenders_wait(connection)
                     edge = await retention.fetch_edge(connection)
                     urgent = await transaction.settle(edge)
-                    await self._raise_emergencies(connection, urgent, at)
+                    emergencies = await self._raise_emergencies(connection, urgent, at)
+                    pressures = _find_live(urgent, at)
+                    transaction.prompt(await self._prompt(connection, emergencies, pressures, at))
                     await transaction.count({})
         except UnstorableError as error:
             for half in self._halves(parts, error, at):
                 await self._store_or_halve(connection, half, tallies, at)
             return
         transaction.count_into(tallies)
+
+    async def _prompt(
+        self,
+        connection: Connection,
+        emergencies: Sequence[ReadingRow],
+        pressures: Sequence[Stored],
+        at: datetime,
+    ) -> list[Prompted]:
+        if self._find_prompts is None or not (emergencies or pressures):
+            return []
+        return await self._find_prompts(connection, emergencies, pressures, at)
 
     def _halves(
         self, parts: list[tuple[int, Decoded]], error: UnstorableError, at: datetime
@@ -212,6 +244,39 @@ async def _find_urgent(connection: Connection, block: Block, stored: BoolArray) 
     return block.build_rows(urgent) if urgent else []
 
 
+def _find_live(rows: Sequence[ReadingRow], at: datetime) -> list[Stored]:
+    """Pressures of somebody known who may still be there."""
+    return [
+        Stored(row.id, row.partition_at)
+        for row in rows
+        if row.kind == "blood_pressure" and row.resident_id and is_live(row.arrived_at, at)
+    ]
+
+
+def _find_live_plain(block: Block, stored: BoolArray, at: datetime) -> list[Stored]:
+    """The same of plain rows; nothing at all where there are many."""
+    rows = block.plain
+    live = stored & rows.is_pressure & rows.has_resident
+    live &= rows.arrived_us >= to_microseconds(at - LIVE)
+    found = np.flatnonzero(live)
+    if len(found) > PRESSURES_MAX:
+        return []
+    times = rows.partition_us[found].tolist()
+    ids = rows.packed_ids[found].tolist()
+    return [
+        Stored(UUID(bytes=id_), plain.from_microseconds(time_us))
+        for id_, time_us in zip(ids, times, strict=True)
+    ]
+
+
+def _place_plain(block: Block, prompts: Sequence[Prompted]) -> Iterator[tuple[int, Prompted]]:
+    """Which delivery each prompt's reading came in."""
+    if prompts:
+        rows = {id_: row for row, id_ in enumerate(block.plain.packed_ids.tolist())}
+        for prompt in prompts:
+            yield int(block.owners[rows[prompt.id.bytes]]), prompt
+
+
 _RECEIPT_START: Final = '{"batch":"'
 
 
@@ -226,9 +291,11 @@ class _ReceiptEnds(dict[int, str]):
 def _receipt_end(plainly_stored: int, tally: Tally) -> str:
     """The rest of a receipt as ``gateway.wire.receipts`` writes it; a test compares."""
     refused = ",".join([each.model_dump_json() for each in tally.refused])
+    prompted = ",".join([each.model_dump_json() for each in tally.prompted])
     return (
         f'","stored":{plainly_stored + tally.stored},"duplicate":{tally.duplicate},'
-        f'"quarantined":[{refused}],"prompts":[]}}'
+        f'"quarantined":[{refused}],"prompts":[]'
+        + (f',"prompted":[{prompted}]}}' if prompted else "}")
     )
 
 
@@ -236,4 +303,4 @@ def _wrap(receipts: Sequence[str]) -> bytes:
     return f'{{"receipts":[{",".join(receipts)}]}}'.encode()
 
 
-assert limits.READINGS_PER_BATCH_MAX * 100 < _RECEIPTS_BYTES_MAX  # noqa: S101 - one always fits
+assert limits.READINGS_PER_BATCH_MAX * 250 < _RECEIPTS_BYTES_MAX  # noqa: S101 - one always fits

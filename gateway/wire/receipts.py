@@ -7,7 +7,15 @@ the broker has seen it. A batch whose readings were all known gets a receipt too
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, TypeAdapter
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    SerializerFunctionWrapHandler,
+    TypeAdapter,
+    model_serializer,
+)
 
 
 class Refused(BaseModel):
@@ -46,7 +54,14 @@ class Receipt(BaseModel):
     duplicate: NonNegativeInt
     quarantined: list[Refused] = Field(default_factory=list)
     prompts: list[Annotated[str, Field(max_length=200)]] = Field(default_factory=list)  # Not used.
-    prompted: list[Prompted] = Field(default_factory=list)
+    prompted: list[Prompted] = Field(default_factory=list)  # Absent where there are none.
+
+    @model_serializer(mode="wrap")
+    def _leave_out_nothing(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = write(self)
+        if not self.prompted:
+            fields.pop("prompted", None)
+        return fields
 
 
 class Receipts(BaseModel):

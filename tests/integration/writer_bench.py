@@ -12,6 +12,7 @@ from ingest.deliveries import Delivery, Settled
 from ingest.emergencies import EmergencyRaiser
 from ingest.pipeline import refuse
 from ingest.profiles import Profiles
+from ingest.prompts import Prompter
 from ingest.writer import Writer
 from tests.builders import AT
 
@@ -25,8 +26,9 @@ class WriterBench:
     def __init__(self, connection: Connection, *, plain: bool = True) -> None:
         self.connection = connection
         self._plain = plain
-        self._raiser = EmergencyRaiser(Profiles("wuzhou").limits)
-        self._writer = Writer(self._raiser, refuse)
+        limits = Profiles("wuzhou").limits
+        self._raiser = EmergencyRaiser(limits)
+        self._writer = Writer(self._raiser, refuse, Prompter(limits))
 
     async def store(self, *payloads: bytes, topic: str = TOPIC, at: datetime = AT) -> Settled:
         """Decode and store payloads in one transaction."""
