@@ -1,7 +1,8 @@
 """The HTTP application: routes, errors and what lives as long as the process.
 
-It reads; it writes nothing, and no route reads a body. There is no authentication yet, so it
-binds to loopback only (see ``settings.py``). Nothing it serves loads from another host.
+It reads; what writes is enrolment, where a token or a signature proves who asks. For the rest there
+is no authentication yet, so it binds to loopback only (see ``settings.py``). Nothing it serves
+loads from another host.
 """
 
 import asyncio
@@ -17,13 +18,18 @@ from api import health
 from api.alerts import routes as alerts
 from api.alerts import stream
 from api.auth.authenticator import Authenticator
+from api.body_limit import BodyLimit
 from api.cases import routes as cases
 from api.database import Database
+from api.enrolment import routes as enrolment
+from api.enrolment.authority import Authority
+from api.enrolment.files import load_authority
 from api.feed import Feed
 from api.problems import Problem, install_problems
 from api.readings import routes as readings
 from api.services import Services
 from api.settings import ApiSettings
+from gateway.wire.enrolment import ENROLMENTS_PATH, RENEWALS_PATH
 from gateway.wire.times import Clock
 
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
@@ -41,7 +47,11 @@ class Root(BaseModel):
 
 
 def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
-    """Build the application. Nothing is opened before its lifespan begins."""
+    """Build the application. No connection is opened before its lifespan begins.
+
+    Raises:
+        AuthorityError: The files of the authority cannot be used.
+    """
     database = Database(settings)
     feed = Feed(settings, database)
 
@@ -71,15 +81,24 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
         authenticator=Authenticator(settings),
         database=database,
         feed=feed,
+        authority=_load_authority(settings),
     )
+    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
     install_problems(app)
     app.include_router(_root(app.version))
     app.include_router(health.router, tags=["health"])
     app.include_router(cases.router, prefix="/v1/cases", tags=["cases"])
     app.include_router(alerts.router, prefix="/v1/alerts", tags=["alerts"])
     app.include_router(stream.router, prefix="/v1/alerts", tags=["alerts"])
+    app.include_router(enrolment.router, tags=["enrolment"])
     app.include_router(readings.router, prefix="/v1/residents", tags=["readings"])
     return app
+
+
+def _load_authority(settings: ApiSettings) -> Authority | None:
+    if settings.ca_file is None or settings.ca_key_file is None:
+        return None
+    return load_authority(settings.ca_file, settings.ca_key_file)
 
 
 def _root(program_version: str) -> APIRouter:
@@ -95,6 +114,8 @@ def _root(program_version: str) -> APIRouter:
                 "alerts": "/v1/alerts",
                 "stream": "/v1/alerts/stream",
                 "readings": "/v1/residents/{resident_id}/readings",
+                "enrolments": ENROLMENTS_PATH,
+                "renewals": RENEWALS_PATH,
                 "health": "/healthz",
                 "ready": "/readyz",
                 "openapi": "/openapi.json",

@@ -15,6 +15,7 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
+from api.enrolment.authority import AuthorityError
 from api.errors import ApiError
 from api.runtime import dispatch, serve
 from api.settings import ApiSettings, DispatcherSettings
@@ -27,7 +28,12 @@ dispatcher_app: Final = typer.Typer(add_completion=False, pretty_exceptions_enab
 Host = Annotated[str | None, typer.Option(help="Loopback address; default API_HOST.")]
 Port = Annotated[int | None, typer.Option(help="0 takes any free one; default API_PORT.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the address as one JSON object.")]
-_KNOWN: Final = (ApiError, DatabaseError, OSError)  # Their words are enough, no trace is needed.
+_KNOWN: Final = (
+    ApiError,
+    AuthorityError,
+    DatabaseError,
+    OSError,
+)  # Their words are enough, no trace is needed.
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 

@@ -5,12 +5,16 @@ ApiError
 ├── UnauthenticatedError    401  no credential, or none that can be used
 ├── ForbiddenError          403  the credential may not do this, wherever it looks
 ├── NotFoundError           404  the resource is not there
+├── EnrolmentRefusedError   403  a token gives no certificate; never says why
+├── RenewalRefusedError     403  a certificate is not renewed; says why to its owner only
+├── NoAuthorityError        503  this process was not given the authority that signs
 ├── UnavailableError        503  the database does not answer in time; says when to come back
 │   └── NotReadyError       503  a readiness check failed; carries every check
 ├── ListenersFullError      503  the feed has as many listeners as settings allow
 └── FeedEndedError          503  the feed lost its database; an open stream ends cleanly
 """
 
+from enum import StrEnum
 from typing import ClassVar
 
 
@@ -73,8 +77,63 @@ class NotFoundError(ApiError):
     title = "Not found"
 
 
+class EnrolmentRefusedError(ApiError):
+    """No certificate for this token. One sentence for all reasons: a guess must learn nothing."""
+
+    status = 403
+    slug = "enrolment-refused"
+    title = "No certificate for this token"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the token is unknown, was used for another key, or has ended;"
+            " ask the operator for a new one: suifang pki token"
+        )
+
+
+class NotRenewed(StrEnum):
+    """Why a certificate gives no new one."""
+
+    NOT_PROVED = "it is unknown here, or the request is not signed by its key"
+    REVOKED = "it was revoked"
+    ENDED = "it has ended"
+    OTHER_KEY = "it was renewed already, for another key"
+    TOO_OFTEN = "too many certificates of this gateway hold already"
+
+
+class RenewalRefusedError(ApiError):
+    """No new certificate for this one. The reason is for who has proved to own it."""
+
+    status = 403
+    slug = "renewal-refused"
+    title = "The certificate is not renewed"
+
+    def __init__(self, reason: NotRenewed) -> None:
+        super().__init__(
+            f"the present certificate gives no new one: {reason};"
+            " enrol the gateway again with a token: suifang pki token, suifang gateway enroll"
+        )
+
+
+class NoAuthorityError(ApiError):
+    """This process cannot sign."""
+
+    status = 503
+    slug = "no-authority"
+    title = "Certificates are not given here"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this API was started without the deployment's authority; make one by"
+            " `suifang pki init` and set API_CA_FILE and API_CA_KEY_FILE"
+        )
+
+
 class UnavailableError(ApiError):
-    """The database did not answer in time. Trying again later is safe: nothing is written."""
+    """The database did not answer in time. Trying again later is safe.
+
+    What reads has changed nothing, and what writes gives the same answer a second time.
+    """
 
     status = 503
     slug = "unavailable"

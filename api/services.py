@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from api.auth.authenticator import Authenticator
 from api.database import Database
+from api.enrolment.authority import Authority
 from api.feed import Feed
 from api.settings import ApiSettings
 from gateway.wire.times import Clock
@@ -21,6 +22,7 @@ class Services:
     authenticator: Authenticator
     database: Database
     feed: Feed
+    authority: Authority | None = None  # Signs gateways' certificates.
 
 
 def find_services(request: Request) -> Services:

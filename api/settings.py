@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    FilePath,
     PositiveInt,
     model_validator,
 )
@@ -70,7 +71,20 @@ class ApiSettings(ProcessSettings):
     connections_max: PositiveInt = 1_000
     shutdown_s_max: PositiveInt = 10
     dispatcher_lag_s_max: PositiveInt = 30
+    body_bytes_max: PositiveInt = 16_384  # Of a request; the largest is a signing request.
     feed: FeedSettings = FeedSettings()
+
+    # The deployment's authority (`suifang pki init`); without it no certificates are given here.
+    ca_file: FilePath | None = None
+    ca_key_file: FilePath | None = None
+    certificate_days: Annotated[int, Field(ge=1, le=825)] = 365  # Of a gateway's certificate.
+
+    @model_validator(mode="after")
+    def _authority_is_whole(self) -> Self:
+        if (self.ca_file is None) != (self.ca_key_file is None):
+            msg = "API_CA_FILE and API_CA_KEY_FILE belong together: set both, or none"
+            raise ValueError(msg)
+        return self
 
 
 class DispatcherSettings(ProcessSettings):

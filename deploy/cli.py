@@ -27,6 +27,7 @@ class Suifang(LazyGroup):
         ),
         "migrate": Command("ingest.cli", "migrate_app", "Bring the database's schema up to date."),
         "load": Command("ingest.cli", "load_app", "Load people and places."),
+        "pki": Command("deploy.pki.cli", "app", "Certificates: authority, tokens, revocation."),
         "gateway": Command("gateway.cli", "app", "Run the edge process of a centre."),
         "command": Command("deploy.command_cli", "app", "Tell a gateway something, and wait."),
         "ingest": Command("ingest.cli", "app", "Store what gateways send."),

@@ -7,6 +7,8 @@ GatewayError
 │   ├── SpoolDamagedError   its file is ruined: the next start puts it aside and reads it back
 │   └── DiskFullError       no room to write now; nothing was changed, the same may be tried again
 ├── ListenError     the address for terminals cannot be used
+├── EnrolmentError  no certificate was got; trying again later may help
+│   └── EnrolmentRefusedError  the API will not give one; trying again does not help
 ├── LinkError       the MQTT client's thread has died; the process ends, nothing is lost
 ├── DecodeError     a device's bytes are not what they should be (``devices/gatt/errors.py``)
 ├── CommandError    a remote command is not carried out; its sender is told why
@@ -57,6 +59,14 @@ class GatewayError(Exception):
 
 class SettingsError(GatewayError):
     """A setting is missing or wrong."""
+
+
+class EnrolmentError(GatewayError):
+    """No certificate was got, and nothing is lost: the same command goes on."""
+
+
+class EnrolmentRefusedError(EnrolmentError):
+    """The API will not give a certificate for this token or this identity."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from gateway.clocks import ClockState, Timekeeper, machine_sources
 from gateway.devices import Capture, Surroundings
 from gateway.devices.running import Running, build_devices
 from gateway.devices.tcp import TcpListener
+from gateway.enrolment.renewal import require_own_identity, start_renewer
 from gateway.errors import GatewayError
 from gateway.fetched import Mark
 from gateway.fleet import Fleet
@@ -101,6 +102,7 @@ class Gateway:
         return self.settings.spool
 
     async def __aenter__(self) -> Self:
+        require_own_identity(self.settings)
         await self._stack.enter_async_context(self._run())
         return self
 
@@ -153,6 +155,7 @@ class Gateway:
                         tasks.create_task(publisher.run(session), name="publisher"),
                         tasks.create_task(housekeeping.run(), name="housekeeping"),
                         *operations.start(tasks, session, self._notifier),
+                        *start_renewer(tasks, self.settings, self._clock, session.reconnect),
                     )
                     instruments = self._start_devices(desk, tasks)
                     try:

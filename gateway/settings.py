@@ -112,6 +112,8 @@ class GatewaySettings:
     tls_ca_file: Path | None = None  # In its place, files of an authority of one's own.
     tls_certificate_file: Path | None = None
     tls_key_file: Path | None = None  # None: the certificate's file holds it, too.
+    tls_renewal_check_s: int = 86_400  # How often the certificate's end is looked at, ...
+    tls_renewal_retry_s: int = 3_600  # ... and a renewal that failed is tried again, at most.
     listen_host: str = "127.0.0.1"
     listen_port: int = 0  # 0: any free one; the chosen one is announced.
     pseudonym_key_file: Path | None = None  # Without it, a card number is refused.

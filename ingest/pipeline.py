@@ -22,6 +22,7 @@ from functools import partial
 
 import numpy as np
 import structlog
+from psycopg import Notify
 
 from gateway.wire.errors import WireError
 from gateway.wire.times import Clock
@@ -29,7 +30,7 @@ from ingest.answers import Answers
 from ingest.arrivals import Arrivals, collect, is_full, take
 from ingest.blocks import Senders, decode_block
 from ingest.columns import to_microseconds
-from ingest.db import readings, residents
+from ingest.db import channels, readings, residents
 from ingest.db.connections import Connection, connect
 from ingest.db.errors import DatabaseUnavailableError, translated
 from ingest.db.quarantine import QuarantineRow
@@ -50,17 +51,36 @@ _THREAD_BYTES_MIN = 100_000  # Below, handing over to a thread takes longer than
 
 
 class GatewayRegister:
-    """The enrolled gateways, kept fresh: looked up again when a stranger speaks."""
+    """The enrolled gateways, kept fresh: looked up again when the database or a stranger speaks.
+
+    A gateway that is revoked sends on for as long as its connection lives: its next batch must
+    find it gone.
+    """
 
     def __init__(self) -> None:
         self.senders = Senders({})
         self._loaded_at = float("-inf")
 
+    async def watch(self, connection: Connection) -> None:
+        """Hear on this connection who is enrolled or revoked from now on."""
+        self._loaded_at = float("-inf")
+        connection.add_notify_handler(self._on_change)
+        await connection.execute(f"LISTEN {channels.GATEWAYS}".encode())
+
+    def _on_change(self, _: Notify) -> None:
+        self._loaded_at = float("-inf")
+
     async def refresh(self, connection: Connection, *, stranger: bool) -> None:
         """Load the register if it is old, or if someone unknown has sent something."""
+        with translated():
+            connection.pgconn.consume_input()  # Does not wait.
+            while connection.pgconn.notifies() is not None:
+                self._loaded_at = float("-inf")
         age_s = asyncio.get_running_loop().time() - self._loaded_at
         if age_s > (_GATEWAYS_S_MIN if stranger else _GATEWAYS_S_MAX):
-            self.senders = Senders(await residents.list_gateways(connection))
+            gateways = await residents.list_gateways(connection)
+            if gateways != self.senders.gateways:  # What was decoded by the old one stays good.
+                self.senders = Senders(gateways)
             self._loaded_at = asyncio.get_running_loop().time()
 
 
@@ -173,6 +193,7 @@ class Pipeline:
         connection = await connect(dsn, application_name=name, autocommit=True)
         with translated():
             await readings.prepare(connection)
+            await self._register.watch(connection)
         return connection
 
     async def _store_next(self, connection: Connection, waiting: list["_Work"]) -> bool:
@@ -189,9 +210,10 @@ class Pipeline:
             waiting.append(_Work(batch))
         work = waiting[0]
         await self._register.refresh(connection, stranger=self._has_strangers(work.deliveries))
-        if work.block is None:
-            work.block = await self._decode(work.deliveries)
-        stored = asyncio.create_task(self._store(connection, work.block), name="store")
+        block = work.block
+        if block is None or work.senders is not self._register.senders:
+            block = await self._decode(work)
+        stored = asyncio.create_task(self._store(connection, block), name="store")
         try:
             if len(waiting) == 1 and is_full(self._channels, self._settings.batch):
                 waiting.append(await self._get_ready())
@@ -218,7 +240,7 @@ class Pipeline:
         """Decode the next batch ahead, unless a stranger in it asks for a look at the register."""
         work = _Work(self._let_go_on(take(self._channels, self._settings.batch)))
         if not self._has_strangers(work.deliveries):
-            work.block = await self._decode(work.deliveries)
+            await self._decode(work)
         return work
 
     def _let_go_on(self, batch: list[Delivery]) -> list[Delivery]:
@@ -230,12 +252,15 @@ class Pipeline:
         known = self._register.senders.known
         return None in {known[topic] for topic in {delivery.topic for delivery in batch}}
 
-    async def _decode(self, batch: list[Delivery]) -> Block:
+    async def _decode(self, work: "_Work") -> Block:
         """In a thread when there is much of it: the socket is read and the database served."""
         senders, flag, at = self._register.senders, self._raiser.flag, self._clock()
+        batch, work.senders = work.deliveries, senders
         if sum([len(delivery.payload) for delivery in batch]) < _THREAD_BYTES_MIN:
-            return decode_block(batch, senders, flag, received_at=at)
-        return await asyncio.to_thread(decode_block, batch, senders, flag, received_at=at)
+            work.block = decode_block(batch, senders, flag, received_at=at)
+        else:
+            work.block = await asyncio.to_thread(decode_block, batch, senders, flag, received_at=at)
+        return work.block
 
     async def _store(self, connection: Connection, block: Block) -> None:
         loop = asyncio.get_running_loop()
@@ -259,3 +284,4 @@ class _Work:
 
     deliveries: list[Delivery]
     block: Block | None = None
+    senders: Senders | None = None  # By which it was decoded.

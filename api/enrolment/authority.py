@@ -111,7 +111,7 @@ class Authority:
             AuthorityError: No gateway may be called so, or the authority has ended.
         """
         if not is_gateway_name(name):
-            msg = f"no gateway may be called {name!r}: small letters, digits, -; not ingest, probe"
+            msg = f"no gateway may be called {name!r}: small letters, digits, -; no user of ours"
             raise AuthorityError(msg)
         valid = self._span(at, days)
         return self._sign(name, key, valid, ExtendedKeyUsageOID.CLIENT_AUTH)

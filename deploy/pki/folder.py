@@ -8,7 +8,6 @@ are in the database).
 
 import json
 import os
-import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,12 +26,12 @@ from api.enrolment.authority import (
     fingerprint,
     to_pem,
 )
+from api.enrolment.files import load_authority
 from deploy.embedded.folders import write_private
 
 CERTIFICATE: Final = "ca.pem"
 KEY: Final = "ca.key"
 _ISSUED: Final = "issued.jsonl"
-_OTHERS: Final = 0o077
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,21 +122,3 @@ class AuthorityFolder:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-
-
-def load_authority(certificate: Path, key: Path) -> Authority:
-    """An authority from two files.
-
-    Raises:
-        AuthorityError: One cannot be read, or others may read the key.
-    """
-    try:
-        mode = stat.S_IMODE(key.stat().st_mode)
-        certificate_pem, key_pem = certificate.read_bytes(), key.read_bytes()
-    except OSError as error:
-        msg = f"{error.filename}: {error.strerror}. Make an authority: suifang pki init"
-        raise AuthorityError(msg) from error
-    if mode & _OTHERS:
-        msg = f"the authority's key {key} is open to others (mode {mode:o}). Run: chmod 600 {key}"
-        raise AuthorityError(msg)
-    return Authority.load(certificate_pem, key_pem)

@@ -174,10 +174,13 @@ async def insert_stubs(connection: Connection, ids: Iterable[str], *, at: dateti
     await connection.execute(_STUBS, (at, list(ids)))
 
 
+_GATEWAYS: Final = "SELECT id, centre_id FROM gateway WHERE revoked_at IS NULL"
+
+
 async def list_gateways(connection: Connection) -> dict[str, str]:
     """Every enrolled gateway and its centre. Bounded by the number of sites."""
     with translated():
-        cursor = await connection.execute("SELECT id, centre_id FROM gateway")
+        cursor = await connection.execute(_GATEWAYS)
         return {row[0]: row[1] for row in await cursor.fetchall()}
 
 

@@ -21,8 +21,44 @@ CREATE TABLE team (
 CREATE TABLE gateway (
     id          text PRIMARY KEY,           -- Also its user name at the broker.
     centre_id   text NOT NULL REFERENCES centre,
-    enrolled_at timestamptz NOT NULL
+    enrolled_at timestamptz NOT NULL,
+    revoked_at  timestamptz,                -- Not enrolled any more: ingest takes nothing of it.
+    revoked_because text,
+    CONSTRAINT gateway_revoked_says_why CHECK (
+        (revoked_at IS NULL) = (revoked_because IS NULL))
 );
+
+-- A token is printed once and kept nowhere: here is a hash. Used, it stays.
+CREATE TABLE enrolment_token (
+    id          text PRIMARY KEY,
+    secret_hash bytea NOT NULL,             -- SHA-256 of 256 random bits.
+    gateway_id  text NOT NULL,              -- Need not be there yet.
+    centre_id   text NOT NULL REFERENCES centre,
+    issued_at   timestamptz NOT NULL,
+    expires_at  timestamptz NOT NULL,
+    used_at     timestamptz,
+    CHECK (expires_at > issued_at)
+);
+CREATE INDEX enrolment_token_by_gateway ON enrolment_token (gateway_id);
+
+-- Every certificate a gateway ever got: one for a token, and one for each certificate before.
+CREATE TABLE gateway_certificate (
+    serial          text PRIMARY KEY,       -- Hexadecimal.
+    gateway_id      text NOT NULL REFERENCES gateway,
+    fingerprint     bytea NOT NULL UNIQUE,  -- SHA-256 of the certificate.
+    key_hash        bytea NOT NULL,         -- SHA-256 of its public key.
+    certificate     text NOT NULL,          -- PEM.
+    issued_at       timestamptz NOT NULL,
+    expires_at      timestamptz NOT NULL,
+    token_id        text UNIQUE REFERENCES enrolment_token,
+    renews          text UNIQUE REFERENCES gateway_certificate,
+    revoked_at      timestamptz,            -- From then on in the revocation list.
+    revoked_because text,
+    CONSTRAINT gateway_certificate_has_one_ground CHECK ((token_id IS NULL) <> (renews IS NULL)),
+    CONSTRAINT gateway_certificate_revoked_says_why CHECK (
+        (revoked_at IS NULL) = (revoked_because IS NULL))
+);
+CREATE INDEX gateway_certificate_by_gateway ON gateway_certificate (gateway_id);
 
 CREATE TABLE device (
     id         text PRIMARY KEY,

@@ -298,7 +298,9 @@ async def test_its_last_will_cannot_speak_for_another(
         assert await hear(ingest) == (topics[1], f"will for {topics[1]}".encode())
 
 
-@pytest.mark.parametrize("name", ["ingest", "probe", "ingest-0", "ingest-0-backlog", "probe-1"])
+@pytest.mark.parametrize(
+    "name", ["ingest", "probe", "ingest-0", "ingest-0-backlog", "probe-1", "operator"]
+)
 def test_nobody_gets_a_certificate_in_the_name_of_the_server_side(
     authority: Authority, name: str
 ) -> None:

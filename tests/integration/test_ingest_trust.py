@@ -15,6 +15,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gateway.wire.receipts import Receipt, parse_receipts
+from gateway.wire.times import utc_now
+from ingest.db import enrolments
 from ingest.db.connections import Connection
 from tests.builders import AT, a_batch, a_glucose, enrol
 from tests.certificates import a_context, an_identity
@@ -80,6 +82,55 @@ async def test_a_gateway_cannot_take_away_what_ingest_should_get(
             batch = a_batch(a_glucose(at=AT + timedelta(minutes=minute)))
             await gateway.publish(f"suifang/v1/east/{good}/{channel}", batch, qos=1)
             assert (await next_receipt(gateway)).stored == 1
+
+
+async def test_what_a_revoked_gateway_sends_on_its_old_connection_is_not_taken(
+    processes: Processes, connection: Connection, names: tuple[str, str], tmp_path: Path
+) -> None:
+    """From the moment that the revocation is in the database, whatever the broker still lets in."""
+    broker, (_, evil) = processes.broker, names
+    await wait_subscribed(processes)
+    context = a_context(an_identity(tmp_path, broker.stack.authority.load(), evil))
+    topic = f"suifang/v1/east/{evil}"
+    async with a_gateway(broker, context) as gateway:
+        await gateway.subscribe(f"{topic}/receipts", qos=1)
+        await gateway.publish(f"{topic}/readings", a_batch(a_glucose(at=AT)), qos=1)
+        assert (await next_receipt(gateway)).stored == 1
+
+        await enrolments.revoke(connection, evil, because="stolen", at=utc_now())
+        for minute in range(1, 6):
+            batch = a_batch(a_glucose(at=AT + timedelta(minutes=minute)))
+            await gateway.publish(f"{topic}/readings", batch, qos=1)
+        async with asyncio.timeout(20):
+            while await refused_of(connection, evil) < 5:  # noqa: ASYNC110 - rows have no event
+                await asyncio.sleep(0.05)
+
+        cursor = await connection.execute("SELECT count(*) FROM reading")
+        assert await cursor.fetchone() == (1,)
+
+
+async def refused_of(connection: Connection, gateway: str) -> int:
+    cursor = await connection.execute(
+        "SELECT count(*) FROM quarantine WHERE gateway_id = %s AND reason = 'unknown_gateway'"
+        " AND NOT settles",
+        (gateway,),
+    )
+    row = await cursor.fetchone()
+    return 0 if row is None else int(row[0])
+
+
+async def test_a_new_gateway_is_taken_at_once(
+    processes: Processes, connection: Connection, names: tuple[str, str], tmp_path: Path
+) -> None:
+    """No minute of refusals between its enrolment and ingest's next look at the register."""
+    broker, fresh = processes.broker, f"new-{uuid4().hex[:8]}"
+    await wait_subscribed(processes)
+    context = a_context(an_identity(tmp_path, broker.stack.authority.load(), fresh))
+    await enrol(connection, gateways=dict.fromkeys((*names, fresh), "east"))
+    async with a_gateway(broker, context) as gateway:
+        await gateway.subscribe(f"suifang/v1/east/{fresh}/receipts", qos=1)
+        await gateway.publish(f"suifang/v1/east/{fresh}/readings", a_batch(a_glucose()), qos=1)
+        assert (await next_receipt(gateway)).stored == 1
 
 
 async def test_a_session_of_an_earlier_version_gets_each_message_once(

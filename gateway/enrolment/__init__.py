@@ -1,0 +1,1 @@
+"""How a box gets its certificate, and the next one: its key is made here and stays here."""
