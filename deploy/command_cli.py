@@ -17,8 +17,9 @@ from pydantic import ValidationError
 from deploy.command_sender import BrokerAccess, CommandSender, SendingError
 from gateway.wire.commands import Command, CommandName, ResendArguments
 from gateway.wire.ids import new_id
-from gateway.wire.status import CommandResult
+from gateway.wire.status import CommandResult, Status
 from gateway.wire.times import parse_instant, utc_now
+from gateway.wire.topics import Topic
 
 app = typer.Typer(
     name="command",
@@ -31,6 +32,7 @@ _Gateway = Annotated[str, typer.Argument(help="The gateway's id.")]
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 _SECRET_BYTES_MAX: Final = 4_096
 _WRONG_USAGE: Final = 2
+_QUIET_S: Final = 1.0  # The broker sends what it has kept in one go.
 
 
 @app.callback()
@@ -43,6 +45,12 @@ def options(
     ca_file: Annotated[
         Path | None, typer.Option(envvar="COMMAND_BROKER_CA_FILE", help="Use TLS; trust this.")
     ] = None,
+    certificate_file: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="COMMAND_BROKER_CERTIFICATE_FILE", help="Certificate and key, CN operator."
+        ),
+    ] = None,
     centre: Annotated[
         str | None, typer.Option(help="The gateway's centre [else: as its last status says].")
     ] = None,
@@ -51,11 +59,46 @@ def options(
 ) -> None:
     """Where the broker is; these options come before the command."""
     context.obj = {
-        "access": (host, port, user, ca_file),
+        "access": (host, port, user, ca_file, certificate_file),
         "centre": centre,
         "wait_s": wait_s,
         "expires_s": expires_s,
     }
+
+
+@app.command("list")
+def list_gateways(
+    context: typer.Context,
+    *,
+    only_problems: Annotated[
+        bool, typer.Option("--problems", help="Those offline, or with something to look at.")
+    ] = False,
+    as_json: _Json = False,
+) -> None:
+    """Show every gateway as its last status says; commands nothing."""
+    given = context.obj
+    try:
+        with CommandSender(_access(*given["access"]), "+", given["centre"], utc_now) as sender:
+            found = sender.collect(quiet_s=_QUIET_S, within_s=given["wait_s"])
+    except SendingError as error:
+        _fail(str(error), 1)
+    rows = [row for row in found if not only_problems or not row[1].online or row[1].problems]
+    if as_json:
+        typer.echo(json.dumps([_as_dict(*row) for row in rows], ensure_ascii=False))
+        return
+    for topic, status in rows:
+        spool = status.spool
+        waiting = "" if spool is None else f"{spool.rows:>9,} wait"
+        said = "-" if status.at is None else status.at.astimezone().strftime("%m-%d %H:%M:%S")
+        online = "online " if status.online else "OFFLINE"
+        name = f"{topic.centre}/{topic.gateway}"
+        typer.echo(f"{name:40} {online} {said:14} {waiting:14} {', '.join(status.problems)}")
+    typer.echo(f"{len(found)} gateways, {sum(status.online for _, status in found)} online")
+
+
+def _as_dict(topic: Topic, status: Status) -> dict[str, Any]:
+    said = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return {"centre": topic.centre, "gateway": topic.gateway, "status": said}
 
 
 @app.command("report-status")
@@ -139,13 +182,17 @@ def _tell(
         raise typer.Exit(1)
 
 
-def _access(host: str, port: int, user: str, ca_file: Path | None) -> BrokerAccess:
+def _access(
+    host: str, port: int, user: str, ca_file: Path | None, certificate_file: Path | None
+) -> BrokerAccess:
     tls = None
     if ca_file is not None:
         try:
             tls = ssl.create_default_context(cafile=ca_file)
+            if certificate_file is not None:
+                tls.load_cert_chain(certificate_file)
         except OSError as error:
-            msg = f"{ca_file} cannot be used: {error}. Name the authority's certificate"
+            msg = f"{ca_file} or {certificate_file} cannot be used: {error}. Name PEM files"
             raise SendingError(msg) from error
     return BrokerAccess(host=host, port=port, user=user, password=_password(os.environ), tls=tls)
 

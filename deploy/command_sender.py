@@ -25,7 +25,7 @@ from gateway.wire.times import Clock
 from gateway.wire.topics import ROOT, Topic, parse_topic
 
 _Found = TypeVar("_Found")
-_SAID_MAX: Final = 1_024
+_SAID_MAX: Final = 20_000  # More than gateways of one deployment.
 _FAILURE: Final = 128  # MQTT 5: a reason from here on is one.
 
 
@@ -46,7 +46,7 @@ class BrokerAccess:
 
 
 class CommandSender(AbstractContextManager["CommandSender"]):
-    """Connected for the length of the block; hears one gateway's status."""
+    """Connected for the length of the block; hears the status of one gateway, or of all."""
 
     def __init__(
         self, access: BrokerAccess, gateway: str, centre: str | None, clock: Clock
@@ -55,7 +55,7 @@ class CommandSender(AbstractContextManager["CommandSender"]):
 
         Args:
             access: Of a user that may write commands and read statuses.
-            gateway: Its id.
+            gateway: Its id; ``+`` to hear all of them.
             centre: Where it stands; None: as its retained status says.
             clock: The time.
         """
@@ -106,6 +106,24 @@ class CommandSender(AbstractContextManager["CommandSender"]):
         )
         return self._await_result(command, wait_s)
 
+    def collect(self, *, quiet_s: float, within_s: float) -> list[tuple[Topic, Status]]:
+        """The statuses that the broker has kept, until none has come for ``quiet_s``; by topic.
+
+        Raises:
+            SendingError: The connection broke.
+        """
+        found: dict[Topic, Status] = {}
+        end = self._clock() + timedelta(seconds=within_s)
+        while self._clock() < end:
+            kind, said = self._next(quiet_s)
+            if kind == "silence":
+                break
+            if kind == "lost":
+                raise _broken(said)
+            if kind == "status":
+                found[said[0]] = said[1]
+        return sorted(found.items(), key=lambda item: str(item[0]))
+
     def _find_centre(self, within_s: float) -> str:
         def find(kind: str, said: Any) -> str | None:  # noqa: ANN401 - by kind
             return str(said[0].centre) if kind == "status" else None
@@ -140,8 +158,7 @@ class CommandSender(AbstractContextManager["CommandSender"]):
         while (left_s := (end - self._clock()).total_seconds()) > 0:
             kind, said = self._next(left_s)
             if kind == "lost":
-                msg = f"the connection to the broker broke: {said}. Send it again"
-                raise SendingError(msg)
+                raise _broken(said)
             if kind == "silence":
                 return None
             if (found := find(kind, said)) is not None:
@@ -190,3 +207,7 @@ class CommandSender(AbstractContextManager["CommandSender"]):
             return  # Of another version, or nonsense: the answer is in none of those.
         if topic is not None:
             self._put("status", (topic, status))
+
+
+def _broken(reason: object) -> SendingError:
+    return SendingError(f"the connection to the broker broke: {reason}. Try again")

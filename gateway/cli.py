@@ -25,11 +25,15 @@ from gateway.logs import open_log
 from gateway.memory import keep_private
 from gateway.runtime import run_gateway
 from gateway.salvage_cli import run_salvage
+from gateway.selftest_cli import run_selftest_command
 from gateway.settings import settings_from
+from gateway.status_cli import run_status
 from gateway.wire.times import utc_now
 
 app = typer.Typer(name="gateway", help="The edge process between terminals and the broker.")
 app.command("check")(run_check)
+app.command("status")(run_status)
+app.command("selftest")(run_selftest_command)
 app.command("decode")(decode)
 app.command("salvage")(run_salvage)
 app.command("enroll")(run_enroll)

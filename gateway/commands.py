@@ -1,10 +1,11 @@
-"""Remote commands, one after the other: each carried out at most once, each answered.
+"""Remote commands, one after the other: each carried out once, each answered.
 
     Session --on_command--> Commander --carry out--> result --> status (kept, published) --> ack
 
 Invariants:
-    A command is acknowledged to the broker after its result is on disk and published, so a
-    crash in between brings it again; an id with a result is answered, never repeated.
+    A command is acknowledged to the broker after its result is on disk and published; an id
+    with a result is answered, never repeated. Only a crash before its result is on disk has it
+    carried out again, which is why every command must be safe to repeat.
     At most ``commands_waiting_max`` wait; one more is refused as busy at once.
     A command whose time is over is refused; while the time is not known, the broker's own
     message expiry is trusted instead.

@@ -4,6 +4,7 @@ Commands survive a gateway that is away or killed, and are carried out once.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import subprocess
@@ -165,9 +166,7 @@ async def test_another_gateway_cannot_command_or_watch_it(
                     await anext(aiter(intruder.messages))
 
 
-async def suifang_command(
-    broker: TestBroker, *arguments: str
-) -> tuple[int, str, "dict[str, Any] | None"]:
+async def suifang_command(broker: TestBroker, *arguments: str) -> tuple[int, str, Any]:
     """Run ``suifang command``; its exit code, what it said on stderr, its JSON."""
     process = await asyncio.create_subprocess_exec(
         SUIFANG,
@@ -210,6 +209,31 @@ async def test_the_sender_waits_for_the_answer_and_its_exit_code_tells(
         code, _, said = await suifang_command(broker, "rotate-log", settings.id, "--json")
         assert said is not None
         assert (code, said["result"]["code"]) == (1, "no_log_file")
+
+
+async def test_an_operator_sees_all_gateways_at_once_those_offline_too(
+    broker: TestBroker, settings: GatewaySettings
+) -> None:
+    for online in (True, False):
+        async with contextlib.AsyncExitStack() as stack:
+            if online:
+                await stack.enter_async_context(Gateway(settings, utc_now))
+                operator = await stack.enter_async_context(an_operator(broker, settings))
+                while not (await hear(operator)).online:
+                    pass
+            code, _, listed = await suifang_command(broker, "list", "--json")
+        assert code == 0
+        assert isinstance(listed, list)
+        (mine,) = [each for each in listed if each["gateway"] == settings.id]
+        assert (mine["centre"], mine["status"]["online"]) == ("test-centre", online)
+
+
+async def test_a_sender_that_cannot_be_answered_says_why(
+    broker: TestBroker, settings: GatewaySettings
+) -> None:
+    async with Gateway(settings, utc_now), an_operator(broker, settings) as operator:
+        while not (await hear(operator)).online:
+            pass
 
     absent = ("--wait-s", "0.2", "report-status", settings.id, "--json")
     code, _, said = await suifang_command(broker, *absent)
