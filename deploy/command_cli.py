@@ -109,7 +109,7 @@ def report_status(context: typer.Context, gateway: _Gateway, *, as_json: _Json =
 
 @app.command("sync-time")
 def sync_time(context: typer.Context, gateway: _Gateway, *, as_json: _Json = False) -> None:
-    """Have it look at its clock again, and set its devices' clocks at their next visit."""
+    """Have it look at its clock again, and tell how far it and its devices may be off."""
     _tell(context, gateway, CommandName.SYNC_TIME, {}, as_json=as_json)
 
 

@@ -47,15 +47,17 @@ class Actions:
         return Outcome("see this status")
 
     async def sync_time(self, _: BaseModel) -> Outcome:
-        """Look at the clock again, and have every device's clock set at its next visit."""
+        """Look at the clock again. Devices' clocks follow by themselves, at each visit."""
         found = self.measure_clock()
-        devices = self.fleet.want_time() if found.known else 0
-        figures = {"known": int(found.known), "devices": devices}
+        figures = {"known": int(found.known)}
         if found.error_ms is not None:
             figures["error_ms"] = found.error_ms
+        offsets = [s.clock_offset_s for s in self.fleet.states() if s.clock_offset_s is not None]
+        if offsets:
+            figures["device_offset_s_max"] = max(map(abs, offsets))
         if not found.known:
-            return Outcome("the time is not known: no device's clock is set by it", figures)
-        return Outcome(f"{devices} devices that allow it are set at their next visit", figures)
+            return Outcome("the time is not known: is a time server in reach?", figures)
+        return Outcome("the time is known; devices that allow it get it at each visit", figures)
 
     async def resend(self, arguments: BaseModel) -> Outcome:
         """Send batches again without waiting; only what still waits for its receipt."""

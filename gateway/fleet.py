@@ -95,7 +95,6 @@ class Fleet:
         self._configured = frozenset(device.id for device in devices)
         self._devices_max = max(devices_max, len(self._configured))
         self.on_change = on_change
-        self._time_wanted: set[str] = set()
         self.unlisted = 0  # Sightings under an id that is not listed.
         self._states = {
             device.id: DeviceState(
@@ -155,19 +154,6 @@ class Fleet:
         state = self._states.get(device_id)
         if state is not None and state.last_seen is None:
             self._states[device_id] = replace(state, last_seen=at, battery_percent=battery_percent)
-
-    def want_time(self) -> int:
-        """Have every device's clock set at its next visit; how many devices are listed."""
-        self._time_wanted = set(self._states)
-        return len(self._time_wanted)
-
-    def time_wanted(self, device_id: str) -> bool:
-        """Whether this device's clock was asked to be set and was not yet."""
-        return device_id in self._time_wanted
-
-    def time_set(self, device_id: str) -> None:
-        """Its clock was set, or it does not allow that."""
-        self._time_wanted.discard(device_id)
 
     def states(self) -> list[DeviceState]:
         """All listed devices, by id."""

@@ -68,8 +68,8 @@ def from_toml(hint: object, value: object, *, folder: Path, secret: bool = False
     if not fits(value):
         _refuse(f"must be {words}{shown}")
     if kind is Path:
-        if not value:
-            _refuse("must not be empty")
+        if not value or "\0" in str(value):
+            _refuse("must not be empty, nor hold a null character")
         return folder / str(value)
     if kind in {float, Decimal}:
         return _number(kind, str(value), shown)

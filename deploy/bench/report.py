@@ -50,7 +50,7 @@ def _print_figures(console: Console, title: str, figures: dict[str, Any]) -> Non
         if isinstance(value, dict):
             text = ", ".join(f"{key} {number}" for key, number in value.items())
         else:
-            text = "" if isinstance(value, list) else f"{value:,}"
+            text = f"{value:,}" if isinstance(value, int | float) else ""
         if text:
             table.add_row(name.replace("_", " "), text)
     console.print(table)

@@ -26,7 +26,7 @@ from gateway.wire.commands import Command, write_command
 from gateway.wire.status import Status, parse_status
 from gateway.wire.times import utc_now
 from tests.fix_broker import TestBroker
-from tests.integration.test_gateway import say
+from tests.integration.test_gateway import a_process, say
 
 SUIFANG = Path(sys.executable).with_name("suifang")
 
@@ -137,6 +137,31 @@ async def test_a_command_waits_for_a_gateway_that_is_away_and_is_carried_out_onc
                 (command.id, "refused", "no_log_file"),
                 (expired.id, "refused", "expired"),
             }
+
+
+async def test_commands_are_answered_once_each_though_the_gateway_is_killed_among_them(
+    broker: TestBroker, settings: GatewaySettings
+) -> None:
+    async with Gateway(settings, utc_now), an_operator(broker, settings) as operator:
+        while not (await hear(operator)).online:
+            pass
+    commands = [a_command("report_status") for _ in range(12)]
+    async with an_operator(broker, settings) as operator:
+        for turn in range(4):
+            async with a_process(settings) as (process, _):
+                for command in commands[turn * 3 : turn * 3 + 3]:
+                    payload = write_command(command)
+                    await operator.publish(topic_of(settings, "commands"), payload, qos=1)
+                if turn:
+                    await hear_result(operator, commands[turn * 3])
+                process.kill()
+        async with a_process(settings):
+            status = await hear_result(operator, commands[-1])
+            while len(status.commands) < len(commands):
+                status = await hear(operator)
+
+    assert sorted(r.id for r in status.commands) == sorted(c.id for c in commands)
+    assert {r.outcome for r in status.commands} == {"done"}
 
 
 async def test_another_gateway_cannot_command_or_watch_it(

@@ -1,13 +1,17 @@
 """``suifang gateway check`` finds what would stop the gateway, and leaves everything as it was."""
 
+import dataclasses
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gateway.check import check
+from gateway.settings import TABLES, GatewaySettings
 from tests.unit.gateway.test_configuration import GOOD, write
 
 
@@ -100,3 +104,44 @@ def test_a_configuration_that_is_not_there_is_exit_2_and_one_line(arguments: tup
 
     assert said.returncode == 2
     assert len(said.stderr.splitlines()) == 1
+
+
+_VALUES = st.recursive(
+    st.one_of(
+        st.integers(-(2**70), 2**70).map(str),
+        st.sampled_from(["true", "false", "nan", "-inf", "1e400", "0.1", "2026-03-02", "07:00:00"]),
+        st.sampled_from(["2026-03-02T07:00:00Z", '""', '"\\u0000"', "'/proc/self/x'", '"yes"']),
+        st.text(max_size=12).map(json.dumps),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=2).map(lambda values: f"[{', '.join(values)}]"),
+        inner.map(lambda value: f"{{ id = {value} }}"),
+    ),
+    max_leaves=4,
+)
+_TABLES = [*TABLES.fields, "devices", "strange"]
+_KEYS = sorted({TABLES.place(f.name)[1] for f in dataclasses.fields(GatewaySettings)} | {"x"})
+
+
+@st.composite
+def _documents(draw: st.DrawFn) -> str:
+    text = ""
+    for table in draw(st.lists(st.sampled_from(_TABLES), unique=True, max_size=4)):
+        text += f"[[{table}]]\n" if draw(st.booleans()) else f"[{table}]\n"
+        for key in draw(st.lists(st.sampled_from(_KEYS), unique=True, max_size=5)):
+            text += f"{key} = {draw(_VALUES)}\n"
+    return text
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_documents())
+def test_whatever_stands_in_the_file_is_answered_with_lines_of_it(
+    tmp_path: Path, text: str
+) -> None:
+    report = check({}, write(tmp_path, text))
+
+    assert report.findings or report.settings is not None
+    for finding in report.findings:
+        line = int(finding.problem.where.rpartition(":")[2])
+        assert 1 <= line <= max(text.count("\n"), 1)
+        assert finding.problem.detail

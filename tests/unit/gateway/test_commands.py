@@ -271,16 +271,18 @@ async def test_a_range_means_the_batches_that_hold_any_of_it(tmp_path: Path) -> 
     assert waiting == 3
 
 
-async def test_time_is_given_to_devices_only_when_it_is_known(tmp_path: Path) -> None:
+async def test_the_time_is_looked_at_again_and_how_far_devices_are_off_is_told(
+    tmp_path: Path,
+) -> None:
     async with real_actions(tmp_path) as (actions, _, _sender):
+        assert (await actions.sync_time(NoArguments())).figures == {"known": 1, "error_ms": 7}
+        actions.fleet.seen("cuff-1", NOON, clock_offset_s=-90)
+        actions.fleet.seen("cuff-2", NOON, clock_offset_s=3)
         outcome = await actions.sync_time(NoArguments())
-        assert outcome.figures == {"known": 1, "devices": 2, "error_ms": 7}
-        assert actions.fleet.time_wanted("cuff-1")
-        actions.fleet.time_set("cuff-1")
-        assert not actions.fleet.time_wanted("cuff-1")
+    assert outcome.figures == {"known": 1, "error_ms": 7, "device_offset_s_max": 90}
     async with real_actions(tmp_path, known=False) as (actions, _, _sender):
-        assert (await actions.sync_time(NoArguments())).figures["devices"] == 0
-        assert not actions.fleet.time_wanted("cuff-2")
+        outcome = await actions.sync_time(NoArguments())
+    assert (outcome.figures["known"], "not known" in outcome.detail) == (0, True)
 
 
 async def test_a_log_is_put_aside_and_without_one_the_journal_is_named(tmp_path: Path) -> None:
