@@ -19,6 +19,7 @@ from gateway.spool_place import find_doubts
 from gateway.tls import build_context
 
 _OTHERS: Final = 0o077
+_WRITABLE: Final = 0o022
 _WRITTEN_BY_US: Final = frozenset({"log_file"})
 _SECRET_WORDS: Final = ("key", "password")
 
@@ -67,6 +68,9 @@ def check(environment: Mapping[str, str], file: Path | None = None) -> Report:
     found += _check_tls(settings, reader)
     if settings.broker_password is not None:
         found += _check_password(reader, environment)
+    if chosen is not None and chosen.stat().st_mode & _WRITABLE:
+        detail = f"can be changed by others, who could run code by it. Run: chmod go-w {chosen}"
+        found.append(Finding("warning", Problem("", detail, f"{chosen}:1", "file")))
     if chosen is None:
         detail = "is read alone: there is no file. Name one with --config or GATEWAY_CONFIG"
         found.append(Finding("warning", Problem("", detail, ENVIRONMENT, "the environment")))

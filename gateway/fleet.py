@@ -11,7 +11,7 @@ counted: whatever a terminal puts there must not leave the box by this door.
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
@@ -85,23 +85,24 @@ class Fleet:
         self,
         devices: Sequence[DeviceSettings] = (),
         *,
+        expected: Iterable[str] = (),
         devices_max: int = 256,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        """List the configured devices; ``on_change`` is called for what cannot wait.
+        """List the configured devices, and the ids ``expected`` by a way in that is configured.
 
-        That is a device never seen before, and a battery's charge when it has changed.
+        ``on_change`` is called for what cannot wait: a device never seen before, and a battery's
+        charge when it has changed.
         """
-        self._configured = frozenset(device.id for device in devices)
+        self._configured = frozenset((*(device.id for device in devices), *expected))
         self._devices_max = max(devices_max, len(self._configured))
         self.on_change = on_change
         self.unlisted = 0  # Sightings under an id that is not listed.
-        self._states = {
-            device.id: DeviceState(
+        self._states = {device_id: DeviceState(id=device_id) for device_id in self._configured}
+        for device in devices:
+            self._states[device.id] = DeviceState(
                 id=device.id, name=device.name, calibration_due=device.calibration_due
             )
-            for device in devices
-        }
 
     def seen(
         self,

@@ -63,7 +63,14 @@ class Gateway:
         notifier: Notifier | None = None,
     ) -> None:
         self.settings = settings
-        self.fleet = Fleet(settings.devices, devices_max=settings.devices_max)
+        self.fleet = Fleet(
+            settings.devices,
+            expected=[
+                *(device.id for device in settings.ble.known),
+                *(adapter.id for adapter in settings.adapters),
+            ],
+            devices_max=settings.devices_max,
+        )
         self._clock = clock
         self._log = log or LogRotation()
         self._notifier = notifier or Notifier({})

@@ -32,6 +32,8 @@ _SYNCS: Final = 20
 _SLOW_S: Final = 0.2  # A terminal waits for one fsync; half of them slower is felt.
 _FILE_PER_READING: Final = 1.3  # Bytes of the file for a byte of readings, with its log.
 _WRITE: Final = b"x" * 4_096
+_RADIOS: Final = Path("/sys/class/bluetooth")
+_BUS: Final = Path("/run/dbus/system_bus_socket")
 
 
 class Verdict(StrEnum):
@@ -87,6 +89,8 @@ def run_selftest(environment: Mapping[str, str], file: Path | None, clock: Clock
     yield _try_spool(settings, clock)
     yield _try_own_spool(settings, box)
     yield _try_listener(settings, box)
+    if settings.ble.enabled:
+        yield _try_radio(settings)
     yield from (
         Step(name, Verdict(verdict), found, remedy)
         for name, verdict, found, remedy in try_broker(settings, box, clock)
@@ -231,6 +235,19 @@ def _try_listener(settings: GatewaySettings, box: BoxReport) -> Step:
         remedy = "set [terminals] listen_host and listen_port, or stop what has that port"
         return Step("terminals", Verdict.BAD, f"{where}: {error.strerror or error}", remedy)
     return Step("terminals", Verdict.GOOD, f"{where} can be listened on")
+
+
+def _try_radio(settings: GatewaySettings) -> Step:
+    if settings.ble.backend:
+        return Step("bluetooth", Verdict.UNTRIED, f"another radio: {settings.ble.backend}")
+    radios = sorted(path.name for path in _RADIOS.glob("hci*"))
+    if not radios:
+        remedy = "plug one in, load its driver; in a container, hand /sys and D-Bus through"
+        return Step("bluetooth", Verdict.BAD, "the kernel knows no Bluetooth radio", remedy)
+    if not _BUS.exists():
+        remedy = "apt install bluez dbus; systemctl start bluetooth"
+        return Step("bluetooth", Verdict.BAD, f"{', '.join(radios)}, but no {_BUS}", remedy)
+    return Step("bluetooth", Verdict.GOOD, f"{', '.join(radios)}; who is in reach shows the status")
 
 
 def _existing(folder: Path) -> Path:

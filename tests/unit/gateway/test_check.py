@@ -26,6 +26,13 @@ def test_a_good_configuration_is_good_and_nothing_is_left_behind(tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["gateway.toml"]
 
 
+def test_a_file_that_others_can_change_is_told(tmp_path: Path) -> None:
+    assert found(tmp_path, GOOD) == []
+    (tmp_path / "gateway.toml").chmod(0o664)
+
+    assert found(tmp_path, GOOD) == [("warning", "1", "file")]
+
+
 def test_a_key_file_must_be_there_private_and_not_empty(tmp_path: Path) -> None:
     text = GOOD + '[identity]\npseudonym_key_file = "key"\n'
     wrong = [("error", "9", "identity.pseudonym_key_file")]

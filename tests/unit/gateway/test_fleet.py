@@ -20,6 +20,14 @@ def test_a_configured_device_is_listed_before_it_was_ever_heard() -> None:
     assert state.calibration_due == date(2027, 3, 2)
 
 
+def test_a_device_that_is_expected_is_listed_and_stays_beside_what_is_known_of_it() -> None:
+    fleet = Fleet([CUFF], expected=["cuff-1", "meter-1"], devices_max=1)
+
+    assert [(s.id, s.name) for s in fleet.states()] == [("cuff-1", "hall"), ("meter-1", "")]
+    fleet.seen("stranger", NOON)
+    assert len(fleet.states()) == 2
+
+
 def test_what_was_not_told_this_time_stays_as_it_was() -> None:
     fleet = Fleet([CUFF])
     fleet.seen("cuff-1", NOON, battery_percent=80, clock_offset_s=-7)
