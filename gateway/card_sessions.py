@@ -12,17 +12,23 @@ Invariants:
     A card's number is turned into a pseudonym at once, and is in no error, log line or reply.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import count
 from typing import Any, Final, NoReturn
+from uuid import UUID
 
+from gateway.devices import MarkedCapture
 from gateway.documents import CARD_FIELDS, CARD_NUMBER, has_unknown_place, normalise
 from gateway.errors import Refusal, RefusedError
+from gateway.fetched import Mark
 from gateway.freezer import resident_of, split_members
-from gateway.prompts import PromptRouter
+from gateway.prompts import PromptRouter, Show
 from gateway.settings import GatewaySettings
+from gateway.wire.receipts import Prompted
 from gateway.wire.times import Clock, parse_instant
 
 SESSION: Final = "session"
@@ -69,13 +75,26 @@ class CardDesk:
         """For one connection."""
         return Place(self)
 
-    def claim_for_device(self, line: bytes) -> bytes:
-        """The line of an instrument without a reader, with the resident if there is one."""
+    def claiming(self, capture: MarkedCapture) -> MarkedCapture:
+        """``capture`` for instruments without a reader: with the resident if there is one."""
+
+        def capture_claimed(raw: bytes, *, mark: Mark | None = None) -> asyncio.Future[UUID]:
+            place = self._place_of(raw)
+            if place is None:
+                return capture(raw, mark=mark)
+            line, mine = place.claim(raw)
+            taking = capture(line, mark=mark)
+            if mine:
+                place.expect_prompts(taking)
+            return taking
+
+        return capture_claimed
+
+    def _place_of(self, line: bytes) -> "Place | None":
         if not self.bound:
-            return line
+            return None
         device = {m.name: m.value for m in split_members(line)}.get("device_id")
-        place = self.bound.get(device) if isinstance(device, str) else None
-        return line if place is None else place.claim(line)[0]
+        return self.bound.get(device) if isinstance(device, str) else None
 
 
 class Place:
@@ -87,6 +106,7 @@ class Place:
         self._turn = 0
         self.has_had_session = False
         self.wants_prompts = False
+        self.screen: Show | None = None  # Puts words on the display, if there is one now.
 
     @property
     def session(self) -> CardSession | None:
@@ -112,6 +132,16 @@ class Place:
         for device in session.devices if session else ():
             if self._desk.bound.get(device) is self:
                 del self._desk.bound[device]
+
+    def expect_prompts(self, taking: asyncio.Future[UUID]) -> None:
+        """Show what is said of a reading here, unless somebody else may stand here by then."""
+        if self.wants_prompts:
+            self._desk.prompts.expect(taking, partial(self._show, self.turn))
+
+    def _show(self, turn: int, prompt: Prompted) -> bool:
+        if turn != self.turn or not self.wants_prompts or self.screen is None:
+            return False
+        return self.screen(prompt)
 
     def obey(self, line: bytes) -> dict[str, Any] | None:
         """Carry out an order about the session, and return the answer; None: it is a measurement.

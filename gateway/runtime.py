@@ -19,7 +19,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
-from uuid import UUID
 
 from gateway.card_sessions import CardDesk
 from gateway.clocks import ClockState, Timekeeper, machine_sources
@@ -217,9 +216,6 @@ class Gateway:
         async def recall(device_id: str) -> list[Mark]:
             return await spool.run(spool.spool.recall_marks, device_id)
 
-        def capture(raw: bytes, *, mark: Mark | None = None) -> asyncio.Future[UUID]:
-            return intake.capture(desk.claim_for_device(raw), mark=mark)
-
         surroundings = Surroundings(
             clock=timekeeper.present,
             clock_known=lambda: timekeeper.known,
@@ -227,7 +223,7 @@ class Gateway:
             seen=self.fleet.seen,
         )
         devices = build_devices(self.settings.ble, self.settings.adapters, surroundings)
-        return Running(devices, capture, tasks)
+        return Running(devices, desk.claiming(intake.capture), tasks)
 
     @staticmethod
     def _running(part: _Part | None) -> _Part:

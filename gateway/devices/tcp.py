@@ -18,7 +18,6 @@ import logging
 import socket
 from collections import deque
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 from uuid import UUID
 
@@ -115,8 +114,8 @@ class _Terminal(asyncio.Protocol):
     ) -> None:
         self._capture = capture
         self._settings = settings
-        self._prompts = desk.prompts
         self._place = desk.place()
+        self._place.screen = self._show
         self._terminals = terminals
         self._lines = _Lines()
         self._replies: deque[bytes | _Taking] = deque()
@@ -155,6 +154,7 @@ class _Terminal(asyncio.Protocol):
         del exc  # Whether it broke or was closed: what was taken is taken.
         self._stopping = True
         self._place.close()
+        self._place.screen = None
         self._replies.clear()
         self.resume_writing()
         self._terminals.discard(self)
@@ -220,18 +220,16 @@ class _Terminal(asyncio.Protocol):
             return _reply(**answer)
         line, mine = self._place.claim(line)
         future = self._capture(line)
-        if self._place.wants_prompts and (mine or self._place.session is None):
-            self._prompts.expect(future, partial(self._show, self._place.turn))
+        if mine or self._place.session is None:
+            self._place.expect_prompts(future)
         return _Taking(future, mine if self._place.has_had_session else None)
 
-    def _show(self, turn: int, prompt: Prompted) -> bool:
-        """Put words on the display, unless somebody else may stand there now."""
-        gone = self._stopping or self._transport.is_closing() or self._stalled is not None
-        if gone or turn != self._place.turn or not self._place.wants_prompts:
+    def _show(self, prompt: Prompted) -> bool:
+        """Put words on the display."""
+        if self._stopping or self._transport.is_closing() or self._stalled is not None:
             return False
-        self._transport.write(
-            _reply(prompt=prompt.code, text=prompt.text, **{"for": str(prompt.id)})
-        )
+        words = _reply(prompt=prompt.code, text=prompt.text, **{"for": str(prompt.id)})
+        self._transport.write(words)
         return True
 
     def _send_replies(self) -> bool:

@@ -1,18 +1,22 @@
 """At a shared terminal a reading is the person's whose card lies there, or nobody's."""
 
+import asyncio
 import json
 import random
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from gateway.card_sessions import CardDesk, Place
 from gateway.errors import Refusal, RefusedError
+from gateway.fetched import Mark
 from gateway.identity import pseudonym
 from gateway.prompts import PromptRouter
+from gateway.wire.receipts import Prompted
 from gateway.wire.times import format_instant
 from tests.unit.gateway.gateway_builders import KEY, HandClock, a_measurement, some_settings
 
@@ -284,19 +288,64 @@ def test_nobody_ever_gets_the_reading_of_another(
             assert owner(place, measured_at=ago(clock, age_s)) in {true, None}
 
 
-def test_an_instrument_without_a_reader_follows_the_session_that_names_it(desk: CardDesk) -> None:
-    first, second = desk.place(), desk.place()
-    line = a_measurement(device_id="cuff-1")
-    assert desk.claim_for_device(line) == line
+class Cuff:
+    """An instrument on the radio; remembers whose each reading became."""
+
+    def __init__(self, desk: CardDesk) -> None:
+        self.owners: list[str | None] = []
+        self._capture = desk.claiming(self._take)
+
+    def _take(self, raw: bytes, *, mark: Mark | None = None) -> asyncio.Future[UUID]:
+        del mark
+        names = {pseudonym(KEY, ANN): "ann", pseudonym(KEY, BOB): "bob"}
+        self.owners.append(names.get(json.loads(raw).get("resident_id")))
+        taking = asyncio.get_running_loop().create_future()
+        taking.set_result(UUID(int=len(self.owners)))
+        return taking
+
+    async def measure(self, device_id: str = "cuff-1", **fields: object) -> str | None:
+        """Take one, and say whose it became."""
+        await self._capture(a_measurement(device_id=device_id, **fields))
+        return self.owners[-1]
+
+
+async def test_an_instrument_without_a_reader_follows_the_session_that_names_it(
+    desk: CardDesk,
+) -> None:
+    first, second, cuff = desk.place(), desk.place(), Cuff(desk)
+    assert await cuff.measure() is None
 
     read_card(first, devices=["cuff-1", "meter-1"])
-    assert pseudonym(KEY, ANN).encode() in desk.claim_for_device(line)
-    assert desk.claim_for_device(a_measurement(device_id="cuff-2")).count(b"resident_id") == 0
+    assert await cuff.measure() == "ann"
+    assert await cuff.measure("cuff-2") is None
+    assert await cuff.measure(stored_record=True) is None
 
     read_card(second, BOB, devices=["cuff-1"])
-    assert pseudonym(KEY, BOB).encode() in desk.claim_for_device(line)
+    assert await cuff.measure() == "bob"
     first.close()
-    assert pseudonym(KEY, BOB).encode() in desk.claim_for_device(line)
+    assert await cuff.measure() == "bob"
     second.close()
-    assert desk.claim_for_device(line) == line
+    assert await cuff.measure() is None
     assert not desk.bound
+
+
+async def test_words_about_its_readings_are_shown_where_the_card_lies(desk: CardDesk) -> None:
+    place, cuff, shown = desk.place(), Cuff(desk), list[int]()
+
+    def show(prompt: Prompted) -> bool:
+        shown.append(prompt.id.int)
+        return True
+
+    place.screen = show
+    read_card(place, devices=["cuff-1"])
+    await cuff.measure()
+    await cuff.measure(stored_record=True)
+    await asyncio.sleep(0)
+    words = [Prompted(id=UUID(int=number), code="call_staff", text="x") for number in (1, 2)]
+
+    desk.prompts.deliver(words)
+    place.close()
+    desk.prompts.deliver(words)
+
+    assert shown == [1]
+    assert desk.prompts.dropped == 3
