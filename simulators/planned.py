@@ -12,7 +12,8 @@ from enum import StrEnum
 from typing import Final
 
 from gateway.wire.errors import WireError
-from gateway.wire.readings import parse_json, validate_reading
+from gateway.wire.items import validate_item
+from gateway.wire.readings import parse_json
 
 _ADDED_BY_THE_GATEWAY: Final = {
     "id": "01900000-0000-7000-8000-000000000000",
@@ -76,7 +77,7 @@ def refusal_of(line: bytes) -> WireError | None:
     fields = parse_json(line)
     fields.pop("card_number", None)
     try:
-        validate_reading(fields | _ADDED_BY_THE_GATEWAY)
+        validate_item(fields | _ADDED_BY_THE_GATEWAY)
     except WireError as error:
         return error
     return None

@@ -61,6 +61,8 @@ def test_a_workload_has_every_kind_of_reading_and_is_the_same_each_time(seed: in
     assert expected[Expected.STORED] > 300
     assert expected[Expected.DUPLICATE] > 10
     assert expected[Expected.QUARANTINED] > 10
+    lines = [reading.line for plan in plans.values() for reading in plan]
+    assert sum(b"glucose_context" in line for line in lines) > 20
     assert any(b"card_number" not in reading.line for plan in plans.values() for reading in plan)
 
 

@@ -3,8 +3,8 @@
 Every reading says when it was measured, on days before the run and never twice at one time for
 one resident, so that what the rules make of it does not depend on when it arrived. A resident's
 readings come through all gateways and in no order. Among them: high values in a row, sessions
-of two readings, emergencies, emergencies of nobody known, the same measurement sent twice, and
-values that belong in the quarantine.
+of two readings, emergencies, emergencies of nobody known, the same measurement sent twice, values
+whose meal context comes by itself, and values that belong in the quarantine.
 """
 
 from collections.abc import Iterator, Sequence
@@ -135,6 +135,9 @@ class _Planner:
         if claimed:
             fields["card_number"] = card_of(resident)
         fields |= self._draw_values(device, dirty=dirty)
+        late = fields.get("meal_context") is not None and self._random.random() < 0.3
+        if late:
+            fields["meal_context"] = "unknown"
         line = encode_line(fields)
         refused = refusal_of(line) is not None
         assert refused == dirty, line
@@ -147,9 +150,16 @@ class _Planner:
             expected=Expected.QUARANTINED if dirty else Expected.STORED,
             twins=f"{device.id}-{sequence}" if twice else None,
         )
-        if not twice:
-            return [first]
-        return [first, replace(first, expected=Expected.DUPLICATE)]
+        said = [first, replace(first, expected=Expected.DUPLICATE)] if twice else [first]
+        if late:
+            said.insert(self._random.randint(0, len(said)), self._say_context(fields, first))
+        return said
+
+    def _say_context(self, fields: dict[str, object], of: PlannedReading) -> PlannedReading:
+        """Before its value, or behind it, or between it and its repetition."""
+        named = {name: fields[name] for name in ("device_id", "device_sequence", "boot_id")}
+        line = encode_line({"kind": "glucose_context", **named, "meal_context": "fasting"})
+        return replace(of, card_number="", line=line, expected=Expected.STORED, twins=None)
 
     def _draw_time(self, device: Device) -> tuple[int, int]:
         """A resident and a minute that they have no reading of; at times close to another one."""
