@@ -1,40 +1,23 @@
-"""Card number -> pseudonym, by a keyed hash; nothing here keeps or logs the number.
+"""The key by which card numbers become pseudonyms; nothing here keeps or logs a number.
 
 Whoever holds the key can test a guessed number, so the key file is readable by the
 gateway's user alone. The same key and card give the same pseudonym on every gateway of a
-deployment: the contract system computes it with the same two lines. It must never change,
-or every resident becomes a stranger; a golden value in the tests guards it.
+deployment, and in the contract system (``gateway.wire.pseudonyms``).
 """
 
-import hashlib
-import hmac
 import os
 import stat
-import unicodedata
 from pathlib import Path
 from typing import Final
 
 from gateway.errors import SettingsError
+from gateway.wire.pseudonyms import pseudonym
+
+__all__ = ["KEY_BYTES_MIN", "load_key", "pseudonym"]
 
 KEY_BYTES_MIN: Final = 32
 _KEY_BYTES_MAX: Final = 4_096
-_DOMAIN: Final = b"suifang/v1/resident\x00"  # So that the key's other uses never collide.
-_HEX_CHARACTERS: Final = 32  # 128 bits: no two of a billion residents meet.
 _OTHERS: Final = 0o077
-
-
-def pseudonym(key: bytes, card_number: str) -> str:
-    """Turn a card number into ``r-`` and 32 lower-case hex characters.
-
-    Full-width digits, a lower-case check letter and blanks around make no difference.
-
-    >>> pseudonym(b"k" * 32, " 99000019490101001x") == pseudonym(b"k" * 32, "99000019490101001X")
-    True
-    """
-    number = unicodedata.normalize("NFKC", card_number).strip().upper()
-    # An unpaired surrogate is no text, yet must not become an error that quotes it.
-    digest = hmac.new(key, _DOMAIN + number.encode(errors="surrogatepass"), hashlib.sha256)
-    return f"r-{digest.hexdigest()[:_HEX_CHARACTERS]}"
 
 
 def load_key(path: Path) -> bytes:

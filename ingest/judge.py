@@ -19,7 +19,16 @@ import structlog
 
 from gateway.wire.times import Clock
 from ingest.columns import as_timedelta
-from ingest.db import alerts, cases, contexts, due_work, history, outbox, records
+from ingest.db import (
+    alerts,
+    cases,
+    contexts,
+    contract_turns,
+    due_work,
+    history,
+    outbox,
+    records,
+)
 from ingest.db.alerts import AlertRow
 from ingest.db.connections import Connection, connect
 from ingest.db.errors import DatabaseUnavailableError, translated
@@ -102,6 +111,7 @@ class Judge:
         """Judge what is due now, in one transaction; return how many residents that was."""
         with translated():
             await contexts.spread(connection, now=self.clock())
+            await contract_turns.settle_due(connection, now=self.clock())
             due = await due_work.find(
                 connection,
                 now=self.clock(),

@@ -15,6 +15,7 @@ import numpy as np
 
 from gateway.identity import pseudonym
 from gateway.wire.times import Clock
+from ingest.db.entities import ConditionName
 from ingest.db.residents import DatedCondition, DeviceRecord, Population, Resident
 from simulators.ledger import Ledger
 from simulators.physiology import People, draw_blood_pressure, draw_glucose, make_people
@@ -29,6 +30,7 @@ from simulators.traffic import Traffic, run_terminals
 
 RESIDENTS_PER_TERMINAL: Final = 50
 _GLUCOSE_EVERY: Final = 3  # Each third terminal is a meter.
+_DIAGNOSES: Final[tuple[ConditionName, ...]] = ("hypertension", "diabetes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +102,8 @@ def build_fleet_population(
                 sex="female" if people.female[row] else "male",
                 conditions=[
                     DatedCondition(condition=name, since=a_year_ago)
-                    for name, has in (
-                        ("hypertension", people.hypertension[row]),
-                        ("diabetes", people.diabetes[row]),
-                    )
-                    if has
+                    for name in _DIAGNOSES
+                    if getattr(people, name)[row]
                 ],
             )
             for row, card in enumerate(cards)

@@ -16,6 +16,7 @@ from datetime import date, datetime, timedelta
 from typing import Final, Literal
 
 from gateway.identity import pseudonym
+from ingest.db.entities import ConditionName
 from ingest.db.residents import (
     Centre,
     DatedCondition,
@@ -32,7 +33,7 @@ from simulators.series import yesterday
 from simulators.sites import PAIRS_PER_GATEWAY, Kind, Site, device_name, site_of, stable_index
 
 TEAMS_PER_CENTRE: Final = 4
-_CONDITIONS: Final = {
+_CONDITIONS: Final[dict[str, ConditionName]] = {
     "hypertension": "hypertension",
     "diabetes_insulin_treated": "diabetes",
     "diabetes_t2": "diabetes",

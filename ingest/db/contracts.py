@@ -1,66 +1,98 @@
 """SQL for ``package`` and ``contract``: what somebody has agreed to, and from when to when.
 
 The profile of a resident's package judges while the contract runs; else the centre's does,
-else the deployment's.
+else the deployment's. A contract that ends closes the resident's cases (``contract_turns``).
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Sequence
+from datetime import date
 from typing import Final, NamedTuple
 
-from ingest.db import due_work
+from psycopg.types.json import Jsonb
+
+from ingest.db import contract_turns, due_work, registry, routing
 from ingest.db.connections import Connection
+from ingest.db.entities import Contract, Package
+from ingest.db.registry import Authorship, Outcome, Wanted, refuse_unknown
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Package:
-    """What a contract buys."""
-
-    id: str
-    name: str
-    profile: str | None = None  # None: the centre's, else the deployment's.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contract:
-    """One resident's package, with local dates; ``until`` is inclusive, None means open."""
-
-    id: str
-    resident_id: str
-    package_id: str
-    since: date
-    until: date | None = None
-
+__all__ = ["Contract", "Package", "fetch_profiles", "save_contracts", "save_packages"]
 
 _PACKAGE: Final = """
-INSERT INTO package (id, name, profile) VALUES (%s, %s, %s)
-ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name, profile = EXCLUDED.profile"""
-_CONTRACT: Final = """
-INSERT INTO contract (id, resident_id, package_id, since, until) VALUES (%s, %s, %s, %s, %s)
+INSERT INTO package (id, name, profile, followups_per_year) VALUES (%s, %s, %s, %s)
 ON CONFLICT (id) DO UPDATE
-SET resident_id = EXCLUDED.resident_id, package_id = EXCLUDED.package_id,
-    since = EXCLUDED.since, until = EXCLUDED.until"""
-
-_HOLDERS: Final = "SELECT resident_id FROM contract WHERE id = ANY(%s)"
+SET name = EXCLUDED.name, profile = EXCLUDED.profile,
+    followups_per_year = EXCLUDED.followups_per_year"""
 
 
-async def save_packages(connection: Connection, packages: Iterable[Package]) -> None:
-    """Insert or update packages. Never commits. Marks nobody: a changed profile is a re-judge."""
+async def save_packages(
+    connection: Connection, packages: Sequence[Package], by: Authorship
+) -> list[Outcome]:
+    """Insert or update packages; where the profile changed, who has one is judged again."""
+    values = {package.id: package for package in packages}
+    wanted = {id_: Wanted(content=package.content()) for id_, package in values.items()}
+    written = await registry.write(connection, "package", wanted, by)
+    rows = [
+        (p.id, p.name, p.profile, p.followups_per_year)
+        for p in (values[id_] for id_ in written.changed)
+    ]
     async with connection.cursor() as cursor:
-        await cursor.executemany(_PACKAGE, [(p.id, p.name, p.profile) for p in packages])
+        await cursor.executemany(_PACKAGE, rows)
+    judged_by = written.differs(wanted, "profile")
+    await routing.mark_residents_of(connection, "package", judged_by, at=by.at)
+    return written.outcomes
+
+
+_COLUMNS: Final = (
+    *("id", "resident_id", "package_id", "since", "until", "signed_on", "follows", "followed_as"),
+    *("ended_on", "end_reason", "referral_hospitals"),
+)
+_CONTRACT: Final = f"""
+INSERT INTO contract ({", ".join(_COLUMNS)}) VALUES ({", ".join(["%s"] * len(_COLUMNS))})
+ON CONFLICT (id) DO UPDATE
+SET {", ".join(f"{name} = EXCLUDED.{name}" for name in _COLUMNS[1:])}"""  # noqa: S608 - our own names
 
 
 async def save_contracts(
-    connection: Connection, contracts: Iterable[Contract], *, at: datetime
-) -> None:
-    """Insert or update contracts; mark who has one of them, or had it. Never commits."""
-    rows = [(c.id, c.resident_id, c.package_id, c.since, c.until) for c in contracts]
+    connection: Connection, contracts: Sequence[Contract], by: Authorship
+) -> list[Outcome]:
+    """Insert or update contracts; mark who has one of them, or had it; close or reopen cases."""
+    refused = await _refuse(connection, contracts)
+    values = {each.id: each for each in contracts if each.id not in refused}
+    wanted = {
+        id_: Wanted(content=each.content(), resident_id=each.resident_id)
+        for id_, each in values.items()
+    }
+    written = await registry.write(connection, "contract", wanted, by)
+    changed = [values[id_] for id_ in written.changed]
     async with connection.cursor() as cursor:
-        await cursor.execute(_HOLDERS, ([row[0] for row in rows],))
-        holders = {row[0] for row in await cursor.fetchall()} | {row[1] for row in rows}
-        await cursor.executemany(_CONTRACT, rows)
-    await due_work.mark(connection, {(resident, "contract"): at for resident in sorted(holders)})
+        await cursor.executemany(_CONTRACT, [_as_row(contract) for contract in changed])
+    before = [written.stored[id_].content for id_ in written.changed]
+    had: set[str] = {content["resident_id"] for content in before if content is not None}
+    holders = sorted(had | {contract.resident_id for contract in changed})
+    await due_work.mark(connection, {(resident, "contract"): by.at for resident in holders})
+    await contract_turns.settle(connection, holders, at=by.at)
+    return [*written.outcomes, *refused.values()]
+
+
+def _as_row(contract: Contract) -> tuple[object, ...]:
+    hospitals = Jsonb([each.content() for each in contract.referral_hospitals])
+    return (*(getattr(contract, name) for name in _COLUMNS[:-1]), hospitals)
+
+
+async def _refuse(connection: Connection, contracts: Sequence[Contract]) -> dict[str, Outcome]:
+    residents = await registry.find_unknown(
+        connection, "resident", {each.resident_id for each in contracts}
+    )
+    packages = await registry.find_unknown(
+        connection, "package", {each.package_id for each in contracts}
+    )
+    refused = {}
+    for each in contracts:
+        if each.package_id in packages:
+            refused[each.id] = refuse_unknown(each.id, "package_id", each.package_id)
+        if each.resident_id in residents:
+            refused[each.id] = refuse_unknown(each.id, "resident_id", each.resident_id)
+    return refused
 
 
 class Chosen(NamedTuple):
@@ -72,10 +104,12 @@ class Chosen(NamedTuple):
     profile: str
 
 
+# Of a contract that ended, the day before is the last one it ran.
 _CHOSEN: Final = """
-SELECT c.resident_id, c.since, c.until, p.profile
+SELECT c.resident_id, c.since, l.last, p.profile
 FROM contract c JOIN package p ON p.id = c.package_id
-WHERE c.resident_id = ANY(%s) AND p.profile IS NOT NULL"""
+CROSS JOIN LATERAL (SELECT least(c.until, c.ended_on - 1)) AS l (last)
+WHERE c.resident_id = ANY(%s) AND p.profile IS NOT NULL AND (l.last IS NULL OR l.last >= c.since)"""
 
 
 async def fetch_profiles(connection: Connection, residents: Sequence[str]) -> list[Chosen]:

@@ -1,43 +1,57 @@
-"""SQL for people and places: centres, teams, gateways, devices, residents, dated conditions.
+"""SQL for people and places, as the rules and ingest read them; gateways and devices.
 
-``load`` takes a whole population at once, with what belongs to it in other tables.
+``load`` takes a whole population at once, by the one write function that each kind has.
 
 A resident is a pseudonym here; names and ID numbers never reach these tables. A pseudonym a
 terminal sends before the contract system does becomes a *stub*: an adult with no diagnosis.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import ClassVar, Final, Literal, NamedTuple
 
 from pydantic import ConfigDict
 
-from ingest.db import amendments, contracts, due_work, records
+from ingest.db import amendments, contracts, places, records
 from ingest.db.amendments import Amendment
 from ingest.db.connections import Connection
-from ingest.db.contracts import Contract, Package
+from ingest.db.entities import (
+    Centre,
+    Contract,
+    DatedCondition,
+    Package,
+    Resident,
+    Staff,
+    Team,
+)
 from ingest.db.errors import translated
 from ingest.db.plain import NULL_CELL, TextArray, as_array, as_cell
 from ingest.db.records import Record
+from ingest.db.registry import Authorship, require_all
+from ingest.db.resident_writes import Sealing, save_residents
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Centre:
-    """A community health centre."""
-
-    id: str
-    name: str
-    profile: str | None = None  # Of its residents; None: the deployment's.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Team:
-    """A family-doctor team of one centre."""
-
-    id: str
-    centre_id: str
-    name: str
+__all__ = [
+    "NOBODY",
+    "Centre",
+    "DatedCondition",
+    "DeviceRecord",
+    "GatewayRecord",
+    "Person",
+    "Population",
+    "Pregnancy",
+    "Resident",
+    "Staff",
+    "Team",
+    "count",
+    "fetch_people",
+    "fetch_pregnancies",
+    "find_mothers",
+    "insert_stubs",
+    "list_after",
+    "list_gateways",
+    "load",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,27 +73,6 @@ class DeviceRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DatedCondition:
-    """A diagnosis or state with its local dates; ``until`` is inclusive, None means still so."""
-
-    condition: str
-    since: date
-    until: date | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resident:
-    """A resident by pseudonym. An unknown birth date counts as adult."""
-
-    id: str
-    team_id: str | None = None
-    birth_date: date | None = None
-    sex: Literal["female", "male"] | None = None
-    enrolled_on: date | None = None  # Managed from that local day; None: owes no routine visit.
-    conditions: Sequence[DatedCondition] = field(default_factory=tuple)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Population:
     """Everything the loader takes at once; order inside each part does not matter."""
 
@@ -87,6 +80,7 @@ class Population:
 
     centres: Sequence[Centre] = ()
     teams: Sequence[Team] = ()
+    staff: Sequence[Staff] = ()
     gateways: Sequence[GatewayRecord] = ()
     devices: Sequence[DeviceRecord] = ()
     residents: Sequence[Resident] = ()
@@ -96,12 +90,6 @@ class Population:
     amendments: Sequence[Amendment] = ()
 
 
-_CENTRE: Final = """
-INSERT INTO centre (id, name, profile) VALUES (%s, %s, %s)
-ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name, profile = EXCLUDED.profile"""
-_TEAM: Final = """
-INSERT INTO team (id, centre_id, name) VALUES (%s, %s, %s)
-ON CONFLICT (id) DO UPDATE SET centre_id = EXCLUDED.centre_id, name = EXCLUDED.name"""
 _GATEWAY: Final = """
 INSERT INTO gateway (id, centre_id, enrolled_at) VALUES (%s, %s, %s)
 ON CONFLICT (id) DO UPDATE SET centre_id = EXCLUDED.centre_id"""
@@ -109,57 +97,44 @@ _DEVICE: Final = """
 INSERT INTO device (id, gateway_id, kind, model) VALUES (%s, %s, %s, %s)
 ON CONFLICT (id) DO UPDATE
 SET gateway_id = EXCLUDED.gateway_id, kind = EXCLUDED.kind, model = EXCLUDED.model"""
-_RESIDENT: Final = """
-INSERT INTO resident (id, team_id, birth_date, sex, enrolled_on, stub, created_at)
-VALUES (%s, %s, %s, %s, %s, false, %s)
-ON CONFLICT (id) DO UPDATE
-SET team_id = EXCLUDED.team_id, birth_date = EXCLUDED.birth_date, sex = EXCLUDED.sex,
-    enrolled_on = EXCLUDED.enrolled_on, stub = false"""
-_FORGET_CONDITIONS: Final = "DELETE FROM resident_condition WHERE resident_id = ANY(%s)"
-_CONDITION: Final = """
-INSERT INTO resident_condition (resident_id, condition, since, until) VALUES (%s, %s, %s, %s)"""
 
 
-async def load(connection: Connection, population: Population, *, at: datetime) -> None:
+async def load(
+    connection: Connection,
+    population: Population,
+    *,
+    at: datetime,
+    author: str = "load",
+    sealing: Sealing | None = None,
+) -> None:
     """Insert or update the whole population; loading the same twice changes nothing.
 
-    The conditions given replace those on record, and every resident is marked for judging
-    again, since a diagnosis changes which rules apply. Never commits.
+    The conditions given replace those on record. Never commits.
 
     Raises:
         UnstorableError: A reference to a centre, team, gateway, resident or package that is not
             there, or another content of what is never rewritten.
         DatabaseUnavailableError: Try the whole load again.
     """
+    by = Authorship(author=author, at=at)
     with translated():
-        await _load_places(connection, population, at)
-        await _load_residents(connection, population.residents, at)
-        await contracts.save_packages(connection, population.packages)
-        await contracts.save_contracts(connection, population.contracts, at=at)
+        require_all(await places.save_centres(connection, population.centres, by))
+        require_all(await places.save_teams(connection, population.teams, by))
+        require_all(await places.save_staff(connection, population.staff, by))
+        await _load_terminals(connection, population, at)
+        require_all(await save_residents(connection, population.residents, by, sealing))
+        require_all(await contracts.save_packages(connection, population.packages, by))
+        require_all(await contracts.save_contracts(connection, population.contracts, by))
         await records.insert_new(connection, population.records, at=at)
         await amendments.insert_new(connection, population.amendments, at=at)
 
 
-async def _load_places(connection: Connection, population: Population, at: datetime) -> None:
+async def _load_terminals(connection: Connection, population: Population, at: datetime) -> None:
     async with connection.cursor() as cursor:
-        await cursor.executemany(_CENTRE, [(c.id, c.name, c.profile) for c in population.centres])
-        await cursor.executemany(_TEAM, [(t.id, t.centre_id, t.name) for t in population.teams])
         await cursor.executemany(_GATEWAY, [(g.id, g.centre_id, at) for g in population.gateways])
         await cursor.executemany(
             _DEVICE, [(d.id, d.gateway_id, d.kind, d.model) for d in population.devices]
         )
-
-
-async def _load_residents(
-    connection: Connection, residents: Sequence[Resident], at: datetime
-) -> None:
-    people = [(r.id, r.team_id, r.birth_date, r.sex, r.enrolled_on, at) for r in residents]
-    dated = [(r.id, c.condition, c.since, c.until) for r in residents for c in r.conditions]
-    async with connection.cursor() as cursor:
-        await cursor.executemany(_RESIDENT, people)
-        await cursor.execute(_FORGET_CONDITIONS, ([r.id for r in residents],))
-        await cursor.executemany(_CONDITION, dated)
-    await due_work.mark(connection, {(r.id, "person"): at for r in residents})
 
 
 _STUBS: Final = """

@@ -93,7 +93,8 @@ CREATE INDEX resident_condition_of_mothers ON resident_condition (resident_id)
 CREATE TABLE package (
     id      text PRIMARY KEY,
     name    text NOT NULL,
-    profile text                            -- NULL: the centre's, else the deployment's.
+    profile text,                           -- NULL: the centre's, else the deployment's.
+    followups_per_year integer CHECK (followups_per_year >= 0)  -- NULL: it promises no number.
 );
 
 CREATE TABLE contract (
@@ -102,9 +103,19 @@ CREATE TABLE contract (
     package_id  text NOT NULL REFERENCES package,
     since       date NOT NULL,
     until       date,                       -- Inclusive; NULL: open.
-    CHECK (until >= since)
+    signed_on   date,
+    follows     text,                       -- The contract before it; may be one we never saw.
+    followed_as text CHECK (followed_as IN ('renewal', 'switch')),
+    ended_on    date,                       -- From that day it runs no more, whatever `until` says.
+    end_reason  text CHECK (end_reason IN (
+        'death', 'moved', 'switched', 'resident_request', 'team_request', 'other')),
+    referral_hospitals jsonb NOT NULL DEFAULT '[]',  -- [{id, name, level}], the preferred one first.
+    CHECK (until >= since),
+    CONSTRAINT contract_end_has_its_reason CHECK ((ended_on IS NULL) = (end_reason IS NULL)),
+    CONSTRAINT contract_follows_as_something CHECK ((follows IS NULL) = (followed_as IS NULL))
 );
 CREATE INDEX contract_by_resident ON contract (resident_id);
+CREATE INDEX contract_by_package ON contract (package_id);
 
 -- What people recorded about a resident. Append-only: a mistake is answered by another record.
 CREATE TABLE record (
@@ -129,6 +140,87 @@ CREATE TABLE record (
     CONSTRAINT record_is_not_of_the_future CHECK (at <= received_at + INTERVAL '5 minutes')
 );
 CREATE INDEX record_by_resident ON record (resident_id, at);
+
+-- Closures and returns that follow from contracts, in the order in which they were written.
+CREATE TABLE contract_turn (
+    record_id   uuid PRIMARY KEY REFERENCES record,
+    number      integer NOT NULL,           -- 1, 2, ... of the resident.
+    resident_id text NOT NULL REFERENCES resident,
+    contract_id text NOT NULL REFERENCES contract,  -- The one that ended, or runs again.
+    kind        text NOT NULL CHECK (kind IN ('closure', 'return')),
+    at          timestamptz NOT NULL,
+    UNIQUE (resident_id, number)
+);
+-- The next instant at which a contract of the resident begins or ends, told in advance.
+CREATE TABLE contract_due (
+    resident_id text PRIMARY KEY REFERENCES resident,
+    due_at      timestamptz NOT NULL
+);
+CREATE INDEX contract_due_by_time ON contract_due (due_at);
+
+-- The register ----------------------------------------------------------------------------------
+
+-- Who works where. No name: that is with whoever gives out their accounts.
+CREATE TABLE staff (
+    id        text PRIMARY KEY,
+    centre_id text NOT NULL REFERENCES centre,
+    role      text NOT NULL
+              CHECK (role IN ('doctor', 'nurse', 'public_health', 'pharmacist', 'assistant')),
+    subject   text,                         -- `sub` of their tokens.
+    since     date NOT NULL,
+    until     date,                         -- Inclusive; NULL: still so.
+    CHECK (until >= since)
+);
+CREATE TABLE staff_team (
+    staff_id text NOT NULL REFERENCES staff,
+    team_id  text NOT NULL REFERENCES team,
+    PRIMARY KEY (staff_id, team_id)
+);
+CREATE INDEX staff_by_team ON staff_team (team_id);
+
+-- What the contract system writes: the row that a writer locks, and which version stands.
+CREATE TABLE registry_entry (
+    kind    text NOT NULL
+            CHECK (kind IN ('centre', 'team', 'staff', 'package', 'resident', 'contract')),
+    id      text NOT NULL,
+    version integer NOT NULL,               -- 0: nothing was written yet.
+    PRIMARY KEY (kind, id)
+);
+-- Every version, never rewritten. The tables above hold the last one, as the rules need it.
+CREATE TABLE registry_change (
+    kind        text NOT NULL,
+    id          text NOT NULL,
+    version     integer NOT NULL,
+    resident_id text,                       -- Whom it is about, if it is about somebody.
+    author      text NOT NULL,
+    at          timestamptz,                -- NULL: before history was kept.
+    content     jsonb NOT NULL,             -- Whole; of names only which generation of them.
+    PRIMARY KEY (kind, id, version),
+    FOREIGN KEY (kind, id) REFERENCES registry_entry
+);
+
+-- The key of a resident's name and ID number, wrapped by a key of the deployment. Erasure
+-- destroys it.
+CREATE TABLE resident_key (
+    resident_id text PRIMARY KEY REFERENCES resident,
+    key_id      text NOT NULL,              -- Of the deployment's key.
+    wrapped     bytea,                      -- NULL: erased.
+    made_at     timestamptz NOT NULL,
+    erased_at   timestamptz,
+    erased_by   text,
+    CONSTRAINT resident_key_is_there_or_erased CHECK (
+        (wrapped IS NULL) = (erased_at IS NOT NULL)
+        AND (erased_by IS NULL) = (erased_at IS NULL))
+);
+CREATE INDEX resident_key_by_key ON resident_key (key_id, resident_id) WHERE wrapped IS NOT NULL;
+-- AES-256-GCM under that key, bound to resident, field and generation; the last one stands.
+CREATE TABLE resident_sealed (
+    resident_id text NOT NULL REFERENCES resident_key,
+    generation  integer NOT NULL,
+    name        bytea,
+    id_number   bytea,
+    PRIMARY KEY (resident_id, generation)
+);
 
 -- Readings --------------------------------------------------------------------------------------
 

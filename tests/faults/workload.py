@@ -14,6 +14,7 @@ from random import Random
 from typing import Final, Literal
 
 from gateway.identity import pseudonym
+from ingest.db.entities import ConditionName
 from ingest.db.residents import (
     Centre,
     DatedCondition,
@@ -37,7 +38,12 @@ _KINDS: Final[tuple[Literal["blood_pressure", "glucose"], ...]] = (
     "blood_pressure",
     "glucose",
 )
-_CONDITIONS: Final = (("hypertension",), ("diabetes",), ("hypertension", "diabetes"), ())
+_CONDITIONS: Final[tuple[tuple[ConditionName, ...], ...]] = (
+    ("hypertension",),
+    ("diabetes",),
+    ("hypertension", "diabetes"),
+    (),
+)
 
 
 @dataclass(frozen=True, slots=True)
