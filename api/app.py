@@ -27,6 +27,9 @@ from api.enrolment.files import load_authority
 from api.feed import Feed
 from api.problems import Problem, install_problems
 from api.readings import routes as readings
+from api.registry import personal
+from api.registry import routes as registry
+from api.registry.key_files import KeyFiles
 from api.services import Services
 from api.settings import ApiSettings
 from gateway.wire.enrolment import ENROLMENTS_PATH, RENEWALS_PATH
@@ -82,6 +85,7 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
         database=database,
         feed=feed,
         authority=_load_authority(settings),
+        keys=KeyFiles(settings.key_file, settings.pseudonym_key_file),
     )
     app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
     install_problems(app)
@@ -92,6 +96,8 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
     app.include_router(stream.router, prefix="/v1/alerts", tags=["alerts"])
     app.include_router(enrolment.router, tags=["enrolment"])
     app.include_router(readings.router, prefix="/v1/residents", tags=["readings"])
+    app.include_router(registry.router, prefix="/v1")
+    app.include_router(personal.router, prefix="/v1")
     return app
 
 

@@ -8,6 +8,10 @@ ApiError
 ├── EnrolmentRefusedError   403  a token gives no certificate; never says why
 ├── RenewalRefusedError     403  a certificate is not renewed; says why to its owner only
 ├── NoAuthorityError        503  this process was not given the authority that signs
+├── RefusedContentError     422  a body's field names nothing, or contradicts another
+├── PreconditionError       412  another version stands than the one asked for
+├── ErasedError             409  name and ID number were erased and are accepted no more
+├── NoKeyError              503  names come or are asked for, and there is no key file
 ├── UnavailableError        503  the database does not answer in time; says when to come back
 │   └── NotReadyError       503  a readiness check failed; carries every check
 ├── ListenersFullError      503  the feed has as many listeners as settings allow
@@ -127,6 +131,38 @@ class NoAuthorityError(ApiError):
             "this API was started without the deployment's authority; make one by"
             " `suifang pki init` and set API_CA_FILE and API_CA_KEY_FILE"
         )
+
+
+class RefusedContentError(BadParameterError):
+    """The body is well formed, but one field names nothing, or contradicts another."""
+
+    status = 422
+    slug = "refused-content"
+    title = "The content cannot be stored"
+
+
+class PreconditionError(ApiError):
+    """``If-Match`` or ``If-None-Match`` does not hold: somebody else has written meanwhile."""
+
+    status = 412
+    slug = "precondition-failed"
+    title = "Another version stands"
+
+
+class ErasedError(ApiError):
+    """Name and ID number of this resident were erased on request."""
+
+    status = 409
+    slug = "personal-data-erased"
+    title = "Personal data were erased"
+
+
+class NoKeyError(ApiError):
+    """Names cannot be sealed or opened: the deployment's key file is missing or lacks a key."""
+
+    status = 503
+    slug = "no-key"
+    title = "There is no key for names"
 
 
 class UnavailableError(ApiError):

@@ -5,6 +5,7 @@ does not validate; a bad query value, path value, header or cursor is 400 and sa
 which value and what would be right.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
@@ -20,6 +21,10 @@ from api.errors import ApiError, BadParameterError, NotReadyError
 
 MEDIA_TYPE = "application/problem+json"
 VALUE_CHARACTERS_MAX = 200
+NOT_SHOWN = "(not shown)"
+_NAMED = re.compile(r"([a-z_]+): ")
+_PERSONAL = frozenset({"personal", "name", "id_number"})
+_ID_NUMBER = re.compile(r"(?<!\d)\d{17}[\dXx](?!\d)")  # In an address by mistake.
 
 
 class FieldProblem(BaseModel):
@@ -109,11 +114,26 @@ async def _on_bug(request: Request, _: Exception) -> JSONResponse:
 def _describe(problem: Mapping[str, Any]) -> FieldProblem:
     path = [str(part) for part in problem["loc"][1:]]
     remedy = str(problem["msg"]).removeprefix("Value error, ")
+    if problem["type"] == "value_error" and (named := _NAMED.match(remedy)):
+        path.append(named[1])  # A check of several fields says itself which one is wrong.
+        remedy = remedy[named.end() :]
     if problem["type"] == "extra_forbidden":
         remedy = "no such parameter; /openapi.json lists those there are"
     return FieldProblem(
-        field=".".join(path), value=_cut(problem.get("input")), remedy=remedy or "not usable"
+        field=".".join(path), value=_shown(problem, path), remedy=remedy or "not usable"
     )
+
+
+def _shown(problem: Mapping[str, Any], path: Sequence[str]) -> str:
+    """What was sent; of a body neither what holds other fields nor what may name somebody."""
+    value = problem.get("input")
+    if problem["loc"][0] == "body" and (
+        isinstance(value, dict | list)
+        or problem["type"] == "extra_forbidden"
+        or not {*path}.isdisjoint(_PERSONAL)
+    ):
+        return NOT_SHOWN
+    return _cut(value)
 
 
 def _field_problem(refused: BadParameterError) -> FieldProblem:
@@ -121,7 +141,7 @@ def _field_problem(refused: BadParameterError) -> FieldProblem:
 
 
 def _cut(value: object) -> str:
-    return str(value)[:VALUE_CHARACTERS_MAX]
+    return _ID_NUMBER.sub(NOT_SHOWN, str(value))[:VALUE_CHARACTERS_MAX]
 
 
 def _respond(
@@ -140,7 +160,7 @@ def _respond(
         title=title,
         status=status,
         detail=detail,
-        instance=request.url.path,
+        instance=_ID_NUMBER.sub(NOT_SHOWN, request.url.path),
         errors=None if errors is None else list(errors),
         checks=None if checks is None else dict(checks),
     )

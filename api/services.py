@@ -9,6 +9,7 @@ from api.auth.authenticator import Authenticator
 from api.database import Database
 from api.enrolment.authority import Authority
 from api.feed import Feed
+from api.registry.key_files import KeyFiles
 from api.settings import ApiSettings
 from gateway.wire.times import Clock
 
@@ -22,6 +23,7 @@ class Services:
     authenticator: Authenticator
     database: Database
     feed: Feed
+    keys: KeyFiles
     authority: Authority | None = None  # Signs gateways' certificates.
 
 

@@ -10,6 +10,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    DirectoryPath,
     Field,
     FilePath,
     PositiveInt,
@@ -62,6 +63,9 @@ class ApiSettings(ProcessSettings):
     host: Loopback = "127.0.0.1"
     authentication: Literal["off"] = "off"  # Nothing else yet: whoever is at this machine.
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_000  # 0: any free one, printed at the start.
+    key_file: FilePath | None = None  # Wraps the keys of names; None: names are not kept.
+    pseudonym_key_file: FilePath | None = None  # None: ids are not compared with ID numbers.
+    profile_directory: DirectoryPath | None = None  # The same as the judges'.
     db_connections_max: PositiveInt = 10
     db_waiting_max: PositiveInt = 200  # Requests that may wait for a connection.
     db_wait_ms_max: PositiveInt = 3_000

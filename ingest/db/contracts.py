@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 from ingest.db import contract_turns, due_work, registry, routing
 from ingest.db.connections import Connection
 from ingest.db.entities import Contract, Package
-from ingest.db.registry import Authorship, Outcome, Wanted, refuse_unknown
+from ingest.db.registry import Authorship, Outcome, Refusal, Wanted, refuse_unknown
 
 __all__ = ["Contract", "Package", "fetch_profiles", "save_contracts", "save_packages"]
 
@@ -88,6 +88,9 @@ async def _refuse(connection: Connection, contracts: Sequence[Contract]) -> dict
     )
     refused = {}
     for each in contracts:
+        if each.follows == each.id:
+            itself = Refusal("unusable", "follows", each.id, "a contract cannot follow itself")
+            refused[each.id] = Outcome(each.id, "refused", 0, itself)
         if each.package_id in packages:
             refused[each.id] = refuse_unknown(each.id, "package_id", each.package_id)
         if each.resident_id in residents:

@@ -61,9 +61,9 @@ HOSPITALS_MAX: Final = 9
 TEAMS_MAX: Final = 50
 
 
-def _require_order(name: str, since: date, until: date | None) -> None:
+def _require_order(since: date, until: date | None) -> None:
     if until is not None and until < since:
-        msg = f"{name}: until ({until}) is before since ({since})"
+        msg = f"until: {until} is before since ({since})"
         raise ValueError(msg)
 
 
@@ -110,7 +110,7 @@ class Staff:
     subject: Title | None = None  # `sub` of their tokens.
 
     def __post_init__(self) -> None:
-        _require_order("staff", self.since, self.until)
+        _require_order(self.since, self.until)
         if len(self.team_ids) > TEAMS_MAX:
             msg = f"team_ids: {len(self.team_ids)} are more than {TEAMS_MAX}"
             raise ValueError(msg)
@@ -159,7 +159,7 @@ class DatedCondition:
     until: date | None = None
 
     def __post_init__(self) -> None:
-        _require_order(self.condition, self.since, self.until)
+        _require_order(self.since, self.until)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,14 +246,12 @@ class Contract:
     referral_hospitals: Sequence[Hospital] = field(default_factory=tuple)  # Preferred one first.
 
     def __post_init__(self) -> None:
-        _require_order("contract", self.since, self.until)
+        _require_order(self.since, self.until)
         for one, other in (("ended_on", "end_reason"), ("follows", "followed_as")):
             if (getattr(self, one) is None) != (getattr(self, other) is None):
-                msg = f"{one} and {other} belong together: give both or neither"
+                lacking = one if getattr(self, one) is None else other
+                msg = f"{lacking}: {one} and {other} belong together, give both or neither"
                 raise ValueError(msg)
-        if self.follows == self.id:
-            msg = "follows: a contract cannot follow itself"
-            raise ValueError(msg)
         if len(self.referral_hospitals) > HOSPITALS_MAX:
             msg = f"referral_hospitals: {len(self.referral_hospitals)} are more than 9"
             raise ValueError(msg)

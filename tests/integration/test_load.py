@@ -95,7 +95,7 @@ def test_everything_that_belongs_to_a_population_is_loaded_once(
         ("records", {"resident_id": "r-9"}, "record_resident_id_fkey"),
         ("amendments", {"kind": "retraction"}, "a retraction nothing"),
         ("amendments", {"changes": {"pulse": "70"}}, "amendments.0.changes"),
-        ("contracts", {"until": "2025-12-31"}, "contracts.0: Value error, contract: until"),
+        ("contracts", {"until": "2025-12-31"}, "contracts.0: Value error, until: 2025"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -1,0 +1,1 @@
+"""What the contract system writes: places, staff, packages, people, contracts."""

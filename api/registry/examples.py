@@ -1,0 +1,113 @@
+"""Examples of the OpenAPI document: requests that work one after another, and their answers.
+
+The people are nobody: the number's district does not exist.
+"""
+
+from typing import Any, Final
+
+Json = dict[str, Any]
+
+RESIDENT_ID: Final = "r-5b1a7a0f6f6a4f5e8f0f3d5c2a9b7e11"
+CENTRE: Final[Json] = {"name": "Longgang Community Health Centre", "profile": "wuzhou"}
+TEAM: Final[Json] = {"name": "Team 3", "centre_id": "cx-longgang"}
+STAFF: Final[Json] = {
+    "centre_id": "cx-longgang",
+    "role": "doctor",
+    "since": "2024-07-01",
+    "team_ids": ["cx-longgang-3"],
+    "subject": "8f14e45f-ceea-4671-9c2b-6a1f0c1d2e3f",
+}
+PACKAGE: Final[Json] = {
+    "name": "Hypertension package",
+    "profile": "wuzhou",
+    "followups_per_year": 4,
+}
+RESIDENT: Final[Json] = {
+    "team_id": "cx-longgang-3",
+    "birth_date": "1949-01-01",
+    "sex": "male",
+    "enrolled_on": "2026-01-05",
+    "conditions": [{"condition": "hypertension", "since": "2019-05-20"}],
+}
+CONTRACT: Final[Json] = {
+    "resident_id": RESIDENT_ID,
+    "package_id": "hypertension",
+    "signed_on": "2026-01-05",
+    "since": "2026-01-05",
+    "until": "2027-01-04",
+    "follows": "2025-000017",
+    "followed_as": "renewal",
+    "referral_hospitals": [{"id": "h-2", "name": "District Hospital 2", "level": "district"}],
+}
+IDS: Final = {
+    "centre": "cx-longgang",
+    "team": "cx-longgang-3",
+    "staff": "d-1042",
+    "package": "hypertension",
+    "resident": RESIDENT_ID,
+    "contract": "2026-000017",
+}
+_BODIES: Final[dict[str, Json]] = {
+    "centre": CENTRE,
+    "team": TEAM,
+    "staff": STAFF,
+    "package": PACKAGE,
+    "resident": RESIDENT,
+    "contract": CONTRACT,
+}
+_ABSENT: Final[dict[str, Json]] = {
+    "staff": {"until": None},
+    "resident": {"personal_data": "sealed"},
+    "contract": {"ended_on": None, "end_reason": None},
+}
+_AT: Final = "2026-01-05T09:30:00+08:00"
+_BY: Final = "contract-system"
+_CURSOR: Final = "WyJ0ZWFtcyIsImN4LWxvbmdnYW5nLTMiXQ"
+
+
+def body(kind: str) -> Json:
+    """What is sent."""
+    return _BODIES[kind]
+
+
+def answer(kind: str) -> Json:
+    """What comes back."""
+    content = {**_BODIES[kind], **_ABSENT.get(kind, {})}
+    if kind == "resident":
+        content["conditions"] = [{**each, "until": None} for each in content["conditions"]]
+    return {"id": IDS[kind], "version": 1, "changed_at": _AT, "changed_by": _BY, **content}
+
+
+def page(kind: str) -> Json:
+    """A list of one."""
+    return {"items": [answer(kind)], "next_cursor": None}
+
+
+def history(kind: str) -> Json:
+    """A history of one version."""
+    version = {"version": 1, "at": _AT, "author": _BY, "content": _BODIES[kind]}
+    return {"items": [version], "next_cursor": _CURSOR}
+
+
+PERSONAL_ANSWER: Final[Json] = {
+    "resident_id": RESIDENT_ID,
+    "name": "某某",
+    "id_number": "99000019490101001X",
+    "erased_at": None,
+}
+BULK_LINES: Final = (
+    '{"id": "r-5b1a7a0f6f6a4f5e8f0f3d5c2a9b7e11", "team_id": "cx-longgang-3", "sex": "male"}\n'
+    '{"id": "r-0c9d", "team_id": "no-such-team"}\n'
+)
+BULK_OUTCOMES: Final = (
+    '{"line":1,"id":"r-5b1a7a0f6f6a4f5e8f0f3d5c2a9b7e11","outcome":"created","version":1}\n'
+    '{"line":2,"id":"r-0c9d","outcome":"refused","problem":{"reason":"unknown_reference",'
+    '"field":"team_id","value":"no-such-team","remedy":"nothing has this id; send what it names'
+    ' first"}}\n'
+    '{"lines":2,"created":1,"changed":0,"unchanged":0,"refused":1}\n'
+)
+
+
+def as_response(example: Any, description: str, media: str = "application/json") -> Json:  # noqa: ANN401 - JSON
+    """A response of the document that shows an example."""
+    return {"description": description, "content": {media: {"example": example}}}

@@ -1,0 +1,74 @@
+"""``/v1/residents/{id}/personal-data``: one resident's name and ID number, read or erased.
+
+The only place where they are opened, one at a time; no list and no other answer holds them.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Response
+
+from api.auth.guard import require
+from api.auth.permissions import Permission
+from api.auth.principal import Principal
+from api.errors import NotFoundError
+from api.registry import examples, queries
+from api.registry.routes import Id
+from api.registry.schemas import PersonalOut
+from api.registry.writing import as_tuples, keys_at_hand
+from api.services import Running
+from ingest.db import personal
+from ingest.db.registry import Authorship
+
+router = APIRouter(tags=["residents"])
+
+
+@router.get(
+    "/residents/{id}/personal-data",
+    responses={200: examples.as_response(examples.PERSONAL_ANSWER, "Name and ID number")},
+)
+async def read_personal_data(
+    running: Running,
+    principal: Annotated[Principal, require(Permission.RESIDENTS_READ)],
+    id: Id,  # noqa: A002 - its name in the address
+    response: Response,
+) -> PersonalOut:
+    """Open one resident's name and ID number. Who does is on record; nothing may cache it."""
+    response.headers["Cache-Control"] = "no-store"
+    async with running.database.reading(principal) as connection:
+        if await queries.fetch(connection, "resident", id) is None:
+            msg = "no such resident; PUT it first, or look at the list"
+            raise NotFoundError(msg)
+        with as_tuples(connection) as tuples, keys_at_hand():
+            found = await personal.reveal(tuples, id, running.keys.keyring())
+    who = found.personal
+    return PersonalOut(
+        resident_id=id,
+        name=None if who is None else who.name,
+        id_number=None if who is None else who.id_number,
+        erased_at=found.erased_at,
+    )
+
+
+@router.delete(
+    "/residents/{id}/personal-data",
+    status_code=204,
+    responses={204: {"description": "Erased, now or before"}},
+)
+async def erase_personal_data(
+    running: Running,
+    principal: Annotated[Principal, require(Permission.RESIDENTS_WRITE)],
+    id: Id,  # noqa: A002 - its name in the address
+) -> None:
+    """Destroy the key of a resident's name and ID number: for ever, in history too.
+
+    The medical record stays under the pseudonym, which the law on health records asks for. Names
+    sent later are refused (`409`), so that a nightly upload does not bring them back.
+    """
+    at = running.clock()
+    by = Authorship(author=principal.subject, at=at)
+    async with running.database.writing(principal, at=at) as connection:
+        with as_tuples(connection) as tuples:
+            erased = await personal.erase(tuples, id, by)
+        if erased is None:
+            msg = "no such resident; PUT it first, or look at the list"
+            raise NotFoundError(msg)
