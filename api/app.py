@@ -27,7 +27,7 @@ from api.enrolment.files import load_authority
 from api.feed import Feed
 from api.problems import Problem, install_problems
 from api.readings import routes as readings
-from api.registry import personal
+from api.registry import bulk, personal
 from api.registry import routes as registry
 from api.registry.key_files import KeyFiles
 from api.services import Services
@@ -98,6 +98,7 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
     app.include_router(readings.router, prefix="/v1/residents", tags=["readings"])
     app.include_router(registry.router, prefix="/v1")
     app.include_router(personal.router, prefix="/v1")
+    app.include_router(bulk.router, prefix="/v1")
     return app
 
 

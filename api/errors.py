@@ -11,6 +11,7 @@ ApiError
 ├── RefusedContentError     422  a body's field names nothing, or contradicts another
 ├── PreconditionError       412  another version stands than the one asked for
 ├── ErasedError             409  name and ID number were erased and are accepted no more
+├── UnsupportedContentError 415  the body is of a type that is not taken here
 ├── NoKeyError              503  names come or are asked for, and there is no key file
 ├── UnavailableError        503  the database does not answer in time; says when to come back
 │   └── NotReadyError       503  a readiness check failed; carries every check
@@ -155,6 +156,14 @@ class ErasedError(ApiError):
     status = 409
     slug = "personal-data-erased"
     title = "Personal data were erased"
+
+
+class UnsupportedContentError(ApiError):
+    """The body is of a type that is not taken here."""
+
+    status = 415
+    slug = "unsupported-media-type"
+    title = "This kind of body is not taken"
 
 
 class NoKeyError(ApiError):

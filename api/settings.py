@@ -52,6 +52,16 @@ class FeedSettings(BaseModel):
     reconnect_ms: PositiveInt = 2_000  # What browsers are told to wait.
 
 
+class BulkSettings(BaseModel):
+    """How many residents come at once."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows_per_transaction: PositiveInt = 1_000
+    line_bytes_max: PositiveInt = 65_536
+    attempts_max: PositiveInt = 4  # Of one transaction, before the rest is given up.
+
+
 class ApiSettings(ProcessSettings):
     """Environment: ``API_DB_DSN``, ``API_PORT``, ``API_FEED__LISTENERS_MAX``, ..."""
 
@@ -77,6 +87,7 @@ class ApiSettings(ProcessSettings):
     dispatcher_lag_s_max: PositiveInt = 30
     body_bytes_max: PositiveInt = 16_384  # Of a request; the largest is a signing request.
     feed: FeedSettings = FeedSettings()
+    bulk: BulkSettings = BulkSettings()
 
     # The deployment's authority (`suifang pki init`); without it no certificates are given here.
     ca_file: FilePath | None = None

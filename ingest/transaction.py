@@ -17,7 +17,7 @@ from gateway.wire.receipts import Prompted, Refused
 from ingest.db import (
     amendments,
     contexts,
-    due_work,
+    due_marks,
     gateway_days,
     quarantine,
     readings,
@@ -319,7 +319,7 @@ class Transaction:
         await residents.insert_stubs(
             self._connection, sorted({resident for resident, _ in latest}), at=self._at
         )
-        await due_work.mark(self._connection, latest)
+        await due_marks.mark(self._connection, latest)
 
 
 def _partition_time(id_: UUID, fallback: datetime) -> datetime:

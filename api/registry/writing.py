@@ -20,7 +20,6 @@ from ingest.db.errors import UnstorableError, translated
 from ingest.db.keyring import UnknownKeyError
 from ingest.db.registry import Refusal
 from rules.errors import ProfileError
-from rules.profiles import load_versions
 
 
 @contextmanager
@@ -67,6 +66,8 @@ def raise_refusal(refusal: Refusal) -> NoReturn:
 def require_profile(profile: str | None, directory: Path | None) -> None:
     """Refuse a profile that is not there: it would stop every judge. Cost: reads files."""
     if profile is not None:
+        from rules.profiles import load_versions  # noqa: PLC0415 - with numpy; seldom needed here
+
         try:
             load_versions(profile, directory)
         except ProfileError as error:

@@ -17,7 +17,7 @@ from psycopg.types.json import Jsonb
 from pydantic import AwareDatetime
 
 from gateway.wire.readings import MealContext, StatusFlag
-from ingest.db import due_work, readings
+from ingest.db import due_marks, readings
 from ingest.db.connections import Connection
 from ingest.db.errors import UnstorableError
 from ingest.db.records import insert_each
@@ -194,7 +194,7 @@ async def mark_concerned(connection: Connection, ids: Sequence[UUID], *, at: dat
     """Mark whose cases these amendments concern, as readings stand now. Never commits."""
     cursor = await connection.execute(_CONCERNED, {"ids": list(ids)})
     concerned = [row[0] for row in await cursor.fetchall()]
-    await due_work.mark(connection, {(resident, "amendment"): at for resident in concerned})
+    await due_marks.mark(connection, {(resident, "amendment"): at for resident in concerned})
 
 
 def _as_row(amendment: Amendment, received_at: datetime) -> _Row:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from psycopg.types.json import Jsonb
 
-from ingest.db import contract_turns, due_work, registry, routing
+from ingest.db import contract_turns, due_marks, registry, routing
 from ingest.db.connections import Connection
 from ingest.db.entities import Contract, Package
 from ingest.db.registry import Authorship, Outcome, Refusal, Wanted, refuse_unknown
@@ -69,7 +69,7 @@ async def save_contracts(
     before = [written.stored[id_].content for id_ in written.changed]
     had: set[str] = {content["resident_id"] for content in before if content is not None}
     holders = sorted(had | {contract.resident_id for contract in changed})
-    await due_work.mark(connection, {(resident, "contract"): by.at for resident in holders})
+    await due_marks.mark(connection, {(resident, "contract"): by.at for resident in holders})
     await contract_turns.settle(connection, holders, at=by.at)
     return [*written.outcomes, *refused.values()]
 

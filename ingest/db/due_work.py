@@ -10,7 +10,7 @@ marks with its result: a mark written meanwhile survives and brings it back. Tim
 data.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -20,21 +20,6 @@ import numpy as np
 from ingest.db.connections import Connection
 from ingest.db.plain import InstantArray, PlainRows, TextArray, as_array, instant_cells
 from rules.columns import BoolArray
-
-
-async def mark(connection: Connection, marks: Mapping[tuple[str, str], datetime]) -> None:
-    """Append one mark per (resident, kind of news) with the arrival it speaks of. Never commits.
-
-    A blood pressure waits for its session to close; whatever else there is to know does not.
-    """
-    if not marks:
-        return
-    await connection.execute(
-        "INSERT INTO due_mark (resident_id, kind, marked_at)"
-        " SELECT * FROM unnest(%s::text[], %s::text[], %s::timestamptz[])",
-        ([key[0] for key in marks], [key[1] for key in marks], list(marks.values())),
-    )
-
 
 _MARK_BATCH: Final = "INSERT INTO due_batch (kind, residents, marked_at) VALUES (%s, %s, %s)"
 

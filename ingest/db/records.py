@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime
 
-from ingest.db import due_work
+from ingest.db import due_marks
 from ingest.db.connections import Connection
 from ingest.db.errors import UnstorableError
 
@@ -120,7 +120,7 @@ async def insert_new(
         if rows[row.id]._replace(received_at=row.received_at) != row:
             msg = f"record {row.id} is stored with other content; records are never rewritten"
             raise UnstorableError(msg)
-    await due_work.mark(connection, {(rows[id_].resident_id, "record"): at for id_ in new})
+    await due_marks.mark(connection, {(rows[id_].resident_id, "record"): at for id_ in new})
     return new
 
 

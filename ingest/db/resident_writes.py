@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Final, Protocol
 
-from ingest.db import due_work, registry, routing
+from ingest.db import due_marks, registry, routing
 from ingest.db.connections import Connection
 from ingest.db.entities import Content, Resident
 from ingest.db.registry import Authorship, Outcome, Refusal, Stored, Wanted, refuse_unknown
@@ -134,7 +134,7 @@ async def _write(
         connection, [r for r in residents if _differs(r.id, stored, wanted, "conditions")]
     )
     judged = [r.id for r in residents if _differs(r.id, stored, wanted, *_JUDGED)]
-    await due_work.mark(connection, {(id_, "person"): by.at for id_ in judged})
+    await due_marks.mark(connection, {(id_, "person"): by.at for id_ in judged})
     moved = [r.id for r in residents if _differs(r.id, stored, wanted, "team_id")]
     before = [(id_, (stored[id_].content or {}).get("team_id")) for id_ in moved]
     await routing.reroute(connection, before, at=by.at)

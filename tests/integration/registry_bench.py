@@ -43,9 +43,11 @@ class Clock:
         self.now = NOW
 
     def __call__(self) -> datetime:
+        """The time."""
         return self.now
 
     def pass_by(self, **span: float) -> None:
+        """Move on."""
         self.now += timedelta(**span)
 
 
@@ -79,7 +81,7 @@ async def a_registry(
 
 
 async def put(
-    client: httpx.AsyncClient, path: str, body: Any, status: int | None = None, **headers: str
+    client: httpx.AsyncClient, path: str, body: object, status: int | None = None, **headers: str
 ) -> httpx.Response:
     """``PUT /v1/{path}``; underscores of header names become hyphens."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -168,6 +168,11 @@ async def test_conditions_mean_what_http_says(
         ("residents/x", {"names": "X"}, "names"),
         ("residents/x", {"conditions": [{"condition": "flu", "since": "2020-01-01"}]},
          "conditions.0.condition"),
+        ("residents/x", {"conditions": [
+            {"condition": "diabetes", "since": "2020-01-02", "until": "2020-01-01"}]},
+         "conditions.0.until"),
+        ("residents/x", {"conditions": [{"condition": "diabetes", "since": "2020-01-02"}] * 2},
+         "conditions"),
         ("contracts/x", {**CONTRACT, "resident_id": "nobody"}, "resident_id"),
         ("contracts/x", {**CONTRACT, "package_id": "nothing"}, "package_id"),
         ("packages/x", {"name": "X", "profile": "wuzho"}, "profile"),
@@ -189,24 +194,22 @@ async def test_what_cannot_be_stored_names_its_field(
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "field"),
     [
-        {"until": "2026-01-04"},
-        {"ended_on": "2026-02-01"},
-        {"end_reason": "moved"},
-        {"followed_as": "renewal"},
-        {"follows": "c-1", "followed_as": "renewal"},
+        ({"until": "2026-01-04"}, "until"),
+        ({"ended_on": "2026-02-01"}, "end_reason"),
+        ({"end_reason": "moved"}, "ended_on"),
+        ({"followed_as": "renewal"}, "follows"),
+        ({"follows": "c-1", "followed_as": "renewal"}, "follows"),
     ],
     ids=str,
 )
 async def test_a_contract_whose_parts_do_not_fit_is_refused(
-    client: httpx.AsyncClient, change: dict[str, Any]
+    client: httpx.AsyncClient, change: dict[str, Any], field: str
 ) -> None:
     await put(client, "residents/r-1", RESIDENT, 201)
 
-    response = await put(client, "contracts/c-1", {**CONTRACT, **change}, 422)
-
-    assert next(iter(change)) in response.json()["detail"]
+    assert field_of(await put(client, "contracts/c-1", {**CONTRACT, **change})) == field
 
 
 @pytest.mark.parametrize("number", ["99000019490101001X", "99000019490101001x", "990000490101001"])

@@ -1,0 +1,273 @@
+"""``POST /v1/residents/bulk``: a whole register, one JSON object a line, one outcome a line.
+
+Lines are checked as ``PUT`` checks its body, and written by the same function, a thousand in a
+transaction. A line that is refused holds no other one up. Outcomes come in the order of the lines;
+the last line counts them, and its absence says that the end was not reached: send all of it again,
+what is there already is ``unchanged``. Memory is bounded by one batch and one line.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, NamedTuple
+
+import msgspec
+from fastapi import APIRouter, Header, Request
+from pydantic import Field, ValidationError
+from starlette.requests import ClientDisconnect
+
+from api.auth.guard import require
+from api.auth.permissions import Permission
+from api.auth.principal import Principal
+from api.errors import UnavailableError, UnsupportedContentError
+from api.registry import examples
+from api.registry.outcomes import OutcomeStream, Spool
+from api.registry.schemas import ResidentIn
+from api.registry.writing import as_tuples, keys_at_hand
+from api.services import Running, Services
+from api.settings import BulkSettings
+from ingest.db.entities import ExternalId
+from ingest.db.registry import Authorship, Outcome, Refusal
+from ingest.db.resident_writes import save_residents
+
+router = APIRouter(tags=["residents"])
+
+NDJSON: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl")
+_WAIT_S: Final = 0.1  # Before the second attempt; doubled before each further one.
+
+
+class ResidentLine(ResidentIn):
+    """One line: a body of ``PUT`` with its id, and the version it replaces, if that matters."""
+
+    id: ExternalId
+    version: Annotated[int | None, Field(ge=0, description="0: only if there is none")] = None
+
+
+class Line(NamedTuple):
+    """One line of the request; no content: it was longer than a line may be."""
+
+    number: int
+    content: bytes | None
+
+
+@dataclass(slots=True)
+class LineReader:
+    """Cuts a stream into lines, holding one at most."""
+
+    bytes_max: int
+    _rest: bytearray = field(default_factory=bytearray)
+    _too_long: bool = False
+    _number: int = 0
+
+    def feed(self, chunk: bytes) -> Iterator[Line]:
+        """The lines that this chunk completes; blank ones are counted and left out."""
+        *whole, rest = chunk.split(b"\n")
+        for part in whole:
+            yield from self._finish(part)
+        self._rest += rest
+        if len(self._rest) > self.bytes_max:
+            self._rest.clear()
+            self._too_long = True
+
+    def end(self) -> Iterator[Line]:
+        """The last line, if no line end follows it."""
+        yield from self._finish(b"")
+
+    def _finish(self, part: bytes) -> Iterator[Line]:
+        content = bytes(self._rest + part).strip()
+        too_long = self._too_long or len(content) > self.bytes_max
+        self._rest.clear()
+        self._too_long = False
+        self._number += 1
+        if too_long:
+            yield Line(self._number, None)
+        elif content:
+            yield Line(self._number, content)
+
+
+class _Parsed(NamedTuple):
+    """A line that can be written, or why not."""
+
+    number: int
+    resident: ResidentLine | None
+    problem: dict[str, str] | None
+
+
+def parse(lines: Sequence[Line], bytes_max: int) -> list[_Parsed]:
+    """Check lines one by one. Pure."""
+    return [_parse(line, bytes_max) for line in lines]
+
+
+def _parse(line: Line, bytes_max: int) -> _Parsed:
+    if line.content is None:
+        return _Parsed(line.number, None, _invalid("", f"longer than {bytes_max} bytes"))
+    try:
+        return _Parsed(line.number, ResidentLine.model_validate_json(line.content), None)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        path = ".".join(str(part) for part in first["loc"])
+        remedy = str(first["msg"]).removeprefix("Value error, ")
+        return _Parsed(line.number, None, _invalid(path, remedy))
+
+
+def _invalid(path: str, remedy: str) -> dict[str, str]:
+    return {"reason": "invalid", "field": path, "value": "", "remedy": remedy}
+
+
+def _in_rounds(parsed: Sequence[_Parsed]) -> Iterator[list[_Parsed]]:
+    """Cut where an id comes again: in one statement only the last of two would count."""
+    batch: list[_Parsed] = []
+    seen: set[str] = set()
+    for each in parsed:
+        if each.resident is not None:
+            if each.resident.id in seen:
+                yield batch
+                batch, seen = [], set()
+            seen.add(each.resident.id)
+        batch.append(each)
+    if batch:
+        yield batch
+
+
+@dataclass(slots=True, kw_only=True)
+class BulkWriter:
+    """Writes the lines of one request on behalf of one principal."""
+
+    running: Services
+    principal: Principal
+    spool: Spool
+    counts: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def _settings(self) -> BulkSettings:
+        return self.running.settings.bulk
+
+    async def run(self, chunks: AsyncIterator[bytes]) -> None:
+        """Read to the end, write batch by batch, spool the outcomes and at last the counts."""
+        reader = LineReader(self._settings.line_bytes_max)
+        waiting: list[Line] = []
+        try:
+            async for chunk in chunks:
+                waiting.extend(reader.feed(chunk))
+                while len(waiting) >= self._settings.rows_per_transaction:
+                    batch = waiting[: self._settings.rows_per_transaction]
+                    del waiting[: self._settings.rows_per_transaction]
+                    await self._write_lines(batch)
+            waiting.extend(reader.end())
+            while waiting:
+                batch = waiting[: self._settings.rows_per_transaction]
+                del waiting[: self._settings.rows_per_transaction]
+                await self._write_lines(batch)
+        except ClientDisconnect:
+            return  # Nobody reads any more; what is committed stays.
+        except UnavailableError as error:
+            self._tell({"stopped": error.msg})
+            return
+        names = ("created", "changed", "unchanged", "refused")
+        self._tell({"lines": self.counts.total(), **{name: self.counts[name] for name in names}})
+
+    async def _write_lines(self, lines: Sequence[Line]) -> None:
+        parsed = await asyncio.to_thread(parse, lines, self._settings.line_bytes_max)
+        for batch in _in_rounds(parsed):
+            outcomes = await self._try_often([each.resident for each in batch if each.resident])
+            told = [_tell(each, outcomes) for each in batch]
+            self.counts.update(line["outcome"] for line in told)
+            self.spool.append(b"".join(_ENCODER.encode(line) + b"\n" for line in told))
+
+    async def _try_often(self, residents: Sequence[ResidentLine]) -> dict[str, Outcome]:
+        """Write one batch; a deadlock or a database that restarts is worth another attempt."""
+        for attempt in range(1, self._settings.attempts_max):
+            try:
+                return await self._write(residents)
+            except UnavailableError:
+                wait_s = _WAIT_S * 2**attempt * random.uniform(0.5, 1)  # noqa: S311 - jitter
+                await asyncio.sleep(wait_s)
+        return await self._write(residents)
+
+    async def _write(self, residents: Sequence[ResidentLine]) -> dict[str, Outcome]:
+        if not residents:
+            return {}
+        at = self.running.clock()
+        versions = {each.id: each.version for each in residents if each.version is not None}
+
+        def permits(id_: str, version: int, same: bool) -> bool:  # noqa: FBT001 - ``registry.Permits``
+            return same or versions.get(id_, version) == version
+
+        by = Authorship(author=self.principal.subject, at=at, permits=permits)
+        sealing = self.running.keys.sealing()
+        records = [each.to_record(each.id) for each in residents]
+        async with self.running.database.writing(self.principal, at=at) as connection:
+            with as_tuples(connection) as tuples, keys_at_hand():
+                outcomes = await save_residents(tuples, records, by, sealing)
+        return {outcome.id: outcome for outcome in outcomes}
+
+    def _tell(self, line: dict[str, Any]) -> None:
+        self.spool.append(_ENCODER.encode(line) + b"\n")
+
+
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+def _tell(parsed: _Parsed, outcomes: dict[str, Outcome]) -> dict[str, Any]:
+    if parsed.resident is None:
+        return {"line": parsed.number, "outcome": "refused", "problem": parsed.problem}
+    outcome = outcomes[parsed.resident.id]
+    told = {"line": parsed.number, "id": outcome.id, "outcome": outcome.status}
+    refusal: Refusal | None = outcome.refusal
+    if refusal is not None:
+        return {**told, "problem": refusal._asdict()}
+    return {**told, "version": outcome.version}
+
+
+@router.post(
+    "/residents/bulk",
+    operation_id="write_residents",
+    responses={
+        200: {
+            "description": "One outcome a line, in order; at last the counts",
+            "content": {"application/x-ndjson": {"example": examples.BULK_OUTCOMES}},
+        },
+        415: {"description": "Send application/x-ndjson"},
+    },
+    response_class=OutcomeStream,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "One JSON object a line: a body of PUT with `id`, and `version` if it "
+            "matters which one it replaces",
+            "content": {
+                "application/x-ndjson": {
+                    "schema": {"type": "string"},
+                    "example": examples.BULK_LINES,
+                }
+            },
+        }
+    },
+)
+async def write_residents(
+    running: Running,
+    principal: Annotated[Principal, require(Permission.RESIDENTS_WRITE)],
+    request: Request,
+    content_type: Annotated[str, Header(max_length=200)] = "",
+    _: Annotated[
+        str | None,
+        Header(alias="Idempotency-Key", max_length=200, description="Not needed: send it again"),
+    ] = None,
+) -> OutcomeStream:
+    """Write many residents at once; each line is written or refused by itself.
+
+    Sending all of it again is safe at any time: what stands already is `unchanged` and is no new
+    version. A last line with the counts says that everything was read; `stopped` instead of it
+    says why not. What was written until then stays.
+    """
+    if content_type.partition(";")[0].strip().lower() not in NDJSON:
+        msg = "send one JSON object a line, as Content-Type: application/x-ndjson"
+        raise UnsupportedContentError(msg)
+
+    async def work(spool: Spool) -> None:
+        writer = BulkWriter(running=running, principal=principal, spool=spool)
+        await writer.run(request.stream())
+
+    return OutcomeStream(work)

@@ -1,0 +1,23 @@
+"""Marks for the judge, one by one: whoever writes something that the rules read leaves them.
+
+Apart from ``due_work``, which is the judge's and ingest's: the API writes marks without numpy.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from ingest.db.connections import Connection
+
+
+async def mark(connection: Connection, marks: Mapping[tuple[str, str], datetime]) -> None:
+    """Append one mark per (resident, kind of news) with the arrival it speaks of. Never commits.
+
+    A blood pressure waits for its session to close; whatever else there is to know does not.
+    """
+    if not marks:
+        return
+    await connection.execute(
+        "INSERT INTO due_mark (resident_id, kind, marked_at)"
+        " SELECT * FROM unnest(%s::text[], %s::text[], %s::timestamptz[])",
+        ([key[0] for key in marks], [key[1] for key in marks], list(marks.values())),
+    )

@@ -1,0 +1,152 @@
+"""Rows a second of ``POST /v1/residents/bulk``, names and ID numbers sealed, and its memory.
+
+    python -m tests.benchmarks.registry_speed --rows 100000
+
+A real API process and the private stack's database, on the same cores as the sender. Three times
+the same register: all new, all the same again, and all to another team with names left out.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import httpx
+from stdnum.cn.ric import calc_check_digit
+
+from deploy.embedded.stack import Stack
+from gateway.wire.pseudonyms import pseudonym
+from ingest.db import migrate
+from ingest.db.keyring import add_key
+
+_KEY: Final = b"p" * 32
+_FIRST_DAY: Final = date(1930, 1, 1)
+_ROWS_OF_CHUNK: Final = 500
+_API: Final = "from api.cli import app; app()"
+
+
+def make_number(row: int) -> str:
+    """A number that checks, of a district that does not exist."""
+    born = _FIRST_DAY + timedelta(days=row // 1_000)
+    start = f"990000{born:%Y%m%d}{row % 1_000:03}"
+    return start + calc_check_digit(start + "0")
+
+
+def make_rows(rows: int, team: str, *, named: bool) -> Iterator[bytes]:
+    """Lines of residents, in chunks."""
+    lines: list[str] = []
+    for row in range(rows):
+        number = make_number(row)
+        resident: dict[str, Any] = {
+            "id": pseudonym(_KEY, number),
+            "team_id": team,
+            "birth_date": f"{number[6:10]}-{number[10:12]}-{number[12:14]}",
+            "sex": "male" if int(number[16]) % 2 else "female",
+            "enrolled_on": "2026-01-05",
+            "conditions": [{"condition": "hypertension", "since": "2020-01-01"}],
+        }
+        if named:
+            resident["personal"] = {"name": f"某某{row}", "id_number": number}
+        lines.append(json.dumps(resident))
+        if len(lines) == _ROWS_OF_CHUNK or row == rows - 1:
+            yield ("\n".join(lines) + "\n").encode()
+            lines.clear()
+
+
+async def send(client: httpx.AsyncClient, chunks: list[bytes]) -> dict[str, Any]:
+    """One pass; its counts, and how long it took."""
+
+    async def stream() -> AsyncIterator[bytes]:
+        for chunk in chunks:
+            yield chunk
+
+    begun = time.monotonic()
+    response = await client.post(
+        "/v1/residents/bulk",
+        content=stream(),
+        headers={"Content-Type": "application/x-ndjson"},
+    )
+    took_s = time.monotonic() - begun
+    response.raise_for_status()
+    counts: dict[str, Any] = json.loads(response.text.rstrip().rpartition("\n")[2])
+    return {**counts, "seconds": round(took_s, 2), "rows_per_s": round(counts["lines"] / took_s)}
+
+
+def peak_bytes(pid: int) -> int:
+    """The most memory a process ever held."""
+    for line in Path(f"/proc/{pid}/status").read_text("utf-8").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+async def measure(dsn: str, rows: int, folder: Path) -> dict[str, Any]:
+    """Run an API process against a fresh database, and send the register three times."""
+    key_file, pseudonym_key = folder / "keys", folder / "pseudonym-key"
+    add_key(key_file, "bench")
+    pseudonym_key.touch(mode=0o600)
+    pseudonym_key.write_bytes(_KEY)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _API, "--port", "0", "--json"),
+        env={
+            **os.environ,
+            "API_DB_DSN": dsn,
+            "API_KEY_FILE": str(key_file),
+            "API_PSEUDONYM_KEY_FILE": str(pseudonym_key),
+        },
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        address = json.loads(await process.stdout.readline())["address"]
+        async with httpx.AsyncClient(base_url=address, timeout=600) as client:
+            for path, body in (
+                ("centres/c", {"name": "C"}),
+                ("teams/t1", {"name": "T1", "centre_id": "c"}),
+                ("teams/t2", {"name": "T2", "centre_id": "c"}),
+            ):
+                (await client.put(f"/v1/{path}", json=body)).raise_for_status()
+            idle = peak_bytes(process.pid)
+            named = list(make_rows(rows, "t1", named=True))
+            moved = list(make_rows(rows, "t2", named=False))
+            return {
+                "all new": await send(client, named),
+                "the same again": await send(client, named),
+                "to another team": await send(client, moved),
+                "bytes_sent": sum(map(len, named)),
+                "peak_bytes_before": idle,
+                "peak_bytes": peak_bytes(process.pid),
+            }
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+def main() -> None:
+    """Print one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rows", type=int, default=100_000)
+    rows = parser.parse_args().rows
+    checkout = Stack.of_checkout()
+    os.environ["SUIFANG_PACKAGES"] = str(checkout.fetch())
+    stack = Stack.of_checkout(checkout.home / "test")
+    stack.up()
+    name = f"bench_{os.getpid()}"
+    dsn = stack.create_database(name)
+    try:
+        migrate.upgrade(dsn)
+        with TemporaryDirectory() as folder:
+            print(json.dumps(asyncio.run(measure(dsn, rows, Path(folder))), indent=1))  # noqa: T201
+    finally:
+        stack.drop_database(name)
+
+
+if __name__ == "__main__":
+    main()
