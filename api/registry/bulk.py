@@ -146,30 +146,42 @@ class BulkWriter:
 
     async def run(self, chunks: AsyncIterator[bytes]) -> None:
         """Read to the end, write batch by batch, spool the outcomes and at last the counts."""
-        reader = LineReader(self._settings.line_bytes_max)
-        waiting: list[Line] = []
+        writing: asyncio.Task[None] | None = None
         try:
-            async for chunk in chunks:
-                waiting.extend(reader.feed(chunk))
-                while len(waiting) >= self._settings.rows_per_transaction:
-                    batch = waiting[: self._settings.rows_per_transaction]
-                    del waiting[: self._settings.rows_per_transaction]
-                    await self._write_lines(batch)
-            waiting.extend(reader.end())
-            while waiting:
-                batch = waiting[: self._settings.rows_per_transaction]
-                del waiting[: self._settings.rows_per_transaction]
-                await self._write_lines(batch)
+            # While the database writes one batch, the next one is read and checked.
+            async for lines in self._batches(chunks):
+                parsed = await asyncio.to_thread(parse, lines, self._settings.line_bytes_max)
+                if writing is not None:
+                    await writing
+                writing = asyncio.create_task(self._write_parsed(parsed), name="bulk batch")
+            if writing is not None:
+                await writing
         except ClientDisconnect:
             return  # Nobody reads any more; what is committed stays.
         except UnavailableError as error:
             self._tell({"stopped": error.msg})
             return
+        finally:
+            if writing is not None and not writing.done():
+                writing.cancel()
         names = ("created", "changed", "unchanged", "refused")
         self._tell({"lines": self.counts.total(), **{name: self.counts[name] for name in names}})
 
-    async def _write_lines(self, lines: Sequence[Line]) -> None:
-        parsed = await asyncio.to_thread(parse, lines, self._settings.line_bytes_max)
+    async def _batches(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[list[Line]]:
+        """Lines, as many as go into one transaction."""
+        reader = LineReader(self._settings.line_bytes_max)
+        rows_max = self._settings.rows_per_transaction
+        waiting: list[Line] = []
+        async for chunk in chunks:
+            waiting.extend(reader.feed(chunk))
+            while len(waiting) >= rows_max:
+                yield waiting[:rows_max]
+                del waiting[:rows_max]
+        waiting.extend(reader.end())
+        if waiting:
+            yield waiting
+
+    async def _write_parsed(self, parsed: Sequence[_Parsed]) -> None:
         for batch in _in_rounds(parsed):
             outcomes = await self._try_often([each.resident for each in batch if each.resident])
             told = [_tell(each, outcomes) for each in batch]

@@ -18,6 +18,6 @@ async def mark(connection: Connection, marks: Mapping[tuple[str, str], datetime]
         return
     await connection.execute(
         "INSERT INTO due_mark (resident_id, kind, marked_at)"
-        " SELECT * FROM unnest(%s::text[], %s::text[], %s::timestamptz[])",
+        " SELECT * FROM unnest(%b::text[], %b::text[], %b::timestamptz[])",
         ([key[0] for key in marks], [key[1] for key in marks], list(marks.values())),
     )

@@ -54,7 +54,7 @@ SELECT k.resident_id, k.key_id, k.wrapped, k.erased_at, coalesce(s.generation, 0
 FROM resident_key k LEFT JOIN LATERAL (
     SELECT generation, name, id_number FROM resident_sealed s
     WHERE s.resident_id = k.resident_id ORDER BY generation DESC LIMIT 1) AS s ON true
-WHERE k.resident_id = ANY(%s)"""
+WHERE k.resident_id = ANY(%b::text[])"""
 
 
 async def _fetch(connection: Connection, ids: Sequence[str]) -> dict[str, _Row]:
@@ -163,10 +163,10 @@ class PersonalSealing:
 
 _KEYS: Final = """
 INSERT INTO resident_key (resident_id, key_id, wrapped, made_at)
-SELECT n.*, %s::timestamptz FROM unnest(%s::text[], %s::text[], %s::bytea[]) AS n"""
+SELECT n.*, %s::timestamptz FROM unnest(%b::text[], %b::text[], %b::bytea[]) AS n"""
 _SEALED: Final = """
 INSERT INTO resident_sealed (resident_id, generation, name, id_number)
-SELECT * FROM unnest(%s::text[], %s::int[], %s::bytea[], %s::bytea[])"""
+SELECT * FROM unnest(%b::text[], %b::int[], %b::bytea[], %b::bytea[])"""
 
 
 class Identity(NamedTuple):
@@ -227,7 +227,7 @@ WHERE key_id = %s AND wrapped IS NOT NULL AND resident_id > %s
 ORDER BY resident_id LIMIT %s FOR UPDATE"""
 _REWRAP: Final = """
 UPDATE resident_key AS k SET key_id = %s, wrapped = n.wrapped
-FROM unnest(%s::text[], %s::bytea[]) AS n (resident_id, wrapped)
+FROM unnest(%b::text[], %b::bytea[]) AS n (resident_id, wrapped)
 WHERE k.resident_id = n.resident_id"""
 
 

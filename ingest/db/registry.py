@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, TypeAlias
 
-from psycopg.types.json import Jsonb
+import msgspec
 
 from ingest.db.connections import Connection
 from ingest.db.entities import Content
@@ -65,14 +65,14 @@ class Wanted:
 
 _ENTER: Final = """
 INSERT INTO registry_entry (kind, id, version)
-SELECT %s, id, 0 FROM unnest(%s::text[]) AS id ORDER BY id
+SELECT %s, id, 0 FROM unnest(%b::text[]) AS id ORDER BY id
 ON CONFLICT DO NOTHING"""
 _LOCK: Final = """
-SELECT id, version FROM registry_entry WHERE kind = %s AND id = ANY(%s)
+SELECT id, version FROM registry_entry WHERE kind = %s AND id = ANY(%b::text[])
 ORDER BY id FOR NO KEY UPDATE"""
 _CONTENT: Final = """
 SELECT id, content FROM registry_change
-WHERE kind = %s AND (id, version) IN (SELECT * FROM unnest(%s::text[], %s::int[]))"""
+WHERE kind = %s AND (id, version) IN (SELECT * FROM unnest(%b::text[], %b::int[]))"""
 
 
 async def lock(connection: Connection, kind: Kind, ids: Collection[str]) -> dict[str, Stored]:
@@ -120,12 +120,11 @@ def is_written(outcome: Outcome) -> bool:
 
 _ADVANCE: Final = """
 UPDATE registry_entry AS e SET version = n.version
-FROM unnest(%s::text[], %s::int[]) AS n (id, version) WHERE e.kind = %s AND e.id = n.id"""
+FROM unnest(%b::text[], %b::int[]) AS n (id, version) WHERE e.kind = %s AND e.id = n.id"""
 _APPEND: Final = """
 INSERT INTO registry_change (kind, id, version, resident_id, author, at, content)
-SELECT %s, n.id, n.version, n.resident_id, %s, %s, c.content
-FROM unnest(%s::text[], %s::int[], %s::text[]) WITH ORDINALITY AS n (id, version, resident_id, row)
-JOIN unnest(%b::jsonb[]) WITH ORDINALITY AS c (content, row) USING (row)"""
+SELECT %s, n.id, n.version, n.resident_id, %s, %s, n.content
+FROM json_to_recordset(%s::json) AS n (id text, version int, resident_id text, content jsonb)"""
 
 
 async def append(
@@ -140,20 +139,19 @@ async def append(
     if not rows:
         return []
     ids = [row.id for row in rows]
-    versions = [row.version for row in rows]
-    await connection.execute(_ADVANCE, (ids, versions, kind))
-    await connection.execute(
-        _APPEND,
-        (
-            kind,
-            authorship.author,
-            authorship.at,
-            ids,
-            versions,
-            [wanted[id_].resident_id for id_ in ids],
-            [Jsonb(wanted[id_].content) for id_ in ids],
-        ),
-    )
+    await connection.execute(_ADVANCE, (ids, [row.version for row in rows], kind))
+    # One text for all: arrays of JSON would take longer to write than to store.
+    changes = [
+        {
+            "id": row.id,
+            "version": row.version,
+            "resident_id": wanted[row.id].resident_id,
+            "content": wanted[row.id].content,
+        }
+        for row in rows
+    ]
+    text = msgspec.json.encode(changes).decode()
+    await connection.execute(_APPEND, (kind, authorship.author, authorship.at, text))
     return ids
 
 

@@ -108,14 +108,14 @@ async def _prepare(
 _RESIDENT: Final = """
 INSERT INTO resident (id, team_id, birth_date, sex, enrolled_on, stub, created_at)
 SELECT n.*, false, %s::timestamptz
-FROM unnest(%s::text[], %s::text[], %s::date[], %s::text[], %s::date[]) AS n ORDER BY 1
+FROM unnest(%b::text[], %b::text[], %b::date[], %b::text[], %b::date[]) AS n ORDER BY 1
 ON CONFLICT (id) DO UPDATE
 SET team_id = EXCLUDED.team_id, birth_date = EXCLUDED.birth_date, sex = EXCLUDED.sex,
     enrolled_on = EXCLUDED.enrolled_on, stub = false"""
-_FORGET_CONDITIONS: Final = "DELETE FROM resident_condition WHERE resident_id = ANY(%s)"
+_FORGET_CONDITIONS: Final = "DELETE FROM resident_condition WHERE resident_id = ANY(%b::text[])"
 _CONDITIONS: Final = """
 INSERT INTO resident_condition (resident_id, condition, since, until)
-SELECT * FROM unnest(%s::text[], %s::text[], %s::date[], %s::date[])"""
+SELECT * FROM unnest(%b::text[], %b::text[], %b::date[], %b::date[])"""
 
 
 async def _write(

@@ -17,7 +17,7 @@ _ALERT: Final = ", ".join(f"a.{name}" for name in AlertRow._fields)
 _REROUTE: Final = f"""
 WITH moved AS (
     SELECT m.resident_id, m.from_team_id, r.team_id, t.centre_id
-    FROM unnest(%s::text[], %s::text[]) AS m (resident_id, from_team_id)
+    FROM unnest(%b::text[], %b::text[]) AS m (resident_id, from_team_id)
     JOIN resident r ON r.id = m.resident_id LEFT JOIN team t ON t.id = r.team_id),
 held AS MATERIALIZED (
     SELECT a.id, a.centre_id AS from_centre_id, m.from_team_id, m.team_id,

@@ -195,8 +195,7 @@ CREATE TABLE registry_change (
     author      text NOT NULL,
     at          timestamptz,                -- NULL: before history was kept.
     content     jsonb NOT NULL,             -- Whole; of names only which generation of them.
-    PRIMARY KEY (kind, id, version),
-    FOREIGN KEY (kind, id) REFERENCES registry_entry
+    PRIMARY KEY (kind, id, version)
 );
 
 -- The key of a resident's name and ID number, wrapped by a key of the deployment. Erasure
@@ -215,7 +214,7 @@ CREATE TABLE resident_key (
 CREATE INDEX resident_key_by_key ON resident_key (key_id, resident_id) WHERE wrapped IS NOT NULL;
 -- AES-256-GCM under that key, bound to resident, field and generation; the last one stands.
 CREATE TABLE resident_sealed (
-    resident_id text NOT NULL REFERENCES resident_key,
+    resident_id text NOT NULL,
     generation  integer NOT NULL,
     name        bytea,
     id_number   bytea,

@@ -16,8 +16,7 @@ CREATE TABLE registry_change (
     author      text NOT NULL,
     at          timestamptz,
     content     jsonb NOT NULL,
-    PRIMARY KEY (kind, id, version),
-    FOREIGN KEY (kind, id) REFERENCES registry_entry
+    PRIMARY KEY (kind, id, version)
 );
 
 CREATE TABLE staff (
@@ -81,7 +80,7 @@ CREATE TABLE resident_key (
 );
 CREATE INDEX resident_key_by_key ON resident_key (key_id, resident_id) WHERE wrapped IS NOT NULL;
 CREATE TABLE resident_sealed (
-    resident_id text NOT NULL REFERENCES resident_key,
+    resident_id text NOT NULL,
     generation  integer NOT NULL,
     name        bytea,
     id_number   bytea,
