@@ -26,7 +26,7 @@ class Suifang(LazyGroup):
             "deploy.embedded.cli", "app", "Private PostgreSQL + TimescaleDB and Mosquitto."
         ),
         "migrate": Command("ingest.cli", "migrate_app", "Bring the database's schema up to date."),
-        "load": Command("ingest.cli", "load_app", "Load people and places."),
+        "load": Command("ingest.load_cli", "app", "Load people and places, or a register (CSV)."),
         "pki": Command("deploy.pki.cli", "app", "Certificates: authority, tokens, revocation."),
         "gateway": Command("gateway.cli", "app", "Run the edge process of a centre."),
         "command": Command("deploy.command_cli", "app", "Tell a gateway something, and wait."),
@@ -37,6 +37,7 @@ class Suifang(LazyGroup):
         "quarantine": Command(
             "ingest.quarantine_cli", "app", "List, show, replay or drop what cannot be judged."
         ),
+        "keys": Command("ingest.keys_cli", "app", "Keys for names and ID numbers: new, rotate."),
         "rules": Command("deploy.rules_cli", "app", "Evaluate, check, back-test, re-judge."),
         "retention": Command("ingest.retention_cli", "app", "Let old readings go, safely."),
         "simulate": Command("simulators.cli", "app", "Virtual terminals: a fleet, or a replay."),

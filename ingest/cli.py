@@ -1,4 +1,4 @@
-"""Commands ``suifang ingest``, ``judge``, ``migrate`` and ``load``. The only place with a clock."""
+"""Commands ``suifang ingest``, ``judge`` and ``migrate``. The only place with a clock."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,6 @@ import json
 import signal
 import sys
 from collections.abc import Callable, Coroutine
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -15,13 +14,11 @@ import typer
 import uvloop
 from prometheus_client import CollectorRegistry
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import TypeAdapter, ValidationError
 
 from gateway.wire.times import utc_now
 from ingest import logs
 from ingest.allocator import keep_memory
-from ingest.db import migrate, residents
-from ingest.db.connections import connect
+from ingest.db import migrate
 from ingest.db.errors import DatabaseError
 from ingest.judge import Judge
 from ingest.observation import Observation
@@ -30,7 +27,6 @@ from ingest.profiles import Profiles
 from ingest.session import BrokerRefusedError
 from ingest.settings import IngestSettings, JudgeSettings, ObservationSettings
 from rules.errors import ProfileError
-from rules.profiles import load_versions
 
 _SWITCH_S = 0.000_5
 """How long the decoding thread may keep the interpreter from the one that serves the database.
@@ -41,7 +37,6 @@ With Python's 5 ms each of the ten round trips of a transaction could wait that 
 app = typer.Typer(help="Store what gateways send.", invoke_without_command=True)
 judge_app = typer.Typer(help="Judge due residents.", invoke_without_command=True)
 migrate_app = typer.Typer(help="Bring the database's schema up to date.")
-load_app = typer.Typer()
 
 
 def _require_conninfo(text: str) -> str:
@@ -215,47 +210,6 @@ def _say(revision: str | None, *, as_json: bool) -> None:
         sys.stdout.write(json.dumps({"revision": revision, "newest": newest}) + "\n")
     else:
         sys.stdout.write(f"database at {revision or 'nothing yet'}, newest is {newest}\n")
-
-
-@load_app.command()
-def load(
-    dsn: Dsn,
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Population as JSON.")],
-    *,
-    directory: ProfileDirectory = None,
-    as_json: AsJson = False,
-) -> None:
-    """Load people and places, contracts, records and amendments; twice changes nothing."""
-    try:
-        population = TypeAdapter(residents.Population).validate_json(file.read_bytes())
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
-        _fail(f"{file}: {where + ': ' if where else ''}{first['msg']}", code=2)
-    _require_profiles(population, file, directory)
-    try:
-        asyncio.run(_load(dsn, population))
-    except DatabaseError as error:
-        _fail(str(error))
-    counts = {part.name: len(getattr(population, part.name)) for part in fields(population)}
-    text = ", ".join(f"{number} {name}" for name, number in counts.items())
-    sys.stdout.write((json.dumps(counts) if as_json else f"loaded {text}") + "\n")
-
-
-def _require_profiles(population: residents.Population, file: Path, directory: Path | None) -> None:
-    """A profile that is not there would stop every judge, so nothing of the file is loaded."""
-    chosen = {(f"centre {centre.id}", centre.profile) for centre in population.centres}
-    chosen |= {(f"package {package.id}", package.profile) for package in population.packages}
-    for owner, profile in sorted((owner, id_) for owner, id_ in chosen if id_ is not None):
-        try:
-            load_versions(profile, directory)
-        except ProfileError as error:
-            _fail(f"{file}: {owner}: {error}", code=2)
-
-
-async def _load(dsn: str, population: residents.Population) -> None:
-    async with await connect(dsn, application_name="suifang-load") as connection:
-        await residents.load(connection, population, at=utc_now())
 
 
 def _fail(problem: str, *, code: int = 1) -> NoReturn:

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from typer.testing import CliRunner, Result
 
-from ingest.cli import load_app
+from ingest.load_cli import app as load_app
 from tests.fix_db import Database
 
 POPULATION: dict[str, Any] = {
