@@ -63,15 +63,19 @@ class OutcomeStream(Response):
 
     media_type = "application/x-ndjson"
 
-    def __init__(self, work: Callable[[Spool], Awaitable[None]]) -> None:
-        super().__init__()
+    def __init__(self, work: Callable[[Spool], Awaitable[None]], status_code: int = 200) -> None:
+        super().__init__(status_code=status_code)
         self._work = work
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the work has it
         """Run the work beside the sending."""
         spool = Spool()
-        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        start = {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": self.raw_headers,
+        }
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._run(spool), name="bulk")

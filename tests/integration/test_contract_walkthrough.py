@@ -1,0 +1,80 @@
+"""Promise: docs/contract-system.md works as it stands, command by command, against the real API.
+
+Needs curl 7.82 or later (``--json``). The commands of the page run in one shell; a curl settings
+file makes each print its status, nothing else is added.
+"""
+
+import asyncio
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.fix_db import Database
+from tests.integration.api_processes import an_api
+from tests.integration.registry_bench import make_key_file
+
+PAGE = Path(__file__).parents[2] / "docs" / "contract-system.md"
+_BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_STATUS = re.compile(r"^STATUS (\d+) (\w+) http://[^/]+(\S*)$", re.MULTILINE)
+RESIDENT = "/v1/residents/r-5b1a7a0f6f6a4f5e8f0f3d5c2a9b7e11"
+EXPECTED = [
+    ("201", "PUT", "/v1/centres/cx-longgang"),
+    ("201", "PUT", "/v1/teams/cx-longgang-3"),
+    ("201", "PUT", "/v1/packages/hypertension"),
+    ("201", "PUT", "/v1/staff/d-1042"),
+    ("201", "PUT", RESIDENT),
+    ("200", "GET", RESIDENT),
+    ("200", "PUT", RESIDENT),
+    ("412", "PUT", RESIDENT),
+    ("200", "GET", f"{RESIDENT}/history"),
+    ("201", "PUT", "/v1/contracts/2026-000017"),
+    ("200", "PUT", "/v1/contracts/2026-000017"),
+    ("200", "POST", "/v1/residents/bulk"),
+    ("200", "PUT", RESIDENT),
+    ("200", "GET", f"{RESIDENT}/personal-data"),
+    ("204", "DELETE", f"{RESIDENT}/personal-data"),
+    ("200", "GET", "/v1/residents?team=cx-longgang-3&limit=2"),
+    ("422", "PUT", "/v1/residents/r-x"),
+]
+
+
+def _prepare(folder: Path) -> str:
+    """A settings file for curl beside the script of all blocks; the script."""
+    (folder / ".curlrc").write_text(
+        'write-out = "\\nSTATUS %{http_code} %{method} %{url_effective}\\n"\n'
+    )
+    return "set -eu\n" + "\n".join(_BLOCK.findall(PAGE.read_text("utf-8")))
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> str:
+    return _prepare(tmp_path)
+
+
+async def test_the_page_can_be_followed_with_curl(
+    database: Database, tmp_path: Path, script: str
+) -> None:
+    async with an_api(database, API_KEY_FILE=str(make_key_file(tmp_path))) as api:
+        shell = await asyncio.create_subprocess_exec(
+            *("bash", "-c", script),
+            env={
+                **os.environ,
+                "API": str(api.client.base_url).rstrip("/"),
+                "TOKEN": "any",
+                "CURL_HOME": str(tmp_path),
+                "NO_PROXY": "*",
+            },
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await asyncio.wait_for(shell.communicate(), 60)
+    text = said.decode()
+
+    assert shell.returncode == 0, text
+    assert _STATUS.findall(text) == EXPECTED, text
+    assert 'etag: "1"' in text
+    assert '"outcome":"created"' in text
+    assert '"lines":2,"created":1,"changed":0,"unchanged":0,"refused":1' in text
+    assert '"name":"某某"' in text
