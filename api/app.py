@@ -1,8 +1,8 @@
 """The HTTP application: routes, errors and what lives as long as the process.
 
-It reads; what writes is enrolment, where a token or a signature proves who asks. For the rest there
-is no authentication yet, so it binds to loopback only (see ``settings.py``). Nothing it serves
-loads from another host.
+It reads; what writes is enrolment, where a token or a signature proves who asks, and the register
+of the contract system. There is no authentication yet, so it binds to loopback only (see
+``settings.py``). Nothing it serves loads from another host.
 """
 
 import asyncio
@@ -30,6 +30,7 @@ from api.readings import routes as readings
 from api.registry import bulk, personal
 from api.registry import routes as registry
 from api.registry.key_files import KeyFiles
+from api.registry.kinds import COLLECTIONS
 from api.services import Services
 from api.settings import ApiSettings
 from gateway.wire.enrolment import ENROLMENTS_PATH, RENEWALS_PATH
@@ -87,7 +88,7 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
         authority=_load_authority(settings),
         keys=KeyFiles(settings.key_file, settings.pseudonym_key_file),
     )
-    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max)
+    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max, streams=bulk.STREAMS)
     install_problems(app)
     app.include_router(_root(app.version))
     app.include_router(health.router, tags=["health"])
@@ -121,6 +122,7 @@ def _root(program_version: str) -> APIRouter:
                 "alerts": "/v1/alerts",
                 "stream": "/v1/alerts/stream",
                 "readings": "/v1/residents/{resident_id}/readings",
+                **{each.path: f"/v1/{each.path}" for each in COLLECTIONS},
                 "enrolments": ENROLMENTS_PATH,
                 "renewals": RENEWALS_PATH,
                 "health": "/healthz",

@@ -9,13 +9,17 @@ _TOO_LARGE = 413
 class BodyLimit:
     """Middleware that refuses a body above ``bytes_max`` as soon as that many have come."""
 
-    def __init__(self, app: ASGIApp, *, bytes_max: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, bytes_max: int, streams: frozenset[str] = frozenset()
+    ) -> None:
+        """Of ``streams``, addresses that read line by line, only a line has a bound, of its own."""
         self._app = app
+        self._streams = streams
         self._bytes_max = bytes_max
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or scope["path"] in self._streams:
             await self._app(scope, receive, send)
             return
         seen = 0

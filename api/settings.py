@@ -85,7 +85,7 @@ class ApiSettings(ProcessSettings):
     connections_max: PositiveInt = 1_000
     shutdown_s_max: PositiveInt = 10
     dispatcher_lag_s_max: PositiveInt = 30
-    body_bytes_max: PositiveInt = 16_384  # Of a request; the largest is a signing request.
+    body_bytes_max: PositiveInt = 65_536  # Of a request; bulk is bound line by line instead.
     feed: FeedSettings = FeedSettings()
     bulk: BulkSettings = BulkSettings()
 

@@ -34,6 +34,8 @@ from ingest.db.resident_writes import save_residents
 
 router = APIRouter(tags=["residents"])
 
+STREAMS: Final = frozenset({"/v1/residents/bulk"})
+"""Addresses whose bodies have no bound as a whole: they are read line by line."""
 NDJSON: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 _WAIT_S: Final = 0.1  # Before the second attempt; doubled before each further one.
 
@@ -241,7 +243,6 @@ def _tell(parsed: _Parsed, outcomes: dict[str, Outcome]) -> dict[str, Any]:
             "description": "One outcome a line, in order; at last the counts",
             "content": {"application/x-ndjson": {"example": examples.BULK_OUTCOMES}},
         },
-        415: {"description": "Send application/x-ndjson"},
     },
     response_class=OutcomeStream,
     openapi_extra={
