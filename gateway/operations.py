@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from gateway.clocks import ClockState, Timekeeper
 from gateway.command_actions import Actions
 from gateway.commands import Commander
+from gateway.enrolment.folder import Identity, IdentityFolder
+from gateway.errors import EnrolmentError
 from gateway.fleet import Fleet
 from gateway.intake import Intake
 from gateway.logs import LogRotation
@@ -74,6 +76,7 @@ class Operations:
                 refusing=lambda: parts.intake.refusing,
                 clock=lambda: _describe_clock(timekeeper.state()),
                 unheard=lambda: parts.publisher.unheard,
+                identity=self._read_identity,
                 results=self._commander.results,
                 fleet=parts.fleet,
             ),
@@ -110,6 +113,17 @@ class Operations:
     def _measure_clock(self) -> ClockStatus:
         self._parts.timekeeper.look()
         return _describe_clock(self._parts.timekeeper.state())
+
+    def _read_identity(self) -> Identity | None:
+        folder = self._parts.settings.tls_identity_directory
+        if folder is None:
+            return None
+        try:
+            identity = IdentityFolder(folder).read()
+        except EnrolmentError:  # Told by those who use it: the session and the renewer.
+            return None
+        aware = identity is not None and identity.valid_until.tzinfo and identity.valid_from.tzinfo
+        return identity if aware else None  # A head that was written by hand, or is a foreign one.
 
     async def _read_depth(self) -> SpoolDepth:
         return await self._parts.spool.run(read_depth, self._parts.settings.spool)

@@ -19,6 +19,7 @@ from functools import lru_cache
 from importlib.metadata import version
 from typing import Final, Protocol
 
+from gateway.enrolment.folder import Identity
 from gateway.errors import SpoolError
 from gateway.fleet import DeviceState, Fleet
 from gateway.settings import GatewaySettings
@@ -49,6 +50,8 @@ class StatusProblem(StrEnum):
     CLOCK_UNKNOWN = "clock_unknown"
     SPOOL_UNREADABLE = "spool_unreadable"
     UNHEARD = "unheard"  # The broker says that nobody reads the batches.
+    CERTIFICATE_ENDING = "certificate_ending"  # It should have been renewed long ago.
+    CERTIFICATE_ENDED = "certificate_ended"
     BATTERY_LOW = "battery_low"
     CALIBRATION_DUE = "calibration_due"  # Soon.
     CALIBRATION_OVERDUE = "calibration_overdue"
@@ -73,6 +76,7 @@ class Sources:
     refusing: Callable[[], str | None]
     clock: Callable[[], ClockStatus]
     unheard: Callable[[], bool]
+    identity: Callable[[], Identity | None]
     results: Callable[[], list[CommandResult]]
     fleet: Fleet
 
@@ -141,6 +145,7 @@ class StatusReporter:
         depth = await self._read_depth()
         now = self._clock()
         clock = sources.clock()
+        identity = sources.identity()
         states = sources.fleet.states()
         status = Status(
             online=False,
@@ -151,12 +156,18 @@ class StatusReporter:
             refusing=sources.refusing(),
             spool=None if depth is None else self._describe_spool(depth, now),
             clock=clock,
+            certificate_until=None if identity is None else identity.valid_until,
             counters={} if depth is None else depth.counters,
             devices=[_describe_device(state) for state in states],
             devices_unlisted=sources.fleet.unlisted,
             commands=sources.results(),
         )
-        problems = [str(problem) for problem in self._find_problems(status, states, now.date())]
+        found = (
+            *self._find_problems(status),
+            *_find_certificate_problems(identity, now),
+            *self._find_device_problems(states, now.date()),
+        )
+        problems = [str(problem) for problem in found]
         return status.model_copy(update={"problems": problems})
 
     def _describe_spool(self, depth: SpoolDepth, now: datetime) -> SpoolStatus:
@@ -170,9 +181,7 @@ class StatusReporter:
             oldest_age_s=None if oldest is None else max(int((now - oldest).total_seconds()), 0),
         )
 
-    def _find_problems(
-        self, status: Status, devices: list[DeviceState], today: date
-    ) -> Iterator[StatusProblem]:
+    def _find_problems(self, status: Status) -> Iterator[StatusProblem]:
         spool = status.spool
         if status.refusing is not None:
             yield StatusProblem.REFUSING
@@ -184,7 +193,6 @@ class StatusReporter:
             yield StatusProblem.CLOCK_UNKNOWN
         if self._sources.unheard():
             yield StatusProblem.UNHEARD
-        yield from self._find_device_problems(devices, today)
 
     def _find_device_problems(
         self, devices: list[DeviceState], today: date
@@ -221,6 +229,16 @@ class StatusReporter:
         if what not in self._told:
             _LOG.warning("%s: %s", what, error)
         self._told.add(what)
+
+
+def _find_certificate_problems(identity: Identity | None, now: datetime) -> Iterator[StatusProblem]:
+    """Renewal is tried from ``renewal_due`` on; half of what is left then is patience enough."""
+    if identity is None:
+        return
+    if now >= identity.valid_until:
+        yield StatusProblem.CERTIFICATE_ENDED
+    elif now >= identity.renewal_due + (identity.valid_until - identity.renewal_due) / 2:
+        yield StatusProblem.CERTIFICATE_ENDING
 
 
 def _describe_device(state: DeviceState) -> DeviceStatus:

@@ -82,6 +82,8 @@ def _status_lines(status: Status) -> Iterator[str]:
         clock = status.clock
         error = "" if clock.error_ms is None else f", at most {clock.error_ms} ms off"
         yield f"clock         {'known' if clock.known else 'not known'}{error}"
+    if status.certificate_until is not None:
+        yield f"certificate   good until {_local(status.certificate_until)}"
     yield f"version       {status.version}, up for {status.uptime_s} s at that time"
     for device in status.devices:
         yield f"device        {_device(device)}"

@@ -90,6 +90,7 @@ class Status(_Part):
     problems: list[Code] = Field(default_factory=list)  # What an operator should look at.
     spool: SpoolStatus | None = None
     clock: ClockStatus | None = None
+    certificate_until: Instant | None = None  # Of an enrolled gateway.
     counters: dict[str, NonNegativeInt] = Field(default_factory=dict)  # Since the spool was made.
     devices: list[DeviceStatus] = Field(default_factory=list)
     devices_unlisted: NonNegativeInt = 0  # Sightings under an id that is not listed.

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from gateway.enrolment.folder import Identity
 from gateway.errors import SpoolError
 from gateway.fleet import DeviceSettings, Fleet
 from gateway.spool_depth import SpoolDepth
 from gateway.state_file import read_state, state_path, write_state
 from gateway.status import Sources, StatusReporter
-from gateway.wire.status import ClockStatus, Status, parse_status
+from gateway.wire.status import ClockStatus, Status, as_instant, parse_status
 from gateway.wire.topics import Channel
 from tests.unit.gateway.gateway_builders import NOON, HandClock, some_settings
 
@@ -35,6 +36,7 @@ class Box:
     refusing: str | None = None
     known: bool = True
     unheard: bool = False
+    identity: Identity | None = None
     connected: bool = True
     broken: bool = False
     sent: list[Status] = field(default_factory=list)
@@ -63,6 +65,7 @@ class Box:
             refusing=lambda: self.refusing,
             clock=lambda: ClockStatus(known=self.known, synchronised=self.known),
             unheard=lambda: self.unheard,
+            identity=lambda: self.identity,
             results=list,
             fleet=fleet,
         )
@@ -117,6 +120,31 @@ async def test_a_calibration_is_told_before_it_ends_and_after(
     await box.reporter().report(box)
 
     assert box.sent[0].problems == problems
+
+
+@pytest.mark.parametrize(
+    ("days_left", "problems"),
+    [(91, []), (30, []), (15.1, []), (15, ["certificate_ending"]), (0, ["certificate_ended"])],
+)
+async def test_a_certificate_that_is_not_renewed_is_told_before_it_ends(
+    tmp_path: Path, days_left: float, problems: list[str]
+) -> None:
+    until = NOON + timedelta(days=days_left)
+    box = Box(tmp_path)
+    box.identity = Identity(
+        gateway_id="g1",
+        centre_id="c1",
+        serial="1",
+        valid_from=until - timedelta(days=90),
+        valid_until=until,
+    )
+    box.clock.at = NOON
+    reporter = box.reporter(calibration_warn_days=1)
+
+    await reporter.report(box)
+
+    assert box.sent[0].problems == problems
+    assert box.sent[0].certificate_until == as_instant(until)
 
 
 async def test_it_is_told_at_once_when_it_matters_and_otherwise_at_its_interval(
