@@ -35,6 +35,10 @@ bench: $(VENV)/.locked ## speed and memory of the rules beside polars and duckdb
 fuzz: $(VENV)/.locked ## a million mutated messages, packets and device values (ARGS="--seed 7": again)
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
+.PHONY: bench-spool
+bench-spool: $(VENV)/.locked ## a million readings in the gateway's spool: room, opening, speed (ARGS="--readings 100000")
+	@$(BIN)/python -m tests.benchmarks.spool_size $(ARGS)
+
 .PHONY: bench-ingest
 bench-ingest: setup ## speed from the broker to the committed row (ARGS="--peers": beside two others)
 	@$(BIN)/suifang bench ingest $(ARGS)

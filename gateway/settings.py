@@ -130,7 +130,7 @@ class GatewaySettings:
 
     # Spool. Full means busy, never dropped.
     spool_rows_max: int = 1_000_000
-    spool_bytes_max: int = 400_000_000  # Of readings; the file is about a fifth larger.
+    spool_bytes_max: int = 450_000_000  # Of readings; the file is about a sixth larger.
     spool_warn_h: int = 24  # Older without a receipt is told in the log, once a day.
     spool_age_h_max: int = 720  # Full when older, and nothing was confirmed for as long.
     spool_free_bytes_min: int = 33_554_432  # Left on the disk for receipts, logs, the system.

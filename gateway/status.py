@@ -47,6 +47,8 @@ class StatusProblem(StrEnum):
 
     REFUSING = "refusing"  # Terminals are told busy.
     SPOOL_FILLING = "spool_filling"  # Four fifths of a limit.
+    SPOOL_OLD = "spool_old"  # Something has waited for a receipt longer than ``spool_warn_h``.
+    READINGS_LOST = "readings_lost"  # The disk did not keep some; see docs/gateway-spool.md.
     CLOCK_UNKNOWN = "clock_unknown"
     SPOOL_UNREADABLE = "spool_unreadable"
     UNHEARD = "unheard"  # The broker says that nobody reads the batches.
@@ -189,6 +191,10 @@ class StatusReporter:
             yield StatusProblem.SPOOL_UNREADABLE
         elif max(spool.rows / spool.rows_max, spool.bytes / spool.bytes_max) >= _FILLING:
             yield StatusProblem.SPOOL_FILLING
+        if spool is not None and (spool.oldest_age_s or 0) > self._settings.spool_warn_h * 3_600:
+            yield StatusProblem.SPOOL_OLD
+        if status.counters.get("lost"):
+            yield StatusProblem.READINGS_LOST
         if status.clock is not None and not status.clock.known:
             yield StatusProblem.CLOCK_UNKNOWN
         if self._sources.unheard():

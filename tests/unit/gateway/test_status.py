@@ -101,6 +101,19 @@ async def test_all_that_is_wrong_is_named(tmp_path: Path) -> None:
     assert [d.id for d in said.devices] == ["cuff-1", "cuff-2"]
 
 
+async def test_what_waits_too_long_and_what_a_disk_lost_are_named(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    waiting = replace(EMPTY, rows=1, oldest_captured_at=NOON - timedelta(hours=25))
+    box.depth = replace(waiting, counters={"accepted": 3, "lost": 2})
+
+    await box.reporter().report(box)
+    await box.reporter(spool_warn_h=26).report(box)
+
+    assert "spool_old" in box.sent[0].problems
+    assert "readings_lost" in box.sent[0].problems
+    assert "spool_old" not in box.sent[1].problems
+
+
 @pytest.mark.parametrize(
     ("day", "problems"),
     [
