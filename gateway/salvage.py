@@ -49,14 +49,18 @@ class Salvaged:
     lost: int = 0  # At least so many were said to wait, and were not found.
 
     @property
+    def roomless(self) -> int:
+        """Whole readings that found no room."""
+        return self.rows + self.carved - self.known - self.kept
+
+    @property
     def complaint(self) -> str:
         """What is missing, for a log line; empty when nothing is known to be."""
-        missing = self.rows + self.carved - self.known - self.kept
         parts = (
             (self.lost, f"at least {self.lost} are lost: have the terminals offer theirs again"),
             (self.ruined, f"{self.ruined} rows were ruined"),
             (self.unreadable, f"its rows could not be read to the end ({self.unreadable})"),
-            (missing, f"{missing} found no room: make room, then `suifang gateway salvage`"),
+            (self.roomless, f"{self.roomless} found no room yet: they are tried at the next start"),
         )
         return "".join("; " + text for said, text in parts if said)
 
@@ -100,9 +104,10 @@ def read_back(spool: Spool, file: Path) -> Salvaged:
             group.clear()
     found.kept += spool.put(group)
     found.lost = max(0, _said_to_wait(file) - found.rows - found.carved)
-    if found.lost and not again:
-        spool.count_lost(found.lost)
-    _write_report(found)
+    if not found.roomless:
+        if found.lost and not again:
+            spool.count_lost(found.lost)
+        _write_report(found)
     _LOG.error("%d readings were read back from %s%s", found.kept, file, found.complaint)
     return found
 

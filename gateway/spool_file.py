@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from gateway.errors import DiskFullError, SpoolDamagedError, SpoolError
+from gateway.spool_schema import VERSION
 
 _LOG = logging.getLogger(__name__)
 _BUSY_S: Final = 10.0
@@ -111,9 +112,14 @@ class SpoolFile:
         try:
             address = f"{self.path.absolute().as_uri()}?mode=ro"
             with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_S)) as looking:
-                spool, steps = looking.execute(_LOOK).fetchone()
+                if looking.execute("PRAGMA user_version").fetchone() != (VERSION,):
+                    return None  # Another release's: refused later, and left as it is.
+                row = looking.execute(_LOOK).fetchone()
         except sqlite3.Error as error:
-            return str(error) if _primary(error) in _DAMAGE else None
+            return str(error) if _primary(error) in {*_DAMAGE, sqlite3.SQLITE_ERROR} else None
+        if row is None or not isinstance(row[1], int):
+            return "its counters are not what was written"
+        spool, steps = row
         if spool != known.spool or steps >= known.steps:
             return None
         return f"its disk has lost the last {known.steps - steps} of {known.steps} transactions"

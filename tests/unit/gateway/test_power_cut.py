@@ -8,10 +8,12 @@ out of the spool afterwards is exactly what was put in.
 import os
 import random
 import shutil
+import sqlite3
 import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
@@ -253,3 +255,47 @@ def test_a_spool_that_is_gone_is_missed(tmp_path: Path, caplog: pytest.LogCaptur
     open_at(path).close()
 
     assert "is gone, and 1 readings with it: stop the gateway and put it back" in caplog.text
+
+
+def test_what_finds_no_room_is_read_back_at_the_next_start(tmp_path: Path) -> None:
+    path = tmp_path / "spool.db"
+    with open_at(path) as spool:
+        spool.put([a_frozen_reading() for _ in range(20)])
+        with pytest.raises(SpoolDamagedError):
+            spool._file.refuse("a test says so")
+
+    with Spool(path, gateway="g1", rows_max=15, bytes_max=10**9) as spool:
+        (found,) = read_back_new(spool)
+        assert (found.kept, found.roomless) == (15, 5)
+        assert "5 found no room yet" in found.complaint
+        batch = spool.take_batch(new_id(NOON), NOON)
+        assert batch is not None
+        sent = {reading["id"] for reading in parse_json(batch.payload)["readings"]}
+    with open_at(path) as spool:
+        assert len(drain(spool) | sent) == 20
+        assert spool.waiting_rows == 20
+        assert read_back_new(spool) == []
+
+
+def test_a_later_releases_file_is_refused_and_not_called_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "spool.db"
+    open_at(path).close()
+    with closing(sqlite3.connect(path)) as later:
+        later.execute("PRAGMA user_version = 3")
+        later.execute("ALTER TABLE tally RENAME TO other")
+
+    with pytest.raises(SpoolError, match=r"has version 3, expected 2\. Upgrade suifang"):
+        open_at(path)
+    assert not list_asides(path)
+
+
+def test_a_file_without_its_tables_is_put_aside(tmp_path: Path) -> None:
+    path = tmp_path / "spool.db"
+    with open_at(path) as spool:
+        spool.put([a_frozen_reading()])
+    with closing(sqlite3.connect(path)) as harm:
+        harm.execute("DROP TABLE tally")
+
+    with open_at(path) as spool:
+        assert spool.waiting_rows == 1
+    assert list_asides(path)
