@@ -9,7 +9,7 @@ before this release, nor before the latest capture that the spool remembers.
 Invariants:
     A reading says ``clock_synchronised`` only when its ``captured_at`` was known, then or later.
     Ids sort in the order of capture, whatever the wall clock does, over restarts too, unless
-    that would put an id more than a day ahead of the time.
+    that would put an id more than a day ahead of the known time.
 """
 
 import logging
@@ -123,7 +123,7 @@ class Timekeeper:
         at = self._time_at(boottime_ms)
         held = may_hold and not known and self._trust is not ClockTrust.NO
         hold = Hold(self._sources.boot, boottime_ms) if held else None
-        return Stamp(self._next_id(at), at, clock_synchronised=known), hold
+        return Stamp(self._next_id(at, known=known), at, clock_synchronised=known), hold
 
     def restore(self, hold: Hold) -> datetime | None:
         """When a held reading was captured; None: nobody knows."""
@@ -209,11 +209,11 @@ class Timekeeper:
             return wall
         return self._floor + (boottime_ms - self._opened_ms) * _MILLISECOND
 
-    def _next_id(self, at: datetime) -> UUID:
+    def _next_id(self, at: datetime, *, known: bool) -> UUID:
         """A UUIDv7 after the last one, of this time where that is possible."""
         fresh = new_id(at)
         ahead_ms = (self._last_id >> 80) - (fresh.int >> 80)
-        if self._last_id and ahead_ms * _MILLISECOND > _ID_AHEAD_MAX:
+        if known and self._last_id and ahead_ms * _MILLISECOND > _ID_AHEAD_MAX:
             _LOG.warning("the clock goes back by %d s: ids start again there", ahead_ms // 1_000)
         elif fresh.int <= self._last_id:
             fresh = _after(self._last_id)

@@ -177,9 +177,10 @@ async def test_a_killed_gateway_sends_the_same_bytes_again(
                 await until_heard(ingest)
             process.kill()
             taken |= await saying
-    ingest.open.set()
 
     async with Gateway(settings, utc_now):
+        await until_resent(settings)  # Before a receipt can come.
+        ingest.open.set()
         await until_empty(settings)
 
     assert taken <= ingest.ids
@@ -206,6 +207,12 @@ async def test_status_is_online_while_connected_and_offline_however_it_ends(
         await until_said(ingest, [True, False, True])
         process.kill()
     await until_said(ingest, [True, False, True, False])
+
+
+async def until_resent(settings: GatewaySettings) -> None:
+    async with asyncio.timeout(30):
+        while not (await asyncio.to_thread(read_counters, settings.spool)).batches_resent:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.02)
 
 
 async def until_heard(ingest: Answerer) -> None:

@@ -13,9 +13,9 @@ from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
 
-from hypothesis import settings
+from hypothesis import event, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 
 from gateway.clocks import Timekeeper
 from gateway.counters import read_counters, waiting_ids
@@ -74,6 +74,12 @@ class SpoolMachine(RuleBasedStateMachine):
         self.machine = Machine()
         self.model = Model()
         self._open()
+
+    @initialize(battery=st.booleans())
+    def boot(self, battery: bool) -> None:  # noqa: FBT001 - drawn
+        """Half of the boxes do not know the time when they begin."""
+        if not battery:
+            self.start_again(killed=False, wall=0)
 
     def _open(self) -> None:
         self.path = self.folder / str(self.generation) / "spool.db"
@@ -188,6 +194,7 @@ class SpoolMachine(RuleBasedStateMachine):
                 kept.held = False
                 at = self.keeper.restore(hold)
                 if at is not None:
+                    event("a held reading got its time")
                     assert known
                     assert abs(at - kept.true_at) < timedelta(milliseconds=2)
                     size = len(kept.reading.raw) - 1
@@ -230,6 +237,15 @@ class SpoolMachine(RuleBasedStateMachine):
             self.machine.reboot(datetime.fromtimestamp(wall, UTC))
             self.machine.boot = self.generation.to_bytes(16)
         self._open()
+
+    @rule(killed=st.booleans(), devices=st.lists(st.sampled_from("AB"), min_size=1, max_size=3))
+    def come_back_after_an_outage(self, killed: bool, devices: list[str]) -> None:  # noqa: FBT001 - drawn
+        """What chance alone seldom puts in a row: no time, measurements, time, a restart."""
+        self.start_again(killed=killed, wall=0)
+        self.measure(devices, 0, offline=True)
+        self.find_a_time_server()
+        self.keep_house(patient=True)
+        self.start_again(killed=killed, wall=None)
 
     @invariant()
     def nothing_is_lost_or_doubled(self) -> None:
