@@ -1,5 +1,7 @@
 """A meter's late context is one item of the law, and judges the same in whatever order it comes."""
 
+import asyncio
+import json
 import random
 from collections import Counter
 from collections.abc import Mapping
@@ -17,6 +19,7 @@ from ingest.db.connections import Connection, connect
 from tests.builders import AT, a_batch, a_blood_pressure, a_context, a_glucose, enrol
 from tests.fix_clock import TestClock
 from tests.fix_db import Database
+from tests.fix_processes import Processes
 from tests.integration.judge_bench import JudgeBench, open_bench
 from tests.integration.quarantine_bench import QuarantineBench, outcomes
 from tests.integration.writer_bench import WriterBench, receipts_of
@@ -307,3 +310,34 @@ async def test_a_context_in_quarantine_is_replayed_as_a_reading_is(
     assert await _words_said(quarantine) == [{"meal_context": "fasting"}] * 2
     assert await quarantine.rows("SELECT count(*) FROM due_context") == [(2,)]
     assert quarantine.counts() == (2, 1, 0, 2)
+
+
+async def test_a_context_from_a_terminal_becomes_an_alert(
+    processes: Processes, connection: Connection
+) -> None:
+    """Gateway, broker, ingest and judge as processes; the context is said before its value."""
+    await enrol(connection, gateways={"gw-late": "east"})
+    await processes.broker.forget_ingest_sessions(workers=1)
+    processes.start_ingest()
+    processes.start_judge()
+    address = await asyncio.to_thread(processes.start_gateway, "gw-late", "east")
+    host, port = address.rsplit(":", 1)
+    reader, writer = await asyncio.open_connection(host, int(port))
+    named = {"device_id": "m-1", "boot_id": "b", "device_sequence": 7}
+    value = {"kind": "glucose", "glucose": 7.4, "unit": "mmol/L", "resident_id": "r-1"}
+    for line in ({"kind": "glucose_context", "meal_context": "fasting"}, value):
+        writer.write(json.dumps({**line, **named}).encode() + b"\n")
+        async with asyncio.timeout(20):
+            assert "taken" in json.loads(await reader.readline())
+    writer.close()
+
+    async with asyncio.timeout(30):
+        while await _alerts(connection) != [("r-1", "SCREEN_GLU_HIGH", "7.4 mmol/L")]:  # noqa: ASYNC110 - no event
+            await asyncio.sleep(0.05)
+    totals = await (await connection.execute("SELECT sum(stored)::int FROM gateway_day")).fetchone()
+    assert totals == (2,)
+
+
+async def _alerts(connection: Connection) -> list[Any]:
+    cursor = await connection.execute("SELECT resident_id, code, observed FROM alert")
+    return await cursor.fetchall()
