@@ -99,7 +99,7 @@ async def test_an_unreadable_indication_is_reported_and_the_visit_goes_on(tmp_pa
         "blood_pressure",
     ]
     assert lines[1]["kind"] not in {"blood_pressure", "glucose"}
-    assert lines[1]["bytes"] == broken.hex().upper()
+    assert lines[1]["bytes"] == broken.hex(" ").upper()
     assert lines[1]["characteristic"] == "2A35"
 
 

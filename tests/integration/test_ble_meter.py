@@ -273,7 +273,7 @@ async def test_unreadable_bytes_go_up_as_they_are_and_the_rest_is_read(tmp_path:
 
     assert sequences(lines) == list(range(COUNT))
     odd = [line for line in lines if line["kind"] != "glucose"]
-    assert [(line["characteristic"], line["bytes"]) for line in odd] == [("2A18", "0602")]
+    assert [(line["characteristic"], line["bytes"]) for line in odd] == [("2A18", "06 02")]
 
 
 async def test_a_full_spool_leaves_the_records_in_the_meter(tmp_path: Path) -> None:

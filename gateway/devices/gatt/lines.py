@@ -163,7 +163,7 @@ def undecodable_line(
         {
             **_head(UNDECODABLE, origin, stored_record=False),
             "characteristic": characteristic,
-            "bytes": value.hex().upper(),
+            "bytes": _hex(value),
             "decode_error": error.code.value,
             "decode_field": error.field,
             "decode_offset": error.offset,
@@ -234,7 +234,12 @@ def _head(kind: str, origin: Origin, *, stored_record: bool) -> dict[str, Json]:
 
 
 def _oddities(reserved_flags: int, leftover: bytes) -> dict[str, Json]:
-    return {"flags_reserved": reserved_flags or None, "leftover": leftover.hex().upper() or None}
+    return {"flags_reserved": reserved_flags or None, "leftover": _hex(leftover) or None}
+
+
+def _hex(value: bytes) -> str:
+    """Byte by byte: eighteen digits in a row could be taken for a national number, and refused."""
+    return value.hex(" ").upper()
 
 
 def _said(value: Value | None) -> Json:

@@ -303,7 +303,19 @@ def test_bytes_that_no_decoder_takes_are_kept_and_quarantined() -> None:
     assert error.reason is Reason.UNDECODABLE
     assert "2A18" in error.detail
     assert "truncated" in error.detail
-    assert parse_json(line)["bytes"] == value.hex().upper()
+    assert bytes.fromhex(parse_json(line)["bytes"]) == value
+
+
+def test_bytes_that_read_like_a_national_number_are_kept_all_the_same() -> None:
+    """The freezer refuses such numbers anywhere; these are a meter's bytes."""
+    value = bytes.fromhex("050001050001050001")
+    with pytest.raises(DecodeError) as caught:
+        decode_glucose(value)
+
+    error = refusal(undecodable_line("2A18", value, caught.value, ORIGIN))
+
+    assert error.reason is Reason.UNDECODABLE
+    assert pressure(leftover=value).model_extra is not None
 
 
 def test_what_is_left_over_or_reserved_goes_along() -> None:
@@ -311,7 +323,7 @@ def test_what_is_left_over_or_reserved_goes_along() -> None:
 
     assert reading.model_extra == {
         "mean_arterial": 95,
-        "leftover": "AA01",
+        "leftover": "AA 01",
         "flags_reserved": 0b11100000,
         "status_reserved": 1 << 15,
     }
