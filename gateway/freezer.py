@@ -72,7 +72,8 @@ def freeze_reading(line: bytes, stamp: Stamp, *, key: bytes | None) -> bytes:
             Refusal.GATEWAY_FIELD, f"{min(found)} is the gateway's to say; leave it out"
         )
     head = _own_members(stamp)
-    others = [member for member in members if member.name not in CARD_FIELDS]
+    of_card = CARD_FIELDS if CARD_NUMBER in names else frozenset[str]()
+    others = [member for member in members if member.name not in of_card]
     _keep_persons_out(others)
     kept = [member.text for member in others]
     resident = _resident(members, key)

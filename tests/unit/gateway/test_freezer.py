@@ -131,6 +131,28 @@ def test_a_card_number_without_a_key_is_refused() -> None:
     assert refusal_of(b'{"card_number":"99000019490101001X"}', None) is Refusal.NO_PSEUDONYM_KEY
 
 
+def test_what_is_said_of_a_card_leaves_with_it_and_is_kept_without_one() -> None:
+    said = b'"document":"passport","issuer":"UTO"'
+
+    with_card = parse_json(freeze(b'{"kind":"glucose","card_number":"E1234567",%s}' % said))
+    without = parse_json(freeze(b'{"kind":"glucose",%s}' % said))
+
+    assert with_card["resident_id"] == pseudonym(KEY, "passport:UTO:E1234567")
+    assert not with_card.keys() & {"card_number", "document", "issuer"}
+    assert without.items() >= {"document": "passport", "issuer": "UTO"}.items()
+
+
+def test_a_national_number_anywhere_else_is_refused() -> None:
+    for line in (
+        b'{"note":"99000019490101001X"}',
+        b'{"resident_id":"99000019490101001x"}',
+        b'{"a":[{"99000019490101001X":1}],"card_number":"99000019490101001X"}',
+        b'{"a":"\\u00399000019490101001X"}',
+    ):
+        assert refusal_of(line) is Refusal.PERSONAL_DATA
+    assert freeze(b'{"note":"990000194901010010"}')  # Just digits: nobody's.
+
+
 def test_no_card_read_is_an_unclaimed_reading() -> None:
     fields = parse_json(freeze(b'{"card_number":null,"kind":"glucose"}', None))
 
