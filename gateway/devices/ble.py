@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final, TypeAlias
 
-from bleak import BleakScanner
+from bleak import BleakAdapter, BleakScanner
 from bleak.backends.device import BLEDevice
 from bleak.backends.scanner import AdvertisementData
 from bleak.exc import BleakError
@@ -32,6 +32,10 @@ from gateway.errors import BusyError, GatewayError
 
 _LOG = logging.getLogger(__name__)
 _TROUBLE: Final = (BleakError, OSError, EOFError)
+_REMEDY: Final = (
+    "trying on. Is bluetoothd running (apt install bluez), is a radio plugged in, may this user "
+    "talk to it over D-Bus?"
+)
 _Hear: TypeAlias = Callable[[BLEDevice, AdvertisementData], None]
 
 
@@ -94,19 +98,40 @@ class BleDevices:
             yield radio
 
     async def _scan(self, radio: Radio, heard: _Hear) -> None:
-        """Listen for ever; a radio that is not there (yet) is tried again."""
+        """Listen for ever; a radio that is not there (yet) is tried again, and told once."""
         uuids = [normalize_uuid_16(service) for service in SERVICES]
+        told = ""
         while True:
             try:
                 async with BleakScanner(heard, uuids, backend=radio.scanner):
                     _LOG.info("listening for Bluetooth devices")
+                    told = ""
+                    await self._greet_connected(radio, uuids, heard)
                     await asyncio.Event().wait()
             except _TROUBLE as error:
                 task = asyncio.current_task()
                 if task is not None and task.cancelling():  # It failed to stop listening.
                     raise asyncio.CancelledError from error
-                _LOG.error("no Bluetooth: %s; trying again", str(error) or type(error).__name__)
+                problem = str(error) or type(error).__name__
+                if problem != told:
+                    _LOG.error("no Bluetooth: %s; %s", problem, _REMEDY)
+                told = problem
             await asyncio.sleep(self._settings.rescan_ms / 1_000)
+
+    async def _greet_connected(self, radio: Radio, uuids: list[str], heard: _Hear) -> None:
+        """Hear also what advertises no more, for the system holds a link to it.
+
+        BlueZ keeps the links of a process that was killed; such a device would never be heard.
+        """
+        if radio.scanner is not None and radio.adapter is None:
+            return
+        try:
+            adapter = await BleakAdapter.get(backend=radio.adapter)
+            connected = await adapter.get_connected_devices(uuids)
+        except NotImplementedError:
+            return
+        for device in connected:
+            heard(device, AdvertisementData(device.name, {}, {}, uuids, None, 0, ()))
 
     def _find(
         self, device: BLEDevice, said: AdvertisementData, capture: MarkedCapture, radio: Radio
@@ -179,7 +204,6 @@ class _Served:
     async def _visit_again_and_again(self, connecting: asyncio.Lock) -> None:
         pause_ms = self._settings.backoff_ms_min
         while True:
-            self._here.clear()
             await self._here.wait()
             before = self.instrument.counts.records
             well = await self._make_visit(connecting)
@@ -188,6 +212,7 @@ class _Served:
             await asyncio.sleep((self._settings.rest_ms if well else pause_ms) / 1_000)
             if not well:
                 pause_ms = min(pause_ms * 2, self._settings.backoff_ms_max)
+            self._here.clear()  # What was heard before is stale: is it still there?
 
     async def _make_visit(self, connecting: asyncio.Lock) -> bool:
         """One visit; False when it went wrong, or cannot be made now."""

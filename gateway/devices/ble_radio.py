@@ -1,6 +1,6 @@
 """Which radio bleak uses: the machine's own, or another by its dotted name.
 
-A radio is bleak's pair of classes (its public ``backend=`` plug-in point). The name is
+A radio is bleak's classes (its public ``backend=`` plug-in point). The name is
 ``package.module:function``; the function takes nothing and returns an asynchronous context
 manager of a ``Radio``. Whoever sets it can run code in this process, as with ``PYTHONPATH``:
 the process's environment and its configuration file are trusted. No radio is named here.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from gateway.errors import SettingsError
 
 if TYPE_CHECKING:  # bleak takes 0.2 s and 8 MB: only a gateway with a radio loads it.
+    from bleak.backends.adapter import BaseBleakAdapter
     from bleak.backends.client import BaseBleakClient
     from bleak.backends.scanner import BaseBleakScanner
 
@@ -24,10 +25,14 @@ _NAME: Final = re.compile(r"[a-zA-Z_][\w.]*:[a-zA-Z_]\w*", re.ASCII)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Radio:
-    """bleak's scanner and client; None is bleak's own choice for this platform."""
+    """bleak's scanner, client and adapter; None is bleak's own choice for this platform.
+
+    Without an ``adapter`` beside a scanner of its own, a radio knows of no links but ours.
+    """
 
     scanner: "type[BaseBleakScanner] | None" = None
     client: "type[BaseBleakClient] | None" = None
+    adapter: "type[BaseBleakAdapter] | None" = None
 
 
 @asynccontextmanager

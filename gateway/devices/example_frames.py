@@ -16,7 +16,6 @@ plausible, or who it belongs to, is not asked here.
 """
 
 import asyncio
-import contextlib
 import logging
 import struct
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ _LOG = logging.getLogger(__name__)
 _START, _ANSWER = 0xAA, 0x55
 _TAKEN, _AGAIN, _NEVER = 0x06, 0x15, 0x18
 _BODY: Final = struct.Struct(">H5BHB")
+_STOP_S_MAX: Final = 3
 _SILENCE_S_MAX: Final = 300  # A meter that says nothing for so long is hung up on.
 _FASTING, _CONTROL = 1, 2
 _CENTURY: Final = 2_000
@@ -91,7 +91,7 @@ class ExampleFrames:
         self._around = around
         self._zone = ZoneInfo(settings.timezone)
         self._meters_max = int(settings.read_options(meters_max="8")["meters_max"])
-        self._meters: set[asyncio.Task[None]] = set()
+        self._meters: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
 
     async def run(self, capture: MarkedCapture) -> None:
         """Take frames until cancelled. Raises ``ListenError``."""
@@ -112,8 +112,10 @@ class ExampleFrames:
             await asyncio.Event().wait()
         finally:
             server.close()
-            for meter in list(self._meters):
-                meter.cancel()
+            for writer in self._meters:  # Its reader ends, and with it its task.
+                writer.transport.abort()
+            if self._meters:
+                await asyncio.wait(self._meters.values(), timeout=_STOP_S_MAX)
 
     async def _serve(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, capture: MarkedCapture
@@ -123,7 +125,7 @@ class ExampleFrames:
         if task is None or len(self._meters) >= self._meters_max:
             writer.close()
             return
-        self._meters.add(task)
+        self._meters[writer] = task
         try:
             while True:
                 async with asyncio.timeout(_SILENCE_S_MAX):
@@ -134,15 +136,11 @@ class ExampleFrames:
                     await writer.drain()
         except FrameError as error:
             _LOG.warning("device %s: %s", self._settings.id, error)
-        except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            pass  # It is gone; what was not answered comes again.
-        except asyncio.CancelledError:
-            pass  # We stop. A server's task has nobody to tell.
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # It is gone, or silent; what was not answered comes again.
         finally:
-            self._meters.discard(task)
+            del self._meters[writer]
             writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
 
     async def _read(self, reader: asyncio.StreamReader) -> Frame:
         head = await reader.readexactly(2)

@@ -52,8 +52,10 @@ class Air:
         return device
 
     def remove(self, device: Device) -> None:
-        """Take a device out of the room: nobody hears it any more."""
-        self._link.remove_controller(self._controllers.pop(device))
+        """Take a device out of the room: its links break, nobody hears it any more."""
+        controller = self._controllers.pop(device)
+        _break_links(controller)
+        self._link.remove_controller(controller)
 
     @asynccontextmanager
     async def serve(self, host: str, port: int) -> AsyncIterator[str]:
@@ -101,10 +103,8 @@ class _Visitor(StreamPacketSource):
         self._visitors.discard(self)
         if self._controller is None:
             return
-        reason = hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR
         self._controller.host = None
-        for connection in self._controller.le_connections.values():
-            connection.send_ll_control_pdu(ll.TerminateInd(reason))
+        _break_links(self._controller)
         self._link.remove_controller(self._controller)
         self._controller = None
 
@@ -112,3 +112,9 @@ class _Visitor(StreamPacketSource):
         """Close the TCP connection."""
         if self._transport is not None:
             self._transport.close()
+
+
+def _break_links(controller: Controller) -> None:
+    reason = hci.HCI_ErrorCode.CONNECTION_TIMEOUT_ERROR
+    for connection in controller.le_connections.values():
+        connection.send_ll_control_pdu(ll.TerminateInd(reason))

@@ -53,6 +53,7 @@ class Peripheral:
     """
 
     SERVICE: UUID = gatt.GATT_BATTERY_SERVICE  # What it advertises; a subclass says its own.
+    SHY = False  # Advertises no service, so that no scan for one hears it.
 
     def __init__(
         self,
@@ -204,7 +205,7 @@ class Peripheral:
                 (AdvertisingData.FLAGS, flags),
                 (
                     AdvertisingData.COMPLETE_LIST_OF_16_BIT_SERVICE_CLASS_UUIDS,
-                    self.SERVICE.to_bytes(),
+                    b"" if self.SHY else self.SERVICE.to_bytes(),
                 ),
                 (AdvertisingData.COMPLETE_LOCAL_NAME, self.name.encode()),
             ]

@@ -150,8 +150,12 @@ async def open_desk(folder: Path, **changes: Any) -> AsyncIterator[Desk]:  # noq
 @asynccontextmanager
 async def a_radio(air: Air) -> AsyncIterator[Radio]:
     """The gateway's radio in this room."""
-    async with powered(air.device("gateway", "F0:00:00:00:00:00")) as device:
-        yield backend_of(device)
+    device = air.device("gateway", "F0:00:00:00:00:00")
+    try:
+        async with powered(device):
+            yield backend_of(device)
+    finally:
+        air.remove(device)
 
 
 @asynccontextmanager

@@ -6,7 +6,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from bleak.backends.adapter import BaseBleakAdapter
+from bleak.backends.device import BLEDevice
 
+from gateway.devices.ble import BleDevices
+from gateway.devices.ble_radio import Radio
 from gateway.devices.ble_settings import KnownDevice
 from gateway.wire.ids import new_id
 from gateway.wire.readings import parse_json, validate_reading
@@ -21,6 +25,7 @@ from tests.integration.ble_room import (
     METER,
     MORNING,
     a_pressure,
+    a_radio,
     ble_settings,
     open_desk,
     sequences,
@@ -260,6 +265,38 @@ async def test_a_stranger_is_not_visited_unless_the_operator_wants_it(tmp_path: 
             lines = await desk.lines()
 
     assert {line["device_id"] for line in lines} == {"ble-c00000000002"}
+
+
+class ShyCuff(Cuff):
+    """Nobody hears it; but the system has a link to it that a killed process left."""
+
+    SHY = True
+
+
+class HoldsCuff(BaseBleakAdapter):
+    """An adapter with such a link, as bleak tells of it."""
+
+    @classmethod
+    async def get(cls, **_: object) -> "HoldsCuff":
+        """As bleak does."""
+        return cls()
+
+    async def get_connected_devices(self, service_uuids: frozenset[str]) -> list[BLEDevice]:
+        """The cuff, to whoever asks for cuffs."""
+        assert any("00001810" in uuid for uuid in service_uuids)
+        return [BLEDevice(CUFF, None, None)]
+
+
+async def test_a_device_that_the_system_holds_a_link_to_is_visited_unheard(tmp_path: Path) -> None:
+    air = Air()
+    cuff = ShyCuff(air, "cuff", CUFF, now=wall_clock, records=STORED)
+    async with open_desk(tmp_path) as desk, switched_on(cuff), a_radio(air) as plain:
+        radio = Radio(scanner=plain.scanner, client=plain.client, adapter=HoldsCuff)
+        devices = BleDevices(ble_settings(), desk.around(), radio=radio)
+        task = asyncio.create_task(devices.run(desk.intake.capture))
+        await until(lambda: desk.spool.waiting_rows == 6, what="all are there")
+        task.cancel()
+        await asyncio.wait([task])
 
 
 async def test_a_device_is_known_by_its_name_too(tmp_path: Path) -> None:

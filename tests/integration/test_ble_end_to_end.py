@@ -7,6 +7,7 @@ each started by command with its settings in the environment, as an operator wou
 import json
 import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,14 @@ import psycopg
 import pytest
 
 from gateway.counters import read_counters
+from gateway.identity import pseudonym
 from ingest.db.connections import Connection
 from tests.builders import enrol
 from tests.fix_db import Database
 from tests.fix_processes import COMMAND, Processes, eventually
 
 RECORDS = 30
+CARD = "99000019490101001X"
 
 
 @pytest.fixture
@@ -129,6 +132,52 @@ async def test_what_cuffs_give_away_becomes_rows_though_links_break_and_the_gate
     eventually(lambda: read_counters(spool).waiting == 0)
     found = rows(database, "SELECT count(DISTINCT (device_id, measured_at)) FROM stored_reading")
     assert found == [(2 * RECORDS,)]
+
+
+@pytest.mark.usefixtures("enrolled")
+async def test_late_contexts_reach_the_database_and_name_values_that_are_there(
+    processes: Processes, database: Database
+) -> None:
+    room = start_room(
+        processes, "--cuffs", "0", "--meters", "1", "--late-contexts", "--live-every", "1"
+    )
+    processes.start_ingest()
+    processes.start_gateway("gw-ble", "east", **room, **HASTY)
+
+    joined = (
+        "SELECT DISTINCT device_sequence FROM amendment a JOIN stored_reading r"
+        " USING (device_id, device_sequence)"
+        " WHERE a.kind = 'context' AND a.boot_id IS NOT DISTINCT FROM r.boot_id"
+    )
+    eventually(lambda: len(rows(database, joined)) > 5, within_s=60)
+    assert not rows(database, "SELECT * FROM quarantine")
+
+
+@pytest.mark.usefixtures("enrolled")
+async def test_a_card_at_a_terminal_claims_what_a_bluetooth_cuff_measures_then(
+    processes: Processes, database: Database
+) -> None:
+    """What the cuff held before the card was read is nobody's; what it measures then is claimed."""
+    room = start_room(processes, "--cuffs", "1", "--meters", "0", "--live-every", "1")
+    processes.start_ingest()
+    address = processes.start_gateway("gw-ble", "east", **room, **HASTY)
+    eventually(lambda: counted(database).get("blood_pressure", 0) >= RECORDS)
+    assert not rows(database, "SELECT * FROM stored_reading WHERE resident_id IS NOT NULL")
+
+    host, _, port = address.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as terminal:
+        order = {"session": "open", "card_number": CARD, "devices": ["ble-c05f00000100"]}
+        terminal.sendall(json.dumps(order).encode() + b"\n")
+        answer = json.loads(terminal.makefile().readline())
+        assert answer["session"] == "opened"
+        mine = "SELECT resident_id FROM stored_reading WHERE resident_id IS NOT NULL"
+        eventually(lambda: len(rows(database, mine)) > 2, within_s=60)
+
+    assert {resident for (resident,) in rows(database, mine)} == {pseudonym(b"k" * 32, CARD)}
+    assert len(rows(database, "SELECT * FROM stored_reading")) > RECORDS + 2
+    number = CARD.encode()
+    for file in processes.folder.iterdir():
+        assert number not in file.read_bytes()
 
 
 async def test_a_room_that_is_not_there_is_said_and_not_waited_for(

@@ -13,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from gateway.devices import Device, Surroundings
+from gateway.devices.ble import BleDevices
 from gateway.devices.example_frames import ExampleFrames
-from gateway.devices.registry import AdapterSettings, build
+from gateway.devices.registry import ADAPTERS, AdapterSettings, build, load
+from gateway.devices.tcp import TcpListener
 from gateway.errors import ListenError, SettingsError
 from gateway.fetched import Mark
 from gateway.wire.ids import new_id
@@ -128,11 +130,14 @@ async def test_more_meters_than_wanted_are_hung_up_on(tmp_path: Path) -> None:
         assert await one.send(a_frame(2)) == (2, TAKEN)
 
 
-def test_it_is_a_device() -> None:
-    def accepts(_: type[Device]) -> None:
-        """Only the type checker runs this."""
+def test_every_way_in_is_a_device() -> None:
+    """The type checker proves it; ``tcp`` stands for its many terminals."""
 
-    accepts(ExampleFrames)
+    def accept(*kinds: type[Device]) -> set[str]:
+        return {kind.__name__ for kind in kinds}
+
+    said = {load(name).__name__ for name in ADAPTERS}
+    assert accept(ExampleFrames, BleDevices, TcpListener) == said
 
 
 @pytest.mark.parametrize(
