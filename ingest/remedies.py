@@ -40,9 +40,9 @@ REMEDIES: Final[dict[Reason, Remedy]] = {
         " them again; then replay finds them known.",
     ),
     Reason.UNKNOWN_GATEWAY: Remedy(
-        "No such gateway is enrolled.",
-        "Enrol it under its centre: suifang load. It keeps its readings and sends them again;"
-        " replay does not wait for that, and is needed only if the box is gone.",
+        "No such gateway is enrolled, or it was revoked.",
+        "Enrol it under its centre: suifang pki token, or suifang load. It keeps its readings and"
+        " sends them again; replay does not wait for that, and is needed only if the box is gone.",
     ),
     Reason.INVALID_ID: Remedy(
         "The reading's id is missing or no UUID of version 7.",

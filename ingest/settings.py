@@ -1,9 +1,12 @@
 """Settings of the ingest and judge processes, read once from the environment by the command."""
 
+import ssl
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     DirectoryPath,
@@ -23,6 +26,18 @@ MESSAGE_BYTES_MAX: Final = QUARANTINE_BYTES_MAX
 """The broker lets no more through."""
 READINGS_UNRECEIPTED_MAX: Final = 4 * READINGS_PER_BATCH_MAX  # Architecture 8.1.
 SourceChannel: TypeAlias = Literal["readings", "backlog"]
+
+
+def _require_authority(file: Path) -> Path:
+    try:
+        ssl.create_default_context(cafile=file)
+    except OSError as error:
+        msg = f"{file} holds no certificate in PEM, or cannot be read ({error})"
+        raise ValueError(msg) from error
+    return file
+
+
+Authority: TypeAlias = Annotated[Path, AfterValidator(_require_authority)]
 
 
 class BatchSettings(BaseModel):
@@ -46,6 +61,7 @@ class BrokerSettings(BaseModel):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535)] = 1883
     username: str = "ingest"
+    ca_file: Authority | None = None  # TLS, for a broker elsewhere: who signed its certificate.
     client_id: Annotated[str, Field(pattern=r"^ingest-\d{1,4}$")] = "ingest-0"
     # Throughput is at most window / commit latency (measured: 4,000/s with 2,000); Mosquitto's
     # max_inflight_messages must be at least this.

@@ -14,6 +14,7 @@ client allows (ADR 0002). Invariants:
 
 import asyncio
 import random
+import ssl
 from collections.abc import Sequence
 from itertools import count
 
@@ -51,6 +52,10 @@ class Source:
     ) -> None:
         self._settings = settings
         self._password = password
+        self._context: ssl.SSLContext | None = None
+        if settings.ca_file is not None:  # Checks the broker's name, too.
+            self._context = ssl.create_default_context(cafile=settings.ca_file)
+            self._context.minimum_version = ssl.TLSVersion.TLSv1_2
         self.channel: SourceChannel = "backlog" if arrivals.backlog else "readings"
         self.client_id = client_id
         self.window = arrivals.window
@@ -87,8 +92,9 @@ class Source:
         self._arrivals.forget()  # Nothing of it can be acknowledged any more; it comes again.
         session = Session(self._settings, self._password, self, next(_connections))
         loop = asyncio.get_running_loop()
+        host, port = self._settings.host, self._settings.port
         async with asyncio.timeout(self._settings.timeout_s):
-            await loop.create_connection(lambda: session, self._settings.host, self._settings.port)
+            await loop.create_connection(lambda: session, host, port, ssl=self._context)
         self._session, self._paused = session, False
         alive = asyncio.create_task(session.keep_alive(), name="keep-alive")
         try:

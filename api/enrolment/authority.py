@@ -21,13 +21,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from gateway.wire.enrolment import is_gateway_name
+from gateway.wire.enrolment import OPERATOR, is_gateway_name
 
 CURVE: Final = ec.SECP256R1
 AUTHORITY_DAYS: Final = 20 * 365
 """Boxes trust it for as long as they stand; replacing it means visiting them."""
 GATEWAY_DAYS: Final = 365
 SERVER_DAYS: Final = 2 * 365
+OPERATOR_DAYS: Final = 30
+"""Short: it is in no database, so no revocation list will ever name it."""
 CLOCK_SKEW: Final = timedelta(hours=1)
 """A certificate is valid from so long before it was signed: clocks differ."""
 
@@ -115,6 +117,16 @@ class Authority:
             raise AuthorityError(msg)
         valid = self._span(at, days)
         return self._sign(name, key, valid, ExtendedKeyUsageOID.CLIENT_AUTH)
+
+    def sign_operator(
+        self, key: ec.EllipticCurvePublicKey, *, at: datetime, days: int = OPERATOR_DAYS
+    ) -> x509.Certificate:
+        """A client certificate of who sends commands to gateways. Never over the API.
+
+        Raises:
+            AuthorityError: The authority has ended.
+        """
+        return self._sign(OPERATOR, key, self._span(at, days), ExtendedKeyUsageOID.CLIENT_AUTH)
 
     def sign_server(
         self,

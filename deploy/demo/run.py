@@ -18,6 +18,7 @@ from typing import Any
 import aiomqtt
 import psycopg
 
+from deploy.demo.enrolment import enrol_sites, identity_of
 from deploy.demo.errors import DemoError
 from deploy.demo.observer import Observer, percentiles
 from deploy.demo.report import read_database
@@ -131,8 +132,6 @@ class Demo:
         self.progress.step = "loading residents"
         await self._load_people()
         self.progress.step = "starting services"
-        passwords = {site.gateway_id: secrets.token_urlsafe(16) for site in self.sites}
-        await asyncio.to_thread(self.stack.set_broker_users, passwords)  # Restarts the broker.
         worker = BrokerSettings()
         for session in (*worker.live_ids, worker.backlog_id):
             await _forget_session(self.stack, session)
@@ -157,10 +156,20 @@ class Demo:
         said = await supervisor.start(
             "api",
             *("api", "--json"),
-            environment={"API_DB_DSN": self.database, "API_PORT": str(self.settings.api_port)},
+            environment={
+                "API_DB_DSN": self.database,
+                "API_PORT": str(self.settings.api_port),
+                "API_CA_FILE": str(self.stack.authority.certificate),
+                "API_CA_KEY_FILE": str(self.stack.authority.key),
+            },
             speaks=True,
         )
         self._api = self.progress.api = str(said["address"])
+        await self._start_gateways(supervisor)
+
+    async def _start_gateways(self, supervisor: Supervisor) -> None:
+        self.progress.step = "enrolling gateways"
+        await enrol_sites(self.database, self._api, self.sites, self.folder, self.clock)
         for site in self.sites:
             said = await supervisor.start(
                 site.gateway_id,
@@ -168,11 +177,12 @@ class Demo:
                 environment={
                     "GATEWAY_ID": site.gateway_id,
                     "GATEWAY_CENTRE": site.centre_id,
-                    "GATEWAY_BROKER_PASSWORD": passwords[site.gateway_id],
+                    "GATEWAY_BROKER_HOST": self.stack.broker_host,
+                    "GATEWAY_BROKER_PORT": str(self.stack.broker_tls_port),
+                    "GATEWAY_TLS_IDENTITY_DIRECTORY": str(identity_of(self.folder, site)),
                     "GATEWAY_SPOOL": str(self._spool(site)),
                     "GATEWAY_PSEUDONYM_KEY_FILE": str(self.folder / "pseudonym.key"),
                     "GATEWAY_CLOCK_SYNCHRONISED": "true",
-                    **{f"GATEWAY_BROKER_{name}": value for name, value in broker.items()},
                 },
                 speaks=True,
             )

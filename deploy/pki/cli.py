@@ -18,7 +18,14 @@ from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 import typer
 
-from api.enrolment.authority import AUTHORITY_DAYS, SERVER_DAYS, AuthorityError, Revoked, to_pem
+from api.enrolment.authority import (
+    AUTHORITY_DAYS,
+    OPERATOR_DAYS,
+    SERVER_DAYS,
+    AuthorityError,
+    Revoked,
+    to_pem,
+)
 from api.enrolment.tokens import Token
 from deploy.embedded.folders import write_private
 from deploy.pki.folder import AuthorityFolder
@@ -83,6 +90,22 @@ def server(
     said = {"names": names, "output": str(output)}
     hint = f"ca.pem, server.pem, server.key are in {output}; restart the broker (never SIGHUP)"
     _say(said, hint, as_json=as_json)
+
+
+@app.command()
+def operator(
+    directory: Directory,
+    output: Annotated[Path, typer.Option("--output", help="Key and certificate, one file.")],
+    *,
+    days: Annotated[int, typer.Option("--days", min=1, max=90)] = OPERATOR_DAYS,
+    as_json: AsJson = False,
+) -> None:
+    """Make a certificate for `suifang command` over TLS, for one person and a short time."""
+    with _told():
+        made = AuthorityFolder(directory).make_operator(at=utc_now(), days=days)
+        write_private(output, made.key + made.certificate)
+    said = {"output": str(output), "days": days}
+    _say(said, f"{output}, for {days} days: suifang command --certificate-file", as_json=as_json)
 
 
 @app.command()

@@ -14,12 +14,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from api.enrolment.authority import (
     AUTHORITY_DAYS,
     CURVE,
+    OPERATOR_DAYS,
     SERVER_DAYS,
     Authority,
     AuthorityError,
@@ -35,8 +37,8 @@ _ISSUED: Final = "issued.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class ServerFiles:
-    """A server's certificate and its key, as text."""
+class KeyPair:
+    """A certificate and its key, as text."""
 
     certificate: str
     key: str
@@ -82,7 +84,7 @@ class AuthorityFolder:
 
     def make_server(
         self, names: Sequence[str], *, at: datetime, days: int = SERVER_DAYS
-    ) -> ServerFiles:
+    ) -> KeyPair:
         """A key pair and a certificate for a server with these names; both are the caller's.
 
         Raises:
@@ -90,35 +92,51 @@ class AuthorityFolder:
         """
         key = ec.generate_private_key(CURVE())
         signed = self.load().sign_server(names, key.public_key(), at=at, days=days)
-        said = {
-            "serial": f"{signed.serial_number:x}",
-            "purpose": "server",
-            "names": list(names),
-            "issued_at": at.isoformat(),
-            "expires_at": signed.not_valid_after_utc.isoformat(),
-            "fingerprint": fingerprint(signed).hex(),
-        }
-        self._write_down(json.dumps(said, ensure_ascii=False))
-        secret = key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        return ServerFiles(to_pem(signed), secret.decode())
+        self._write_down("server", names, signed, at)
+        return KeyPair(to_pem(signed), _to_pem(key))
 
-    def list_servers(self) -> list[dict[str, object]]:
-        """Every server certificate that was ever signed here, oldest first."""
+    def make_operator(self, *, at: datetime, days: int = OPERATOR_DAYS) -> KeyPair:
+        """A key pair and a certificate for who sends commands over TLS.
+
+        Raises:
+            AuthorityError: There is no authority.
+        """
+        key = ec.generate_private_key(CURVE())
+        signed = self.load().sign_operator(key.public_key(), at=at, days=days)
+        self._write_down("operator", (), signed, at)
+        return KeyPair(to_pem(signed), _to_pem(key))
+
+    def list_issued(self) -> list[dict[str, object]]:
+        """Every certificate that was ever signed here, oldest first."""
         try:
             lines = (self.folder / _ISSUED).read_text("utf-8").splitlines()
         except FileNotFoundError:
             return []
         return [json.loads(line) for line in lines]
 
-    def _write_down(self, line: str) -> None:
+    def _write_down(
+        self, purpose: str, names: Sequence[str], signed: x509.Certificate, at: datetime
+    ) -> None:
+        said = {
+            "serial": f"{signed.serial_number:x}",
+            "purpose": purpose,
+            "names": list(names),
+            "issued_at": at.isoformat(),
+            "expires_at": signed.not_valid_after_utc.isoformat(),
+            "fingerprint": fingerprint(signed).hex(),
+        }
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
         descriptor = os.open(self.folder / _ISSUED, flags, 0o600)
         try:
-            os.write(descriptor, line.encode() + b"\n")
+            os.write(descriptor, json.dumps(said, ensure_ascii=False).encode() + b"\n")
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _to_pem(key: ec.EllipticCurvePrivateKey) -> str:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    ).decode()

@@ -29,7 +29,9 @@ SIGNATURE_CHARACTERS_MAX: Final = 256
 RENEW_PART_LEFT: Final = 3
 """A gateway renews when a third of its certificate's life is left: of a year, four months."""
 
-_RESERVED: Final = ("ingest", "operator", "probe")
+OPERATOR: Final = "operator"
+"""Who sends commands (``suifang command``): the one user of the server side with a certificate."""
+_RESERVED: Final = ("ingest", OPERATOR, "probe")
 _RENEWAL: Final = b"suifang gateway renewal v1\n"
 
 

@@ -1,6 +1,7 @@
 """What ingest takes, and from whom, when gateways come with certificates and mean no good."""
 
 import asyncio
+import contextlib
 import json
 import ssl
 from collections.abc import AsyncIterator
@@ -55,8 +56,8 @@ async def next_receipt(client: aiomqtt.Client) -> Receipt:
     return receipt
 
 
-async def wait_subscribed(processes: Processes) -> None:
-    worker = processes.start_ingest()
+async def wait_subscribed(processes: Processes, **settings: str) -> None:
+    worker = processes.start_ingest(0, **settings)
     assert worker.stdout is not None
     said = await asyncio.to_thread(worker.stdout.readline)
     assert "subscribed" in json.loads(said)
@@ -161,3 +162,70 @@ async def test_a_session_of_an_earlier_version_gets_each_message_once(
             await next_receipt(gateway)
     cursor = await connection.execute("SELECT sum(stored), sum(redelivered) FROM gateway_day")
     assert await cursor.fetchone() == (12, 0)
+
+
+@asynccontextmanager
+async def a_broker_elsewhere(broker: TestBroker, folder: Path, name: str) -> AsyncIterator[int]:
+    """The broker behind TLS, without client certificates; yields the port on localhost."""
+    made = broker.stack.authority.make_server([name], at=utc_now())
+    for file, text in (("server.pem", made.certificate), ("server.key", made.key)):
+        (folder / file).write_text(text)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem", folder / "server.key")
+
+    async def pipe(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65_536):
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        inner, outer = await asyncio.open_connection(broker.host, broker.port)
+        await asyncio.gather(pipe(reader, outer), pipe(inner, writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
+
+
+async def test_ingest_reaches_a_broker_elsewhere_over_tls(
+    processes: Processes, connection: Connection, names: tuple[str, str], tmp_path: Path
+) -> None:
+    broker, good = processes.broker, names[0]
+    authority = broker.stack.authority
+    async with a_broker_elsewhere(broker, tmp_path, "localhost") as port:
+        settings = {
+            "INGEST_BROKER__HOST": "localhost",
+            "INGEST_BROKER__PORT": str(port),
+            "INGEST_BROKER__CA_FILE": str(authority.certificate),
+        }
+        await wait_subscribed(processes, **settings)
+        context = a_context(an_identity(tmp_path, authority.load(), good))
+        async with a_gateway(broker, context) as gateway:
+            await gateway.subscribe(f"suifang/v1/east/{good}/receipts", qos=1)
+            topic = f"suifang/v1/east/{good}/readings"
+            await gateway.publish(topic, a_batch(a_glucose()), qos=1)
+            assert (await next_receipt(gateway)).stored == 1
+        await asyncio.to_thread(processes.stop_all)
+    cursor = await connection.execute("SELECT count(*) FROM reading")
+    assert await cursor.fetchone() == (1,)
+
+
+async def test_ingest_tells_no_password_to_a_broker_of_another_name(
+    processes: Processes, tmp_path: Path
+) -> None:
+    broker = processes.broker
+    async with a_broker_elsewhere(broker, tmp_path, "elsewhere.example") as port:
+        processes.start_ingest(
+            INGEST_BROKER__HOST="localhost",
+            INGEST_BROKER__PORT=str(port),
+            INGEST_BROKER__CA_FILE=str(broker.stack.authority.certificate),
+        )
+        log = tmp_path / "ingest-0.log"
+        async with asyncio.timeout(20):
+            while "broker_unreachable" not in log.read_text():  # noqa: ASYNC110 - a file has no event
+                await asyncio.sleep(0.05)
+        assert "ostname mismatch" in log.read_text()
+        assert "broker_connected" not in log.read_text()
+        await asyncio.to_thread(processes.stop_all)
