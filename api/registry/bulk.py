@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect
 from api.auth.guard import require
 from api.auth.permissions import Permission
 from api.auth.principal import Principal
-from api.errors import UnavailableError, UnsupportedContentError
+from api.errors import ForbiddenError, UnavailableError, UnsupportedContentError
 from api.registry import examples
 from api.registry.outcomes import OutcomeStream, Spool
 from api.registry.schemas import ResidentIn
@@ -185,7 +185,7 @@ class BulkWriter:
 
     async def _write_parsed(self, parsed: Sequence[_Parsed]) -> None:
         for batch in _in_rounds(parsed):
-            outcomes = await self._try_often([each.resident for each in batch if each.resident])
+            outcomes = await self._write_each([each.resident for each in batch if each.resident])
             told = [_tell(each, outcomes) for each in batch]
             self.counts.update(line["outcome"] for line in told)
             self.spool.append(b"".join(_ENCODER.encode(line) + b"\n" for line in told))
@@ -199,6 +199,18 @@ class BulkWriter:
                 wait_s = _WAIT_S * 2**attempt * random.uniform(0.5, 1)  # noqa: S311 - jitter
                 await asyncio.sleep(wait_s)
         return await self._write(residents)
+
+    async def _write_each(self, residents: Sequence[ResidentLine]) -> dict[str, Outcome]:
+        """Write one batch; where somebody may not be seen or placed, the others one by one."""
+        try:
+            return await self._try_often(residents)
+        except ForbiddenError as error:
+            if len(residents) == 1:
+                refusal = Refusal("not_visible", "id", residents[0].id, error.msg)
+                return {residents[0].id: Outcome(residents[0].id, "refused", 0, refusal)}
+            half = len(residents) // 2
+            first = await self._write_each(residents[:half])
+            return {**first, **await self._write_each(residents[half:])}
 
     async def _write(self, residents: Sequence[ResidentLine]) -> dict[str, Outcome]:
         if not residents:

@@ -22,6 +22,7 @@ from api.errors import NotFoundError
 from api.registry import examples, queries
 from api.registry.kinds import COLLECTIONS, Collection
 from api.registry.preconditions import IfMatch, IfNoneMatch, Precondition, etag
+from api.registry.reach import require_own_place
 from api.registry.schemas import Content, HistoryPage, VersionOut
 from api.registry.writing import as_tuples, keys_at_hand, raise_refusal, require_profile
 from api.services import Running, Services
@@ -103,6 +104,7 @@ def _make_put(collection: Collection) -> Any:  # noqa: ANN401 - a route
         async with running.database.writing(principal, at=at) as connection:
             with as_tuples(connection) as tuples, keys_at_hand():
                 record = content.to_record(id)
+                await require_own_place(tuples, principal, collection.kind, record)
                 (outcome,) = await collection.save(tuples, [record], by, sealing)
             if outcome.refusal is not None:
                 raise_refusal(outcome.refusal)

@@ -11,6 +11,7 @@ from psycopg.rows import dict_row, tuple_row
 from api.errors import (
     ApiError,
     ErasedError,
+    ForbiddenError,
     NoKeyError,
     PreconditionError,
     RefusedContentError,
@@ -56,6 +57,8 @@ def raise_refusal(refusal: Refusal) -> NoReturn:
         error = PreconditionError(f"version {refusal.value} stands: {refusal.remedy}")
     elif refusal.reason == "erased":
         error = ErasedError(_REMEDY_ERASED)
+    elif refusal.reason == "not_visible":
+        error = ForbiddenError(refusal.remedy)
     elif refusal.reason == "no_key":
         error = NoKeyError("names are not kept here: API_KEY_FILE is not set")
     else:

@@ -24,7 +24,14 @@ Permits: TypeAlias = Callable[[str, int, bool], bool]
 class Refusal(NamedTuple):
     """Why one of several is not written. ``value`` is never personal."""
 
-    reason: Literal["unknown_reference", "precondition", "unusable", "erased", "no_key"]
+    reason: Literal[
+        "unknown_reference",
+        "precondition",
+        "unusable",
+        "erased",
+        "no_key",
+        "not_visible",
+    ]
     field: str
     value: str
     remedy: str
@@ -98,6 +105,10 @@ def decide(
 
 
 def _decide(id_: str, stored: Stored, want: Wanted, permits: Permits | None) -> Outcome:
+    if stored.version and stored.content is None:
+        # Row-level security shows the entry's number, but not what it says.
+        remedy = "it belongs to somebody whom you may not see or change"
+        return Outcome(id_, "refused", 0, Refusal("not_visible", "id", id_, remedy))
     same = stored.content == want.content
     if permits is not None and not permits(id_, stored.version, same):
         refusal = Refusal(

@@ -105,6 +105,7 @@ async def _prepare(
     return generations, refused
 
 
+_ADOPT: Final = "SELECT adopt_stubs(%b::text[], %b::text[])"
 _RESIDENT: Final = """
 INSERT INTO resident (id, team_id, birth_date, sex, enrolled_on, stub, created_at)
 SELECT n.*, false, %s::timestamptz
@@ -127,6 +128,8 @@ async def _write(
 ) -> None:
     if not residents:
         return
+    new = [(r.id, r.team_id) for r in residents if not stored[r.id].version]
+    await connection.execute(_ADOPT, ([id_ for id_, _ in new], [team for _, team in new]))
     rows = [(r.id, r.team_id, r.birth_date, r.sex, r.enrolled_on) for r in residents]
     columns = [list(column) for column in zip(*rows, strict=True)]
     await connection.execute(_RESIDENT, (by.at, *columns))

@@ -221,6 +221,14 @@ CREATE TABLE resident_sealed (
     PRIMARY KEY (resident_id, generation)
 );
 
+-- Whom a terminal met first has no team, so that nobody of a centre sees the row that they are to
+-- write. It becomes theirs here, if the team is theirs; whom a team has is left alone.
+CREATE FUNCTION adopt_stubs(ids text[], teams text[]) RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    UPDATE resident r SET team_id = n.team_id FROM unnest(ids, teams) AS n (id, team_id)
+    WHERE r.id = n.id AND r.stub AND r.team_id IS NULL
+      AND n.team_id = ANY (nullif(current_setting('suifang.teams', true), '')::text[]) $$;
+
 -- Readings --------------------------------------------------------------------------------------
 
 -- Values as the device reported them, exact, with the scale and unit it reported.
