@@ -36,9 +36,13 @@ class Content(BaseModel):
         """As ``ingest.db`` takes it. Raises ``ValueError`` when its parts do not fit together."""
         raise NotImplementedError
 
+    def require_fit(self) -> None:
+        """Raise ``ValueError`` when its parts do not fit together."""
+        self.to_record("x")
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        self.to_record("x")
+        self.require_fit()
         return self
 
 
@@ -162,7 +166,7 @@ class ConditionIn(BaseModel):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        self.to_record()
+        entities.require_order(self.since, self.until)
         return self
 
     def to_record(self) -> entities.DatedCondition:
@@ -198,6 +202,10 @@ class ResidentIn(Content):
     ] = None
     conditions: Annotated[list[ConditionIn], Field(max_length=entities.CONDITIONS_MAX)] = []
     personal: Annotated[PersonalIn | None, Field(description="Left out or null: unchanged")] = None
+
+    def require_fit(self) -> None:
+        """Bulk takes thousands a second, so no record is made for this."""
+        entities.require_distinct(self.conditions)
 
     def to_record(self, id_: str) -> entities.Resident:
         """As ``ingest.db`` takes it."""

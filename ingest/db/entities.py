@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Final, Literal, Protocol, TypeAlias, get_args
 
 from pydantic import AfterValidator, StringConstraints
 
@@ -61,7 +61,8 @@ HOSPITALS_MAX: Final = 9
 TEAMS_MAX: Final = 50
 
 
-def _require_order(since: date, until: date | None) -> None:
+def require_order(since: date, until: date | None) -> None:
+    """Raise ``ValueError`` for what ends before it begins."""
     if until is not None and until < since:
         msg = f"until: {until} is before since ({since})"
         raise ValueError(msg)
@@ -110,7 +111,7 @@ class Staff:
     subject: Title | None = None  # `sub` of their tokens.
 
     def __post_init__(self) -> None:
-        _require_order(self.since, self.until)
+        require_order(self.since, self.until)
         if len(self.team_ids) > TEAMS_MAX:
             msg = f"team_ids: {len(self.team_ids)} are more than {TEAMS_MAX}"
             raise ValueError(msg)
@@ -159,7 +160,21 @@ class DatedCondition:
     until: date | None = None
 
     def __post_init__(self) -> None:
-        _require_order(self.since, self.until)
+        require_order(self.since, self.until)
+
+
+class Dated(Protocol):
+    """A condition with its beginning, in whatever class."""
+
+    @property
+    def condition(self) -> str:
+        """Which."""
+        ...
+
+    @property
+    def since(self) -> date:
+        """First day."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +220,7 @@ class Resident:
         }
 
 
-def require_distinct(conditions: Sequence[DatedCondition]) -> None:
+def require_distinct(conditions: Sequence[Dated]) -> None:
     """Raise ``ValueError`` where one condition begins twice on a day, or for too many."""
     if len(conditions) > CONDITIONS_MAX:
         msg = f"conditions: {len(conditions)} are more than {CONDITIONS_MAX}"
@@ -246,7 +261,7 @@ class Contract:
     referral_hospitals: Sequence[Hospital] = field(default_factory=tuple)  # Preferred one first.
 
     def __post_init__(self) -> None:
-        _require_order(self.since, self.until)
+        require_order(self.since, self.until)
         for one, other in (("ended_on", "end_reason"), ("follows", "followed_as")):
             if (getattr(self, one) is None) != (getattr(self, other) is None):
                 lacking = one if getattr(self, one) is None else other

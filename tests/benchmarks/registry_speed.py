@@ -60,14 +60,16 @@ def make_rows(rows: int, team: str, *, named: bool) -> Iterator[bytes]:
             lines.clear()
 
 
-async def send(client: httpx.AsyncClient, chunks: list[bytes]) -> dict[str, Any]:
-    """One pass; its counts, and how long it took."""
+async def send(
+    client: httpx.AsyncClient, chunks: list[bytes], pid: int, database: str
+) -> dict[str, Any]:
+    """One pass; its counts, how long it took, and what a row costs where."""
 
     async def stream() -> AsyncIterator[bytes]:
         for chunk in chunks:
             yield chunk
 
-    begun = time.monotonic()
+    begun, api_s, database_s = time.monotonic(), cpu_s(pid), database_cpu_s(database)
     response = await client.post(
         "/v1/residents/bulk",
         content=stream(),
@@ -76,7 +78,33 @@ async def send(client: httpx.AsyncClient, chunks: list[bytes]) -> dict[str, Any]
     took_s = time.monotonic() - begun
     response.raise_for_status()
     counts: dict[str, Any] = json.loads(response.text.rstrip().rpartition("\n")[2])
-    return {**counts, "seconds": round(took_s, 2), "rows_per_s": round(counts["lines"] / took_s)}
+    rows = counts["lines"]
+    return {
+        **counts,
+        "seconds": round(took_s, 2),
+        "rows_per_s": round(rows / took_s),
+        "api_cpu_us_per_row": round((cpu_s(pid) - api_s) / rows * 1e6),
+        "database_cpu_us_per_row": round((database_cpu_s(database) - database_s) / rows * 1e6),
+    }
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time of a process so far: what counts where the machine is shared."""
+    fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def database_cpu_s(name: str) -> float:
+    """Processor time of the server's processes that serve this database now."""
+    found = 0.0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_text("utf-8", errors="replace")
+            if command.startswith("postgres:") and f" {name} " in command:
+                found += cpu_s(int(folder.name))
+        except OSError:
+            continue  # It ended meanwhile.
+    return found
 
 
 def peak_bytes(pid: int) -> int:
@@ -87,7 +115,7 @@ def peak_bytes(pid: int) -> int:
     return 0
 
 
-async def measure(dsn: str, rows: int, folder: Path) -> dict[str, Any]:
+async def measure(dsn: str, name: str, rows: int, folder: Path) -> dict[str, Any]:
     """Run an API process against a fresh database, and send the register three times."""
     key_file, pseudonym_key = folder / "keys", folder / "pseudonym-key"
     add_key(key_file, "bench")
@@ -117,9 +145,9 @@ async def measure(dsn: str, rows: int, folder: Path) -> dict[str, Any]:
             named = list(make_rows(rows, "t1", named=True))
             moved = list(make_rows(rows, "t2", named=False))
             return {
-                "all new": await send(client, named),
-                "the same again": await send(client, named),
-                "to another team": await send(client, moved),
+                "all new": await send(client, named, process.pid, name),
+                "the same again": await send(client, named, process.pid, name),
+                "to another team": await send(client, moved, process.pid, name),
                 "bytes_sent": sum(map(len, named)),
                 "peak_bytes_before": idle,
                 "peak_bytes": peak_bytes(process.pid),
@@ -143,7 +171,7 @@ def main() -> None:
     try:
         migrate.upgrade(dsn)
         with TemporaryDirectory() as folder:
-            print(json.dumps(asyncio.run(measure(dsn, rows, Path(folder))), indent=1))  # noqa: T201
+            print(json.dumps(asyncio.run(measure(dsn, name, rows, Path(folder))), indent=1))  # noqa: T201
     finally:
         stack.drop_database(name)
 
