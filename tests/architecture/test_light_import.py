@@ -42,3 +42,9 @@ def test_the_api_does_not_load_ingest_s_stages() -> None:
 
     assert "fastapi" in found
     assert found.isdisjoint({"mqtt5", "numpy"})
+
+
+def test_a_gateway_without_a_radio_does_not_load_one() -> None:
+    found = _imported("import gateway.runtime, gateway.cli")
+
+    assert found.isdisjoint({"bleak", "dbus_fast", "bumble"})
