@@ -15,6 +15,7 @@ from ingest.db.connections import Connection
 from ingest.db.entities import Content, Resident
 from ingest.db.registry import Authorship, Outcome, Refusal, Stored, Wanted, refuse_unknown
 
+_ADOPT: Final = "SELECT adopt_stubs(%b::text[], %b::text[])"
 _JUDGED: Final = ("team_id", "birth_date", "enrolled_on", "conditions")
 """What the rules read, the team for its centre's profile."""
 
@@ -53,6 +54,8 @@ async def save_residents(
     asked = {resident.id: resident for resident in residents}
     refused = await _refuse(connection, asked)
     kept = {id_: resident for id_, resident in asked.items() if id_ not in refused}
+    teams = [resident.team_id for resident in kept.values()]
+    await connection.execute(_ADOPT, (list(kept), teams))  # Else who is of a centre sees no stub.
     stored = await registry.lock(connection, "resident", kept)
     generations, unsealed = await _prepare(connection, kept, stored, sealing)
     refused |= unsealed
@@ -105,7 +108,6 @@ async def _prepare(
     return generations, refused
 
 
-_ADOPT: Final = "SELECT adopt_stubs(%b::text[], %b::text[])"
 _RESIDENT: Final = """
 INSERT INTO resident (id, team_id, birth_date, sex, enrolled_on, stub, created_at)
 SELECT n.*, false, %s::timestamptz
@@ -128,8 +130,6 @@ async def _write(
 ) -> None:
     if not residents:
         return
-    new = [(r.id, r.team_id) for r in residents if not stored[r.id].version]
-    await connection.execute(_ADOPT, ([id_ for id_, _ in new], [team for _, team in new]))
     rows = [(r.id, r.team_id, r.birth_date, r.sex, r.enrolled_on) for r in residents]
     columns = [list(column) for column in zip(*rows, strict=True)]
     await connection.execute(_RESIDENT, (by.at, *columns))

@@ -227,6 +227,7 @@ CREATE FUNCTION adopt_stubs(ids text[], teams text[]) RETURNS void
     LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     UPDATE resident r SET team_id = n.team_id FROM unnest(ids, teams) AS n (id, team_id)
     WHERE r.id = n.id AND r.stub AND r.team_id IS NULL
+      AND coalesce(current_setting('suifang.teams', true), '') NOT IN ('', '{}')
       AND n.team_id = ANY (nullif(current_setting('suifang.teams', true), '')::text[]) $$;
 
 -- Readings --------------------------------------------------------------------------------------

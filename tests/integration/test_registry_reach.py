@@ -53,3 +53,23 @@ async def test_a_place_of_another_centre_is_not_written(
     else:
         with pytest.raises(ForbiddenError):
             await require_own_place(places, EAST, kind, record)
+
+
+@pytest.mark.parametrize(
+    ("teams", "adopted"), [("{east-1}", "east-1"), ("{west-1}", None), ("", None)]
+)
+async def test_a_stub_becomes_visible_to_whoever_writes_it_into_a_team_of_theirs(
+    places: Connection, teams: str, adopted: str | None
+) -> None:
+    await places.execute(
+        "INSERT INTO resident (id, team_id, stub, created_at)"
+        " VALUES ('r-1', NULL, true, %(at)s), ('r-2', NULL, false, %(at)s),"
+        " ('r-3', 'west-1', true, %(at)s)",
+        {"at": AT},
+    )
+    async with places.transaction():
+        await places.execute("SELECT set_config('suifang.teams', %s, true)", (teams,))
+        await places.execute("SELECT adopt_stubs('{r-1,r-2,r-3}', '{east-1,east-1,east-1}')")
+
+    cursor = await places.execute("SELECT team_id FROM resident ORDER BY id")
+    assert await cursor.fetchall() == [(adopted,), (None,), ("west-1",)]
