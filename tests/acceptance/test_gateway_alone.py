@@ -16,7 +16,7 @@ import pytest
 _ROOT = Path(__file__).parents[2]
 _BYTES_MAX = 40_000_000  # Issue 5: wheel and dependencies.
 _SERVER = {"alembic", "fastapi", "msgspec", "mqtt5", "numpy", "psycopg", "structlog", "uvicorn"}
-_TESTS = ("unit/gateway", "contract/wire", "builders.py", "certificates.py")
+_TESTS = ("unit/gateway", "contract", "builders.py", "certificates.py")
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.toml_lines import BYTES_MAX, LINES_MAX, Document, TomlError, decode
@@ -124,6 +124,7 @@ def _documents(draw: st.DrawFn) -> tuple[str, dict[tuple[str | int, ...], int]]:
     return text, lines
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_documents())
 def test_lines_are_those_at_which_the_oracle_wrote(
     written: tuple[str, dict[tuple[str | int, ...], int]],
@@ -136,6 +137,7 @@ def test_lines_are_those_at_which_the_oracle_wrote(
     assert document.values == tomllib.loads(text)
 
 
+@settings(deadline=None)
 @given(st.text("[]\"'=.#\n a1{},\\", max_size=60))
 def test_any_text_is_read_or_refused_with_a_line_of_its_own(text: str) -> None:
     try:
