@@ -15,7 +15,7 @@ from typing import Final, Literal, NamedTuple
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
-from ingest.db import records
+from ingest.db import records, registry
 from ingest.db.connections import Connection
 from ingest.db.records import Record
 
@@ -119,7 +119,6 @@ def _turn(
     )
 
 
-_LOCK: Final = "SELECT id FROM resident WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE"
 _CONTRACTS: Final = """
 SELECT c.resident_id, c.id, c.since, c.until, c.ended_on, c.end_reason,
        coalesce(h.author, 'contract') AS author
@@ -148,7 +147,7 @@ async def settle(connection: Connection, residents: Sequence[str], *, at: dateti
     """
     if not residents:
         return 0
-    await connection.execute(_LOCK, (list(residents),))
+    await registry.lock(connection, "resident", residents)  # Rows of ``resident`` the judge shares.
     held: dict[str, list[_Held]] = {}
     cursor = await connection.execute(_CONTRACTS, (list(residents),))
     for resident, *contract in await cursor.fetchall():

@@ -108,6 +108,7 @@ async def _prepare(
     return generations, refused
 
 
+_HOLD: Final = "SELECT hold_folds(%b::text[])"
 _RESIDENT: Final = """
 INSERT INTO resident (id, team_id, birth_date, sex, enrolled_on, stub, created_at)
 SELECT n.*, false, %s::timestamptz
@@ -130,6 +131,8 @@ async def _write(
 ) -> None:
     if not residents:
         return
+    moved = [r.id for r in residents if _differs(r.id, stored, wanted, "team_id")]
+    await connection.execute(_HOLD, (moved,))
     rows = [(r.id, r.team_id, r.birth_date, r.sex, r.enrolled_on) for r in residents]
     columns = [list(column) for column in zip(*rows, strict=True)]
     await connection.execute(_RESIDENT, (by.at, *columns))
@@ -138,7 +141,6 @@ async def _write(
     )
     judged = [r.id for r in residents if _differs(r.id, stored, wanted, *_JUDGED)]
     await due_marks.mark(connection, {(id_, "person"): by.at for id_ in judged})
-    moved = [r.id for r in residents if _differs(r.id, stored, wanted, "team_id")]
     before = [(id_, (stored[id_].content or {}).get("team_id")) for id_ in moved]
     await routing.reroute(connection, before, at=by.at)
 

@@ -447,6 +447,15 @@ CREATE TABLE resident_fold (
     high_normal_on date                       -- Latest day with a high-normal session, undiagnosed.
 );
 
+-- Nobody judges these until the transaction ends, or has judged them before it goes on: a team that
+-- changes moves cases and alerts, which the judge locks in an order of its own.
+CREATE FUNCTION hold_folds(ids text[]) RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    INSERT INTO resident_fold (resident_id, folded_at)
+    SELECT r.id, '-infinity' FROM resident r WHERE r.id = ANY (ids) ORDER BY r.id
+    ON CONFLICT DO NOTHING;
+    SELECT FROM resident_fold WHERE resident_id = ANY (ids) ORDER BY resident_id FOR UPDATE $$;
+
 -- Cases, alerts, feed ---------------------------------------------------------------------------
 
 CREATE TABLE resident_case (

@@ -1,6 +1,6 @@
 -- History, staff, ends of contracts, names and ID numbers go.
 DROP TABLE resident_sealed, resident_key, contract_due, contract_turn;
-DROP FUNCTION adopt_stubs;
+DROP FUNCTION hold_folds, adopt_stubs;
 DROP INDEX contract_by_package;
 ALTER TABLE contract
     DROP CONSTRAINT contract_end_has_its_reason, DROP CONSTRAINT contract_follows_as_something,

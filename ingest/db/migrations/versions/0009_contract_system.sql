@@ -95,6 +95,14 @@ CREATE FUNCTION adopt_stubs(ids text[], teams text[]) RETURNS void
     WHERE r.id = n.id AND r.stub AND r.team_id IS NULL
       AND coalesce(current_setting('suifang.teams', true), '') NOT IN ('', '{}')
       AND n.team_id = ANY (nullif(current_setting('suifang.teams', true), '')::text[]) $$;
+-- Nobody judges these until the transaction ends, or has judged them before it goes on: a team that
+-- changes moves cases and alerts, which the judge locks in an order of its own.
+CREATE FUNCTION hold_folds(ids text[]) RETURNS void
+    LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    INSERT INTO resident_fold (resident_id, folded_at)
+    SELECT r.id, '-infinity' FROM resident r WHERE r.id = ANY (ids) ORDER BY r.id
+    ON CONFLICT DO NOTHING;
+    SELECT FROM resident_fold WHERE resident_id = ANY (ids) ORDER BY resident_id FOR UPDATE $$;
 
 -- What is there already is version 1, by nobody known, at no time known.
 CREATE TEMP TABLE known ON COMMIT DROP AS
