@@ -44,6 +44,7 @@ class Numbering:
         self._number = 0
         self._boot_id: str | None = None
         self._floor: int | None = None
+        self._previous: int | None = None  # In this transfer.
         for mark in marks:
             self._remember(mark)
         self.begin_transfer()
@@ -54,8 +55,9 @@ class Numbering:
         return max(self._present, default=None)
 
     def begin_transfer(self) -> None:
-        """The device is asked again: within a transfer, order does not matter."""
+        """The device is asked again: within a transfer order does not matter, but for 65,535, 0."""
         self._floor = self.last
+        self._previous = None
 
     def judge(self, sequence: int, of_record: str) -> Verdict:
         """What this record is. Changes nothing."""
@@ -65,22 +67,29 @@ class Numbering:
             return Verdict.ANEW
         if self._floor is not None and sequence <= self._floor:
             return Verdict.ANEW
-        return Verdict.NEW
+        return Verdict.ANEW if self._wraps(sequence) else Verdict.NEW
 
     def begin_anew(self, since: str) -> None:
         """The device counts from the start again; ``since`` and how often name it on the wire."""
         self._number += 1
         self._boot_id = f"{since}/{self._number}"
         self._present.clear()
-        self._floor = None
+        self._floor = self._previous = None
 
     def mark(self, sequence: int, of_record: str) -> Mark:
         """The mark that goes to the spool with this record; remembered by ``take``."""
+        self._previous = sequence
         return Mark(self._device_id, self._number, sequence, of_record, self._boot_id)
 
     def take(self, mark: Mark) -> None:
         """The spool has it."""
         self._remember(mark)
+
+    def _wraps(self, sequence: int) -> bool:
+        """Lower than the one before, and yet behind it (serial number arithmetic, RFC 1982)."""
+        if self._previous is None or sequence >= self._previous:
+            return False
+        return (sequence - self._previous) % (SEQUENCE_MAX + 1) <= SEQUENCE_MAX // 2
 
     def boot_id_of(self, sequence: int) -> str | None:
         """The ``boot_id`` under which the latest record of that number went up."""

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from simulators.terminals.air import Air
@@ -80,6 +80,7 @@ async def test_a_link_lost_after_any_notification_loses_and_doubles_nothing(
     reverse=st.booleans(),
     start=st.sampled_from([0, 7, 65_525]),
 )
+@example(breaks=[], aborts=[], before_end=set(), reverse=False, start=65_525)
 async def test_any_number_of_breaks_and_aborts_loses_and_doubles_nothing(
     tmp_path_factory: pytest.TempPathFactory,
     *,

@@ -96,3 +96,14 @@ def test_within_a_transfer_order_does_not_matter() -> None:
     numbering.begin_transfer()
     assert numbering.last == 7
     assert numbering.judge(4, "4") is Verdict.ANEW
+
+
+def test_a_counter_that_wraps_within_a_transfer_begins_anew() -> None:
+    numbering = Numbering("m-1", [])
+    for sequence in (65_534, 65_535):
+        assert numbering.judge(sequence, str(sequence)) is Verdict.NEW
+        numbering.take(numbering.mark(sequence, str(sequence)))
+    assert numbering.judge(0, "0") is Verdict.ANEW
+    numbering.begin_anew("b")
+    numbering.take(numbering.mark(0, "0"))
+    assert numbering.judge(1, "1") is Verdict.NEW
