@@ -3,7 +3,7 @@
 Apart from ``due_work``, which is the judge's and ingest's: the API writes marks without numpy.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from ingest.db.connections import Connection
@@ -21,3 +21,15 @@ async def mark(connection: Connection, marks: Mapping[tuple[str, str], datetime]
         " SELECT * FROM unnest(%b::text[], %b::text[], %b::timestamptz[])",
         ([key[0] for key in marks], [key[1] for key in marks], list(marks.values())),
     )
+
+
+async def mark_all(
+    connection: Connection, residents: Sequence[str], kind: str, *, at: datetime
+) -> None:
+    """Append one mark of the same news for each of these. Never commits."""
+    if residents:
+        await connection.execute(
+            "INSERT INTO due_mark (resident_id, kind, marked_at)"
+            " SELECT id, %s, %s FROM unnest(%b::text[]) AS id",
+            (kind, at, list(residents)),
+        )

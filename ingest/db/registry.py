@@ -199,7 +199,7 @@ async def find_unknown(
     """Which of these ids are not there, so that a refusal can name them."""
     if not ids:
         return set()
-    statement = f"SELECT id FROM {table} WHERE id = ANY(%s)"  # noqa: S608 - one of four words
+    statement = f"SELECT id FROM {table} WHERE id = ANY(%b::text[])"  # noqa: S608 - one of four words
     cursor = await connection.execute(statement, (list(ids),))
     return ids - {row[0] for row in await cursor.fetchall()}
 

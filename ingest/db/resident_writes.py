@@ -131,22 +131,31 @@ async def _write(
 ) -> None:
     if not residents:
         return
-    moved = [r.id for r in residents if _differs(r.id, stored, wanted, "team_id")]
-    await connection.execute(_HOLD, (moved,))
+    # Of whom nothing was known a moment ago nothing can be moved: a first register is all of those.
+    unwritten = {r.id for r in residents if not stored[r.id].version}
+    strangers = await registry.find_unknown(connection, "resident", unwritten)
+    known = [r for r in residents if r.id not in strangers]
+    moved = [r.id for r in known if _differs(r.id, stored, wanted, "team_id")]
+    if moved:
+        await connection.execute(_HOLD, (moved,))
     rows = [(r.id, r.team_id, r.birth_date, r.sex, r.enrolled_on) for r in residents]
     columns = [list(column) for column in zip(*rows, strict=True)]
     await connection.execute(_RESIDENT, (by.at, *columns))
+    diagnosed = [r for r in residents if _differs(r.id, stored, wanted, "conditions")]
     await _write_conditions(
-        connection, [r for r in residents if _differs(r.id, stored, wanted, "conditions")]
+        connection, diagnosed, [r.id for r in diagnosed if r.id not in strangers]
     )
     judged = [r.id for r in residents if _differs(r.id, stored, wanted, *_JUDGED)]
-    await due_marks.mark(connection, {(id_, "person"): by.at for id_ in judged})
+    await due_marks.mark_all(connection, judged, "person", at=by.at)
     before = [(id_, (stored[id_].content or {}).get("team_id")) for id_ in moved]
     await routing.reroute(connection, before, at=by.at)
 
 
-async def _write_conditions(connection: Connection, residents: Sequence[Resident]) -> None:
-    await connection.execute(_FORGET_CONDITIONS, ([r.id for r in residents],))
+async def _write_conditions(
+    connection: Connection, residents: Sequence[Resident], known: Sequence[str]
+) -> None:
+    if known:
+        await connection.execute(_FORGET_CONDITIONS, (list(known),))
     dated: list[tuple[str, str, date, date | None]] = [
         (r.id, each.condition, each.since, each.until) for r in residents for each in r.conditions
     ]
