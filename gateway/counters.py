@@ -53,7 +53,7 @@ def read_counters(path: Path) -> SpoolCounters:
     Raises:
         SpoolError: No spool there, or it cannot be read.
     """
-    with _opened(path) as connection:
+    with opened(path) as connection:
         row = connection.execute(_COUNTERS).fetchone()
     names = SpoolCounters.__dataclass_fields__
     return SpoolCounters(**dict(zip(names, row, strict=True)))
@@ -61,12 +61,13 @@ def read_counters(path: Path) -> SpoolCounters:
 
 def waiting_ids(path: Path) -> set[UUID]:
     """The ids of the readings without a receipt. Raises ``SpoolError`` as ``read_counters``."""
-    with _opened(path) as connection:
+    with opened(path) as connection:
         return {UUID(bytes=row[0]) for row in connection.execute(_IDS)}
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """A spool's file, read only; a gateway may be using it. Raises ``SpoolError``."""
     address = f"{path.absolute().as_uri()}?mode=ro"
     try:
         with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_S)) as connection:

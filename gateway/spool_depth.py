@@ -5,17 +5,15 @@ ids or times, which looks at every reading once (half a second a million).
 """
 
 import sqlite3
-from collections.abc import Collection, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from gateway.errors import SpoolError
+from gateway.counters import opened
 
-_BUSY_S: Final = 10.0
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _COUNTED: Final = frozenset(
     {
@@ -69,7 +67,7 @@ def read_depth(path: Path) -> SpoolDepth:
     Raises:
         SpoolError: No spool there, or it cannot be read.
     """
-    with _opened(path) as connection:
+    with opened(path) as connection:
         connection.row_factory = sqlite3.Row
         row = dict(connection.execute("SELECT * FROM tally").fetchone())
         oldest = connection.execute(_OLDEST).fetchone()
@@ -84,7 +82,7 @@ def read_depth(path: Path) -> SpoolDepth:
 
 def find_all(path: Path) -> Found:
     """Every batch without a receipt. Raises ``SpoolError``."""
-    with _opened(path) as connection:
+    with opened(path) as connection:
         batches = [UUID(bytes=row[0]) for row in connection.execute(_BATCHES)]
     return Found(frozenset(batches), unbatched=0, missing=0)
 
@@ -95,7 +93,7 @@ def find_batches(path: Path, batches: Collection[UUID], readings: Collection[UUI
     Raises:
         SpoolError: As ``read_depth``.
     """
-    with _opened(path) as connection:
+    with opened(path) as connection:
         here = {UUID(bytes=row[0]) for row in connection.execute(_BATCHES)}
         wanted = {identifier.bytes for identifier in readings}
         numbers: list[int] = []
@@ -116,7 +114,7 @@ def find_range(path: Path, begin: datetime | None, end: datetime | None) -> Foun
     """
     low = -_ENDLESS_MS if begin is None else _milliseconds(begin)
     high = _ENDLESS_MS if end is None else _milliseconds(end)
-    with _opened(path) as connection:
+    with opened(path) as connection:
         numbers = [row[0] for row in connection.execute(_IN_RANGE, (low, high))]
         held, unbatched = _holding(connection, numbers)
     return Found(held, unbatched, missing=0)
@@ -141,14 +139,3 @@ def _instant(milliseconds: int) -> datetime:
 
 def _milliseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    address = f"{path.absolute().as_uri()}?mode=ro"
-    try:
-        with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_S)) as connection:
-            yield connection
-    except sqlite3.Error as error:
-        msg = f"spool {path} cannot be read: {error}. Name the file of GATEWAY_SPOOL"
-        raise SpoolError(msg) from error

@@ -27,7 +27,7 @@ from tests.fix_broker import TestBroker
 from tests.fix_db import Database
 from tests.fix_processes import COMMAND
 from tests.integration.enrolment_bench import EnrolmentBench, a_token, an_enrolment_bench, run
-from tests.integration.test_gateway import say
+from tests.integration.gateway_bench import say
 
 
 @pytest.fixture

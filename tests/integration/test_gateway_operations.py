@@ -26,7 +26,7 @@ from gateway.wire.commands import Command, write_command
 from gateway.wire.status import Status, parse_status
 from gateway.wire.times import utc_now
 from tests.fix_broker import TestBroker
-from tests.integration.test_gateway import a_process, say
+from tests.integration.gateway_bench import a_process, fresh_settings, say
 
 SUIFANG = Path(sys.executable).with_name("suifang")
 
@@ -34,15 +34,7 @@ SUIFANG = Path(sys.executable).with_name("suifang")
 @pytest.fixture
 def settings(broker: TestBroker, tmp_path: Path) -> GatewaySettings:
     """A gateway that nobody else uses."""
-    name = f"gw-{uuid4().hex[:12]}"
-    return GatewaySettings(
-        id=name,
-        centre="test-centre",
-        broker_host=broker.host,
-        broker_port=broker.port,
-        broker_password=broker.add_user(name),
-        spool=tmp_path / "spool.db",
-    )
+    return fresh_settings(broker, tmp_path)
 
 
 def topic_of(settings: GatewaySettings, channel: str) -> str:

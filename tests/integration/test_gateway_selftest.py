@@ -9,7 +9,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import aiomqtt
 import pytest
@@ -22,7 +21,7 @@ from gateway.settings import GatewaySettings
 from gateway.wire.times import utc_now
 from tests.certificates import an_identity
 from tests.fix_broker import TestBroker
-from tests.integration.test_gateway import say
+from tests.integration.gateway_bench import fresh_settings, say
 from tests.integration.test_gateway_operations import an_operator, hear, topic_of
 
 ROOT = Path(__file__).parents[2]
@@ -32,15 +31,7 @@ BROKER = ("broker name", "broker line", "broker TLS", "broker login", "broker re
 @pytest.fixture
 def settings(broker: TestBroker, tmp_path: Path) -> GatewaySettings:
     """A gateway that nobody else uses."""
-    name = f"gw-{uuid4().hex[:12]}"
-    return GatewaySettings(
-        id=name,
-        centre="test-centre",
-        broker_host=broker.host,
-        broker_port=broker.port,
-        broker_password=broker.add_user(name),
-        spool=tmp_path / "spool.db",
-    )
+    return fresh_settings(broker, tmp_path)
 
 
 async def selftest(settings: GatewaySettings) -> tuple[int, dict[str, dict[str, Any]]]:

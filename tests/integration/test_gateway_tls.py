@@ -1,7 +1,6 @@
 """A gateway with a certificate delivers, changes it on the way, and survives its loss."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -9,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-import aiomqtt
 import pytest
 from cryptography import x509
 
@@ -21,7 +19,7 @@ from gateway.settings import GatewaySettings
 from gateway.wire.times import utc_now
 from tests.certificates import an_identity
 from tests.fix_broker import TestBroker
-from tests.integration.test_gateway import Answerer, say, until_empty
+from tests.integration.gateway_bench import Answerer, answering, say, until_empty
 
 
 @pytest.fixture
@@ -42,23 +40,8 @@ def settings(broker: TestBroker, tmp_path: Path) -> GatewaySettings:
 @pytest.fixture
 async def ingest(broker: TestBroker, settings: GatewaySettings) -> AsyncIterator[Answerer]:
     """The one that answers this gateway."""
-    topic = f"suifang/v1/{settings.centre}/{settings.id}"
-    async with aiomqtt.Client(
-        broker.host,
-        broker.port,
-        username="ingest",
-        password=broker.password_of("ingest"),
-        protocol=aiomqtt.ProtocolVersion.V5,
-    ) as client:
-        for channel in ("readings", "backlog", "status"):
-            await client.subscribe(f"{topic}/{channel}", qos=1)
-        answerer = Answerer(client, topic)
-        answerer.open.set()
-        running = asyncio.create_task(answerer.run())
+    async with answering(broker, settings) as answerer:
         yield answerer
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
 
 
 async def until(holds: Callable[[], bool]) -> None:
