@@ -3,6 +3,7 @@
     DatabaseError
         DatabaseUnavailableError   bad world: roll back, wait, try the same work again
         UnstorableError            bad data: bisect the batch, quarantine the one that fails
+        BeyondReachError           row-level security hides what was to be written
 
 psycopg's errors become these here and nowhere else; any other psycopg error is a bug of ours
 and ends the process.
@@ -25,6 +26,10 @@ class DatabaseUnavailableError(DatabaseError):
 
 class UnstorableError(DatabaseError):
     """The database refuses these values, and always will."""
+
+
+class BeyondReachError(DatabaseError):
+    """What was to be written is there, but not for whom the transaction is."""
 
 
 _WORLD = (

@@ -14,7 +14,7 @@ import msgspec
 
 from ingest.db.connections import Connection
 from ingest.db.entities import Content
-from ingest.db.errors import UnstorableError
+from ingest.db.errors import BeyondReachError, UnstorableError
 
 Kind: TypeAlias = Literal["centre", "team", "staff", "package", "resident", "contract"]
 Permits: TypeAlias = Callable[[str, int, bool], bool]
@@ -88,6 +88,9 @@ async def lock(connection: Connection, kind: Kind, ids: Collection[str]) -> dict
     await connection.execute(_ENTER, (kind, wanted))
     cursor = await connection.execute(_LOCK, (kind, wanted))
     versions = {row[0]: row[1] for row in await cursor.fetchall()}
+    if len(versions) < len(set(wanted)):
+        msg = f"a {kind} of this id is somebody else's"
+        raise BeyondReachError(msg)
     # Asked for after the lock: the statement that waited for it still sees what was before.
     written = {id_: version for id_, version in versions.items() if version}
     contents: dict[str, Content] = {}

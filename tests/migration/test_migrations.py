@@ -20,6 +20,25 @@ _CATALOGUE = {
         SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
         FROM pg_constraint WHERE connamespace = 'public'::regnamespace""",
     "indexes": "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    "policies": """
+        SELECT tablename, policyname, roles::text, cmd, qual, with_check FROM pg_policies
+        WHERE schemaname = 'public'""",
+    "secured": """
+        SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v')""",
+    "triggers": """
+        SELECT tgrelid::regclass::text, tgname, pg_get_triggerdef(oid) FROM pg_trigger
+        WHERE NOT tgisinternal AND tgrelid::regclass::text NOT LIKE '\\_timescaledb%'""",
+    "functions": """
+        SELECT proname, prosecdef, proconfig::text, prosrc, proacl::text FROM pg_proc
+        WHERE pronamespace = 'public'::regnamespace AND proowner::regrole::text = current_user""",
+    "grants": """
+        SELECT table_name, grantee, privilege_type FROM information_schema.role_table_grants
+        WHERE table_schema = 'public'
+        UNION ALL
+        SELECT table_name || '.' || column_name, grantee, privilege_type
+        FROM information_schema.column_privileges WHERE table_schema = 'public'""",
+    "views": "SELECT viewname, definition FROM pg_views WHERE schemaname = 'public'",
     "hypertables": """
         SELECT hypertable_name, d.column_name, d.time_interval
         FROM timescaledb_information.hypertables JOIN timescaledb_information.dimensions d
