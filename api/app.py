@@ -1,8 +1,8 @@
 """The HTTP application: routes, errors and what lives as long as the process.
 
-It reads; what writes is enrolment, where a token or a signature proves who asks, and the register
-of the contract system. There is no authentication yet, so it binds to loopback only (see
-``settings.py``). Nothing it serves loads from another host.
+Every route asks for a permission (``auth/guard.py``), but for the root, the two health checks, the
+document, and enrolment, where a one-time token or a signature proves who asks. Nothing it serves
+loads from another host.
 """
 
 import asyncio
@@ -17,14 +17,17 @@ from pydantic import BaseModel
 from api import health
 from api.alerts import routes as alerts
 from api.alerts import stream
+from api.audit import routes as audit_routes
+from api.audit.log import AuditLog
 from api.auth.authenticator import Authenticator
-from api.body_limit import BodyLimit
 from api.cases import routes as cases
 from api.database import Database
 from api.enrolment import routes as enrolment
 from api.enrolment.authority import Authority
 from api.enrolment.files import load_authority
 from api.feed import Feed
+from api.front_door import FrontDoor
+from api.limits import Limiter
 from api.problems import Problem, install_problems
 from api.readings import routes as readings
 from api.registry import bulk, personal
@@ -58,16 +61,21 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
     """
     database = Database(settings)
     feed = Feed(settings, database)
+    audit = AuditLog(settings, database, clock)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with database, asyncio.TaskGroup() as tasks:
-            follower = tasks.create_task(feed.run(), name="feed")
+            running = [
+                tasks.create_task(feed.run(), name="feed"),
+                tasks.create_task(audit.run(), name="audit"),
+            ]
             try:
                 yield
             finally:
                 feed.close()
-                follower.cancel()
+                for task in running:
+                    task.cancel()
 
     app = FastAPI(
         title="Suifang",
@@ -79,16 +87,19 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
         lifespan=lifespan,
         responses=_PROBLEMS,
     )
+    limiter = Limiter(settings.limits)
+    app.add_middleware(FrontDoor, limits=settings.limits, limiter=limiter, streams=bulk.STREAMS)
     app.state.services = Services(
         settings=settings,
         clock=clock,
-        authenticator=Authenticator(settings),
+        authenticator=Authenticator(settings, database, clock),
+        audit=audit,
         database=database,
         feed=feed,
         authority=_load_authority(settings),
         keys=KeyFiles(settings.key_file, settings.pseudonym_key_file),
+        limiter=limiter,
     )
-    app.add_middleware(BodyLimit, bytes_max=settings.body_bytes_max, streams=bulk.STREAMS)
     install_problems(app)
     app.include_router(_root(app.version))
     app.include_router(health.router, tags=["health"])
@@ -100,6 +111,7 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
     app.include_router(registry.router, prefix="/v1")
     app.include_router(personal.router, prefix="/v1")
     app.include_router(bulk.router, prefix="/v1")
+    app.include_router(audit_routes.router, prefix="/v1/audit", tags=["audit"])
     return app
 
 
@@ -125,6 +137,7 @@ def _root(program_version: str) -> APIRouter:
                 **{each.path: f"/v1/{each.path}" for each in COLLECTIONS},
                 "enrolments": ENROLMENTS_PATH,
                 "renewals": RENEWALS_PATH,
+                "audit": "/v1/audit",
                 "health": "/healthz",
                 "ready": "/readyz",
                 "openapi": "/openapi.json",

@@ -13,15 +13,16 @@ from datetime import datetime
 from typing import Any, Final, Self
 
 from psycopg import AsyncConnection, IsolationLevel
-from psycopg.errors import QueryCanceled, UndefinedTable
+from psycopg.errors import InsufficientPrivilege, QueryCanceled, UndefinedTable
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
 from api.auth.principal import Principal
-from api.errors import UnavailableError
+from api.auth.session import become, become_process
+from api.errors import ForbiddenError, UnavailableError
 from api.settings import ApiSettings
 from ingest.db.connections import with_limits
-from ingest.db.errors import DatabaseUnavailableError, translated
+from ingest.db.errors import BeyondReachError, DatabaseUnavailableError, translated
 
 APPLICATION_NAME: Final = "suifang-api"
 _LIMITS: Final = """
@@ -29,8 +30,6 @@ SELECT set_config('default_transaction_read_only', 'on', false),
        set_config('statement_timeout', %(statement_ms_max)s, false),
        set_config('idle_in_transaction_session_timeout', %(statement_ms_max)s, false),
        set_config('TimeZone', 'UTC', false)"""
-_BECOME: Final = """
-SELECT set_config('suifang.subject', %(subject)s, true), set_config('suifang.at', %(at)s, true)"""
 
 
 @contextmanager
@@ -42,6 +41,16 @@ def world_errors() -> Iterator[None]:
     except UndefinedTable as error:
         msg = "the database has no schema yet; run `suifang migrate`"
         raise DatabaseUnavailableError(msg) from error
+
+
+@contextmanager
+def _as_forbidden() -> Iterator[None]:
+    """What row-level security or a missing grant refuses is refused, not a fault of the server."""
+    try:
+        yield
+    except (InsufficientPrivilege, BeyondReachError) as error:
+        msg = "this reaches beyond what you may see or change"
+        raise ForbiddenError(msg) from error
 
 
 class Database:
@@ -75,6 +84,7 @@ class Database:
         await connection.execute(
             _LIMITS, {"statement_ms_max": str(self._settings.statement_ms_max)}
         )
+        await become_process(connection)
         await connection.set_autocommit(False)
         await connection.set_read_only(True)
         await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
@@ -88,10 +98,12 @@ class Database:
 
         Raises:
             UnavailableError: The database does not answer.
+            ForbiddenError: The database knows better than the route what it may do.
         """
         async with self._connection() as connection:
-            await connection.execute(_BECOME, {"subject": principal.subject, "at": ""})
-            yield connection
+            await become(connection, principal, at=None)
+            with _as_forbidden():
+                yield connection
 
     @asynccontextmanager
     async def writing(
@@ -103,13 +115,19 @@ class Database:
         cancelled as ``reading``; after ``UnavailableError`` it may yet have been committed, so
         what is written must be idempotent.
         """
+        async with self.writing_as_process() as connection:
+            await become(connection, principal, at=at)
+            with _as_forbidden():
+                yield connection
+
+    @asynccontextmanager
+    async def writing_as_process(self) -> AsyncIterator[AsyncConnection[DictRow]]:
+        """One transaction for the API's own: when a key was used, what the audit log says."""
         async with self._connection() as connection:
             await connection.set_read_only(False)
             await connection.set_isolation_level(IsolationLevel.READ_COMMITTED)
             try:
                 async with connection.transaction():
-                    values = {"subject": principal.subject, "at": at.isoformat()}
-                    await connection.execute(_BECOME, values)
                     yield connection
             finally:
                 if not connection.closed:

@@ -13,6 +13,9 @@ ApiError
 ├── ErasedError             409  name and ID number were erased and are accepted no more
 ├── UnsupportedContentError 415  the body is of a type that is not taken here
 ├── NoKeyError              503  names come or are asked for, and there is no key file
+├── TooManyRequestsError    429  one principal or address asks too often; says when to come back
+├── TooLargeError           413  the body is longer than it may be
+├── AddressTooLongError     414  so is the address
 ├── UnavailableError        503  the database does not answer in time; says when to come back
 │   └── NotReadyError       503  a readiness check failed; carries every check
 ├── ListenersFullError      503  the feed has as many listeners as settings allow
@@ -30,6 +33,7 @@ class ApiError(Exception):
         status: HTTP status of the problem.
         slug: Stable last part of the problem's ``type``; clients may switch on it.
         title: The same sentence for every problem of this type.
+        headers: Sent with every problem of this type.
         msg: What happened this time and what to do next.
         retry_after_s: Seconds for ``Retry-After``, or None.
     """
@@ -37,6 +41,7 @@ class ApiError(Exception):
     status: ClassVar[int] = 500
     slug: ClassVar[str] = "internal-error"
     title: ClassVar[str] = "The server failed"
+    headers: ClassVar[dict[str, str]] = {}
 
     def __init__(self, msg: str, *, retry_after_s: int | None = None) -> None:
         self.msg = msg
@@ -64,6 +69,7 @@ class UnauthenticatedError(ApiError):
     status = 401
     slug = "unauthenticated"
     title = "Authentication is needed"
+    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": 'Bearer realm="suifang"'}
 
 
 class ForbiddenError(ApiError):
@@ -172,6 +178,30 @@ class NoKeyError(ApiError):
     status = 503
     slug = "no-key"
     title = "There is no key for names"
+
+
+class TooManyRequestsError(ApiError):
+    """Asked too often. Nothing was done."""
+
+    status = 429
+    slug = "too-many-requests"
+    title = "Too many requests"
+
+
+class TooLargeError(ApiError):
+    """The body is longer than this address takes."""
+
+    status = 413
+    slug = "too-large"
+    title = "The body is too large"
+
+
+class AddressTooLongError(ApiError):
+    """The address with its query is too long."""
+
+    status = 414
+    slug = "address-too-long"
+    title = "The address is too long"
 
 
 class UnavailableError(ApiError):

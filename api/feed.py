@@ -8,6 +8,10 @@ A listener owns nothing but its position: it asks for the page after it, from th
 keeps up and from the database when it does not. So a slow listener costs one page and is never
 dropped, and nothing is skipped or told twice. Invariants: only numbered events are seen; their
 numbers only rise; when the database is lost every listener ends, and resumes by number.
+
+The reader is shared, so here and nowhere else the database does not decide who sees what:
+``FeedEvent.is_seen_by`` does, by where the resident is *now*. When a resident moves the follower
+is told, and every event in the ring moves along.
 """
 
 import asyncio
@@ -15,32 +19,43 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
+from api.auth.principal import Principal, Reach
+from api.auth.session import become_process
 from api.database import APPLICATION_NAME, Database, world_errors
 from api.errors import FeedEndedError, ListenersFullError
 from api.reconnecting import run_sessions
 from api.settings import ApiSettings
 from ingest.db.connections import with_limits
 
-# An event's place is in its payload; an older writer's may lack it, then the resident tells.
+# The team is the resident's now; only of an event about no resident it is in the payload.
 _AFTER: Final = """
-SELECT o.number, o.kind,
-       COALESCE(o.payload ->> 'team_id', r.team_id) AS team_id,
+SELECT o.number, o.kind, p.resident_id, p.team_id, t.centre_id AS team_centre_id,
        COALESCE(o.payload ->> 'centre_id', t.centre_id) AS centre_id,
        (o.payload || jsonb_build_object('feed_number', o.number))::text AS data
 FROM outbox o
 LEFT JOIN resident r ON r.id = o.payload ->> 'resident_id'
-LEFT JOIN team t ON t.id = r.team_id
+CROSS JOIN LATERAL (
+    SELECT o.payload ->> 'resident_id' AS resident_id,
+           CASE WHEN o.payload ->> 'resident_id' IS NULL THEN o.payload ->> 'team_id'
+                ELSE r.team_id END AS team_id
+) p
+LEFT JOIN team t ON t.id = p.team_id
 WHERE o.number > %(after)s
 ORDER BY o.number
 LIMIT %(limit)s"""
-_HEAD: Final = "SELECT COALESCE(max(number), 0) AS head FROM outbox"
+_PLACES: Final = """
+SELECT r.id, r.team_id, t.centre_id AS team_centre_id
+FROM resident r LEFT JOIN team t ON t.id = r.team_id
+WHERE r.id = ANY(%s)"""
+_MOVED: Final = "resident_moved"
+_HEAD: Final = "SELECT feed_head() AS head"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +64,22 @@ class FeedEvent:
 
     number: int
     kind: str
-    team_id: str | None
-    centre_id: str | None
+    resident_id: str | None
+    team_id: str | None  # Of the resident, now.
+    team_centre_id: str | None  # Of that team.
+    centre_id: str | None  # Of the event.
     data: str
+
+    def is_seen_by(self, principal: Principal) -> bool:
+        """The same answer as the policy on ``outbox``: by team; without one, by centre."""
+        if principal.reach is not Reach.OWN:
+            return principal.reach is Reach.ALL
+        if self.team_id is None:
+            return self.centre_id in principal.seen_centre_ids
+        return (
+            self.team_id in principal.seen_team_ids
+            or self.team_centre_id in principal.seen_centre_ids
+        )
 
 
 async def read_head(connection: AsyncConnection[DictRow]) -> int:
@@ -175,7 +203,9 @@ class Feed:
         feed = self._settings.feed
         patience_s = self._settings.statement_ms_max / 1_000
         async with asyncio.timeout(patience_s):
+            await become_process(connection)
             await connection.execute("LISTEN feed")
+            await connection.execute(f"LISTEN {_MOVED}")
             self._begin_session(await read_head(connection))
         while True:
             async with asyncio.timeout(patience_s):
@@ -183,10 +213,20 @@ class Feed:
                     connection, after=self._head or 0, limit=feed.page_rows_max
                 )
             self._append(events)
-            if len(events) == feed.page_rows_max:
-                continue
-            async for _ in connection.notifies(timeout=feed.poll_ms / 1_000, stop_after=1):
-                pass
+            wait_s = 0 if len(events) == feed.page_rows_max else feed.poll_ms / 1_000
+            told = {n.channel async for n in connection.notifies(timeout=wait_s, stop_after=1)}
+            if _MOVED in told:
+                async with asyncio.timeout(patience_s):
+                    await self._place_again(connection)
+
+    async def _place_again(self, connection: AsyncConnection[DictRow]) -> None:
+        """Move the events in the ring to where their residents are now."""
+        residents = list({event.resident_id for event in self._recent if event.resident_id})
+        cursor = await connection.execute(_PLACES, (residents,))
+        places = {row.pop("id"): row for row in await cursor.fetchall()}
+        for at, event in enumerate(self._recent):
+            if event.resident_id in places:
+                self._recent[at] = replace(event, **places[event.resident_id])
 
     def _begin_session(self, head: int) -> None:
         self._session += 1

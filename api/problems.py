@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from api.errors import ApiError, BadParameterError, NotReadyError
+from api.headers import HEADERS
 
 MEDIA_TYPE = "application/problem+json"
 VALUE_CHARACTERS_MAX = 200
@@ -57,7 +58,11 @@ def install_problems(app: FastAPI) -> None:
 
 
 async def _on_api_error(request: Request, error: Exception) -> JSONResponse:
-    refused = cast("ApiError", error)
+    return answer_problem(request, cast("ApiError", error))
+
+
+def answer_problem(request: Request, refused: ApiError) -> JSONResponse:
+    """The response for one of our errors, for what stands before the routes, too."""
     return _respond(
         request,
         slug=refused.slug,
@@ -66,7 +71,10 @@ async def _on_api_error(request: Request, error: Exception) -> JSONResponse:
         detail=refused.msg,
         errors=[_field_problem(refused)] if isinstance(refused, BadParameterError) else None,
         checks=refused.checks if isinstance(refused, NotReadyError) else None,
-        headers={"Retry-After": str(refused.retry_after_s)} if refused.retry_after_s else None,
+        headers={
+            **refused.headers,
+            **({"Retry-After": str(refused.retry_after_s)} if refused.retry_after_s else {}),
+        },
     )
 
 
@@ -108,6 +116,7 @@ async def _on_bug(request: Request, _: Exception) -> JSONResponse:
         title=ApiError.title,
         status=HTTPStatus.INTERNAL_SERVER_ERROR,
         detail="this is a fault of the server, not of the request; its log says more",
+        headers=HEADERS,  # Starlette answers here, outside of the front door.
     )
 
 

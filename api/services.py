@@ -5,10 +5,12 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
+from api.audit.log import AuditLog
 from api.auth.authenticator import Authenticator
 from api.database import Database
 from api.enrolment.authority import Authority
 from api.feed import Feed
+from api.limits import Limiter
 from api.registry.key_files import KeyFiles
 from api.settings import ApiSettings
 from gateway.wire.times import Clock
@@ -21,7 +23,9 @@ class Services:
     settings: ApiSettings
     clock: Clock
     authenticator: Authenticator
+    audit: AuditLog
     database: Database
+    limiter: Limiter
     feed: Feed
     keys: KeyFiles
     authority: Authority | None = None  # Signs gateways' certificates.

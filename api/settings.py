@@ -18,25 +18,20 @@ from pydantic import (
 )
 from pydantic_settings import SettingsConfigDict
 
+from api.audit.settings import AuditSettings
+from api.auth.settings import EMBEDDED_ISSUER, AuthSettings, is_loopback
+from api.limits import LimitSettings
 from ingest.db.connections import Dsn
 from ingest.db.environment import ProcessSettings
 
 
-def _require_loopback(host: str) -> str:
-    try:
-        loopback = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        msg = (
-            f"{host!r} can be reached from outside, and the API has no authentication yet; "
-            "use 127.0.0.1, ::1 or localhost"
-        )
-        raise ValueError(msg)
+def _require_address(host: str) -> str:
+    if not is_loopback(host):
+        ip_address(host)  # Its own words are good: "'x' does not appear to be an IPv4 or …".
     return host
 
 
-Loopback = Annotated[str, AfterValidator(_require_loopback)]
+Address = Annotated[str, AfterValidator(_require_address)]
 
 
 class FeedSettings(BaseModel):
@@ -70,8 +65,10 @@ class ApiSettings(ProcessSettings):
     )
 
     db_dsn: Dsn
-    host: Loopback = "127.0.0.1"
-    authentication: Literal["off"] = "off"  # Nothing else yet: whoever is at this machine.
+    host: Address = "127.0.0.1"
+    # Off: whoever reaches this machine's loopback may everything. For development only.
+    authentication: Literal["required", "off"] = "required"
+    auth: AuthSettings = AuthSettings()
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_000  # 0: any free one, printed at the start.
     key_file: FilePath | None = None  # Wraps the keys of names; None: names are not kept.
     pseudonym_key_file: FilePath | None = None  # None: ids are not compared with ID numbers.
@@ -85,9 +82,10 @@ class ApiSettings(ProcessSettings):
     connections_max: PositiveInt = 1_000
     shutdown_s_max: PositiveInt = 10
     dispatcher_lag_s_max: PositiveInt = 30
-    body_bytes_max: PositiveInt = 65_536  # Of a request; bulk is bound line by line instead.
     feed: FeedSettings = FeedSettings()
     bulk: BulkSettings = BulkSettings()
+    audit: AuditSettings = AuditSettings()
+    limits: LimitSettings = LimitSettings()
 
     # The deployment's authority (`suifang pki init`); without it no certificates are given here.
     ca_file: FilePath | None = None
@@ -98,6 +96,18 @@ class ApiSettings(ProcessSettings):
     def _authority_is_whole(self) -> Self:
         if (self.ca_file is None) != (self.ca_key_file is None):
             msg = "API_CA_FILE and API_CA_KEY_FILE belong together: set both, or none"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _nobody_outside_comes_in_unasked(self) -> Self:
+        if not is_loopback(self.host) and (
+            self.authentication == "off" or self.auth.issuer == EMBEDDED_ISSUER
+        ):
+            msg = (
+                f"API_HOST {self.host!r} can be reached from outside: use 127.0.0.1, ::1 or "
+                "localhost, or API_AUTHENTICATION=required with API keys or an issuer of your own"
+            )
             raise ValueError(msg)
         return self
 

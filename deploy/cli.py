@@ -34,6 +34,9 @@ class Suifang(LazyGroup):
         "judge": Command("ingest.cli", "judge_app", "Judge due residents."),
         "dispatcher": Command("api.cli", "dispatcher_app", "Number the feed of events."),
         "api": Command("api.cli", "app", "Serve cases, alerts and readings."),
+        "api-key": Command("api.auth.cli", "app", "Keys of machines: create, rotate, revoke."),
+        "audit": Command("api.audit.cli", "app", "Who saw or changed whom: verify, list."),
+        "token": Command("deploy.embedded.token_cli", "app", "A token of the private stack."),
         "quarantine": Command(
             "ingest.quarantine_cli", "app", "List, show, replay or drop what cannot be judged."
         ),

@@ -9,7 +9,7 @@ from psycopg.rows import DictRow
 from api.alerts.schemas import AlertQuery
 
 _LIST: Final = """
-SELECT a.id, a.number, a.resident_id, r.team_id, a.centre_id, a.condition, a.code, a.severity,
+SELECT a.id, a.number, a.resident_id, a.team_id, a.centre_id, a.condition, a.code, a.severity,
        a.status, a.observed, a.threshold, a.source, a.profile, a.profile_version,
        a.anchor_id, a.anchor_kind,
        CASE WHEN a.anchor_kind = 'reading' THEN a.anchor_id END AS anchor_reading_id,
@@ -18,10 +18,9 @@ SELECT a.id, a.number, a.resident_id, r.team_id, a.centre_id, a.condition, a.cod
             ELSE a.overdue_days END AS overdue_days,
        a.escalation, a.page, a.late, a.explanation, a.updated_at
 FROM alert a
-LEFT JOIN resident r ON r.id = a.resident_id
 WHERE (%(before)s::bigint IS NULL OR a.number < %(before)s)
   AND (%(status)s::text = 'all' OR a.status = %(status)s)
-  AND (%(team)s::text IS NULL OR r.team_id = %(team)s)
+  AND (%(team)s::text IS NULL OR a.team_id = %(team)s)
   AND (%(centre)s::text IS NULL OR a.centre_id = %(centre)s)
   AND (%(severity)s::text IS NULL OR a.severity = %(severity)s)
   AND (%(code)s::text IS NULL OR a.code = %(code)s)

@@ -36,6 +36,7 @@ async def list_alerts(
         rows = await queries.list_newest(connection, query, before=before, today=today)
         feed_number = await read_head(connection)
     items = [AlertOut.model_validate(row) for row in rows[: query.limit]]
+    await running.audit.saw(principal, "list_alerts", (item.resident_id for item in items))
     return AlertPage(
         items=items,
         next_cursor=CURSOR.write(items[-1].number) if len(rows) > query.limit else None,

@@ -3,7 +3,8 @@
 The event's id is its number in the feed, so a browser that comes back with ``Last-Event-ID``
 goes on where it was: nothing lost, nothing twice. A comment with an id keeps the line alive and
 moves the resume point on when a filter lets nothing through. When the database is lost the
-stream ends cleanly and the browser reconnects by itself.
+stream ends cleanly and the browser reconnects by itself. The audit log notes who listened from
+where on; whom they saw follows from the feed, which keeps every event.
 """
 
 import asyncio
@@ -57,6 +58,7 @@ async def find_start(
 @router.get("/stream", response_class=EventSourceResponse)
 async def stream_feed(
     running: Running,
+    principal: Annotated[Principal, require(Permission.ALERTS_READ)],
     query: Annotated[StreamQuery, Query()],
     listener: Annotated[Listener, Depends(admit_listener)],
     after: Annotated[int, Depends(find_start)],
@@ -70,12 +72,15 @@ async def stream_feed(
     limits = running.settings.feed
     keep_alive_s = limits.keep_alive_ms / 1_000
     told_at = asyncio.get_running_loop().time()
+    await running.audit.saw(principal, "stream_feed", (), things=[f"after {after}"])
     yield ServerSentEvent(comment="connected", id=str(after), retry=limits.reconnect_ms)
     try:
         async for page in listener.pages(after, wait_s=keep_alive_s):
+            if principal.expires_at is not None and running.clock() >= principal.expires_at:
+                return  # The client comes back with a fresh credential, and goes on from there.
             for event in page:
                 after = event.number
-                if _wants(query, event):
+                if event.is_seen_by(principal) and _wants(query, event):
                     told_at = asyncio.get_running_loop().time()
                     yield ServerSentEvent(
                         raw_data=event.data, event=event.kind, id=str(event.number)

@@ -14,7 +14,8 @@ from starlette.requests import HTTPConnection
 
 from api.auth.permissions import Permission
 from api.auth.principal import Principal
-from api.errors import ForbiddenError
+from api.errors import ForbiddenError, UnauthenticatedError
+from api.front_door import address_of
 from api.services import Running
 
 SCHEME: Final = HTTPBearer(
@@ -29,9 +30,16 @@ async def authenticate(
     running: Running,
     _: Annotated[HTTPAuthorizationCredentials | None, Security(SCHEME)],  # For the document only.
 ) -> Principal:
-    """Who asks. Raises ``UnauthenticatedError`` (401)."""
+    """Who asks. Raises ``UnauthenticatedError`` (401) or ``TooManyRequestsError`` (429)."""
+    address = address_of(request.scope)
     header = request.headers.get("authorization")
-    principal = await running.authenticator.authenticate(header)
+    running.limiter.require_trust(address)
+    try:
+        principal = await running.authenticator.authenticate(header)
+    except UnauthenticatedError:
+        running.limiter.note_failure(address)
+        raise
+    running.limiter.take_for(principal)
     request.state.principal = principal
     return principal
 

@@ -6,6 +6,7 @@ from ``permissions.py``; whom it may see comes from ``reach``, ``seen_team_ids``
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal, Self
 
@@ -34,6 +35,7 @@ class Principal:
         team_ids: Teams it belongs to.
         centre_ids: Centres it belongs to.
         scopes: Of a key: all that it may do, at most; None: whatever its roles may.
+        expires_at: When its credential ends; None: never, as for ``LOCAL``.
     """
 
     subject: str
@@ -42,6 +44,7 @@ class Principal:
     team_ids: frozenset[str] = frozenset()
     centre_ids: frozenset[str] = frozenset()
     scopes: frozenset[Permission] | None = None
+    expires_at: datetime | None = None
 
     @property
     def permissions(self) -> frozenset[Permission]:

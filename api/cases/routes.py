@@ -35,6 +35,7 @@ async def list_cases(
         rows = await queries.list_opened(connection, query, after=after, today=today)
         feed_number = await read_head(connection)
     items = [CaseOut.model_validate(row) for row in rows[: query.limit]]
+    await running.audit.saw(principal, "list_cases", (item.resident_id for item in items))
     return CasePage(
         items=items,
         next_cursor=CURSOR.write(items[-1].number) if len(rows) > query.limit else None,

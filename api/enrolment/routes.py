@@ -6,11 +6,9 @@ outside through a reverse proxy (docs/enrolment.md).
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
 from fastapi import APIRouter, Response, status
 
-from api.auth.principal import Principal
 from api.enrolment.issuing import Issuer
 from api.enrolment.schemas import CertificateOut, EnrolmentOrder, RenewalOrder
 from api.errors import NoAuthorityError
@@ -18,7 +16,6 @@ from api.services import Running, Services
 from gateway.wire.enrolment import ENROLMENTS_PATH, RENEWALS_PATH
 
 router = APIRouter()
-_NOBODY_YET: Final = Principal(subject="gateway-enrolment", kind="machine", roles=frozenset())
 
 
 @router.post(ENROLMENTS_PATH, status_code=status.HTTP_201_CREATED)
@@ -52,5 +49,5 @@ async def _issuing(running: Services) -> AsyncIterator[Issuer]:
     if running.authority is None:
         raise NoAuthorityError
     at, days = running.clock(), running.settings.certificate_days
-    async with running.database.writing(_NOBODY_YET, at=at) as connection:
+    async with running.database.writing_as_process() as connection:
         yield Issuer(running.authority, connection, at=at, days=days)

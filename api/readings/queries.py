@@ -15,12 +15,12 @@ _AFTER_ALL: Final = datetime.max.replace(tzinfo=UTC)
 
 _KNOWN: Final = """
 SELECT EXISTS (SELECT FROM resident WHERE id = %(resident)s)
-    OR EXISTS (SELECT FROM stored_reading WHERE resident_id = %(resident)s) AS known"""
+    OR EXISTS (SELECT FROM visible_reading WHERE resident_id = %(resident)s) AS known"""
 _LIST: Final = """
 SELECT id, kind, resident_id, centre_id, gateway_id, device_id, device_sequence, measured_at,
        captured_at, received_at, effective_at, time_suspect, stored_record, setting, status,
        systolic, diastolic, pulse, arm, posture, glucose, meal_context, sample, unit
-FROM stored_reading
+FROM visible_reading
 WHERE resident_id = %(resident)s AND effective_at >= %(from)s AND effective_at < %(until)s
   AND kind = ANY(%(kinds)s)
   AND (effective_at, captured_at, id)

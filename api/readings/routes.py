@@ -47,6 +47,7 @@ async def list_readings(
             raise NotFoundError(msg)
         edge = await queries.retained_since(connection)
     items = [ReadingOut.model_validate(row) for row in rows[: query.limit]]
+    await running.audit.saw(principal, "list_readings", [resident_id])
     last = items[-1] if len(rows) > query.limit else None
     page = ReadingPage(
         items=items,

@@ -40,6 +40,7 @@ async def read_personal_data(
             raise NotFoundError(msg)
         with as_tuples(connection) as tuples, keys_at_hand():
             found = await personal.reveal(tuples, id, running.keys.keyring())
+    await running.audit.saw(principal, "read_personal_data", [id])
     who = found.personal
     return PersonalOut(
         resident_id=id,

@@ -85,7 +85,7 @@ def _start_api(stack: BenchStack, database: Database) -> Program:
         "api",
         [COMMAND, "api", "--json"],
         folder=stack.folder,
-        environment={"API_DB_DSN": database.dsn, "API_PORT": "0"},
+        environment={"API_DB_DSN": database.dsn, "API_PORT": "0", "API_AUTHENTICATION": "off"},
     )
 
 

@@ -29,6 +29,7 @@ from simulators.errors import SimulatorError
 
 app = typer.Typer(help="Run the whole way on real readings, and prove that none was lost.")
 _console = Console(stderr=True)
+_COMMAND: Final = Path(".venv/bin/suifang")
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells expect.
 
 
@@ -144,7 +145,12 @@ async def _stay(run: Demo, path: Path, display: Display, stop: asyncio.Event) ->
     print_report(report, _console)
     if run.settings.seconds is None:
         api = run.progress.api
-        _console.print(f"\nAPI: {api}/v1/alerts  {api}/v1/cases  {api}/v1/alerts/stream")
+        _console.print(
+            f"\nAPI: {api}/v1/alerts  {api}/v1/cases  {api}/v1/alerts/stream\n"
+            f'     curl -H "Authorization: Bearer $({_COMMAND} token)" {api}/v1/alerts',
+            soft_wrap=True,
+            highlight=False,
+        )
         _console.print(f"report: {path}. Ctrl-C stops everything.")
         await stop.wait()
 

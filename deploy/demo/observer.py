@@ -11,7 +11,7 @@ import json
 import statistics
 import time
 from collections import Counter, OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -122,13 +122,16 @@ class Observer:
             at, readings = published
             self.seen.stored_ms += [(now - at) * 1_000] * readings
 
-    async def watch_feed(self, address: str) -> None:
-        """Note when alerts appear on the live feed; resumes where it was."""
+    async def watch_feed(self, address: str, token: Callable[[], str]) -> None:
+        """Note when alerts appear on the live feed; resumes where it was, with a new token."""
         url = f"{address}/v1/alerts/stream"
         async with httpx.AsyncClient(timeout=httpx.Timeout(_TIMEOUT_S, read=60)) as client:
             while True:
                 with contextlib.suppress(httpx.HTTPError):
-                    headers = {"Last-Event-ID": self._last_event}
+                    headers = {
+                        "Last-Event-ID": self._last_event,
+                        "Authorization": f"Bearer {token()}",
+                    }
                     async with client.stream("GET", url, headers=headers) as response:
                         if response.is_success:
                             async for kind, data in self._events(response):

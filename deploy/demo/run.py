@@ -19,11 +19,13 @@ import aiomqtt
 import psycopg
 
 from deploy.demo.enrolment import enrol_sites, identity_of
+from api.auth.permissions import Role
 from deploy.demo.errors import DemoError
 from deploy.demo.observer import Observer, percentiles
 from deploy.demo.report import read_database
 from deploy.demo.settings import DemoSettings
 from deploy.demo.supervisor import Supervisor
+from deploy.embedded.issuer import Issuer
 from deploy.embedded.stack import Stack
 from gateway.counters import read_counters
 from gateway.identity import load_key
@@ -161,6 +163,7 @@ class Demo:
                 "API_PORT": str(self.settings.api_port),
                 "API_CA_FILE": str(self.stack.authority.certificate),
                 "API_CA_KEY_FILE": str(self.stack.authority.key),
+                **Issuer(self.stack.home).environment(),
             },
             speaks=True,
         )
@@ -217,12 +220,20 @@ class Demo:
         self.observer = Observer(self.stack.broker_host, self.stack.broker_port, password)
         watchers = [
             asyncio.create_task(self.observer.watch_broker(), name="watch broker"),
-            asyncio.create_task(self.observer.watch_feed(self._api), name="watch feed"),
+            asyncio.create_task(
+                self.observer.watch_feed(self._api, self._token), name="watch feed"
+            ),
             asyncio.create_task(self._count(), name="count"),
         ]
         async with asyncio.timeout(10):
             await self.observer.watching.wait()
         return watchers
+
+    def _token(self) -> str:
+        """A fresh token that sees every alert."""
+        return Issuer(self.stack.home).issue(
+            subject="demo", roles=[Role.CONTRACT_SYSTEM], at=self.clock()
+        )
 
     async def _send(self) -> None:
         """Replay, then the live fleet, until the time from the first message is over."""

@@ -61,7 +61,8 @@ class Api(NamedTuple):
 
 @asynccontextmanager
 async def an_api(database: Database, **settings: str) -> AsyncIterator[Api]:
-    """The API on a free port, once its feed is connected."""
+    """The API on a free port, once its feed is connected; open unless settings say otherwise."""
+    settings = {"API_AUTHENTICATION": "off", **settings}
     arguments = ("--port", "0", "--json")
     async with a_process(API, *arguments, API_DB_DSN=database.dsn, **settings) as process:
         assert process.stdout is not None

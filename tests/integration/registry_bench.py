@@ -71,6 +71,7 @@ async def a_registry(
     **settings: Any,  # noqa: ANN401 - settings are of any type
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the whole application."""
+    settings = {"authentication": "off", **settings}
     app = create_app(ApiSettings(db_dsn=SecretStr(dsn), **settings), clock)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (

@@ -30,6 +30,7 @@ NOW = datetime(2026, 3, 16, 16, 30, tzinfo=UTC)  # In Shanghai it is already the
 
 @asynccontextmanager
 async def a_client(dsn: str, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:  # noqa: ANN401 - settings are of any type
+    settings = {"authentication": "off", **settings}
     app = create_app(ApiSettings(db_dsn=SecretStr(dsn), **settings), lambda: NOW)
     transport = httpx.ASGITransport(app)
     async with (

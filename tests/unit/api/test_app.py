@@ -13,7 +13,7 @@ from api.registry.kinds import COLLECTIONS
 from api.settings import ApiSettings
 from gateway.wire.enrolment import ENROLMENTS_PATH, RENEWALS_PATH
 
-SETTINGS = ApiSettings(db_dsn=SecretStr("host=127.0.0.1 port=1"))
+SETTINGS = ApiSettings(db_dsn=SecretStr("host=127.0.0.1 port=1"), authentication="off")
 
 
 async def get(address: str) -> httpx.Response:

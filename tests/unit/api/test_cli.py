@@ -6,6 +6,12 @@ from typer.testing import CliRunner
 from api.cli import app, dispatcher_app
 
 GOOD = "postgresql://reader:secret@127.0.0.1:5432/suifang"
+OPEN = {"API_DB_DSN": GOOD, "API_AUTHENTICATION": "off"}
+EMBEDDED = {
+    "API_DB_DSN": GOOD,
+    "API_AUTH__ISSUER": "urn:suifang:embedded",
+    "API_AUTH__JWKS_FILE": "jwks.json",
+}
 
 
 @pytest.mark.parametrize(
@@ -13,9 +19,17 @@ GOOD = "postgresql://reader:secret@127.0.0.1:5432/suifang"
     [
         pytest.param({}, [], "API_DB_DSN: is not set", id="no-dsn"),
         pytest.param({"API_DB_DSN": "secret what"}, [], "API_DB_DSN", id="no-connection-string"),
-        pytest.param({"API_DB_DSN": GOOD, "API_HOST": "0.0.0.0"}, [], "API_HOST", id="all-hosts"),  # noqa: S104
-        pytest.param({"API_DB_DSN": GOOD}, ["--host", "192.0.2.7"], "API_HOST", id="other-host"),
-        pytest.param({"API_DB_DSN": GOOD}, ["--host", "::"], "API_HOST", id="all-hosts-v6"),
+        pytest.param(OPEN | {"API_HOST": "0.0.0.0"}, [], "API_HOST", id="all-hosts"),  # noqa: S104
+        pytest.param(OPEN, ["--host", "192.0.2.7"], "API_HOST", id="other-host"),
+        pytest.param(OPEN, ["--host", "::"], "API_HOST", id="all-hosts-v6"),
+        pytest.param({"API_DB_DSN": GOOD}, ["--host", "example.com"], "API_HOST", id="a-name"),
+        pytest.param(EMBEDDED, ["--host", "::"], "API_HOST", id="embedded-issuer-outside"),
+        pytest.param(
+            {"API_DB_DSN": GOOD, "API_AUTHENTICATION": "no"}, [], "API_AUTHENTICATION", id="no-such"
+        ),
+        pytest.param(
+            {"API_DB_DSN": GOOD, "API_AUTH__ISSUER": "x"}, [], "API_AUTH", id="issuer-without-keys"
+        ),
         pytest.param({"API_DB_DSN": GOOD}, ["--port", "65536"], "API_PORT", id="no-such-port"),
         pytest.param(
             {"API_DB_DSN": GOOD, "API_FEED__LISTENERS_MAX": "0"},

@@ -29,6 +29,7 @@ DROP POLICY own ON registry_entry;
 ALTER TABLE registry_entry DISABLE ROW LEVEL SECURITY;
 DROP POLICY everybody ON registry_change;
 DROP POLICY own ON registry_change;
+DROP POLICY told ON registry_change;
 ALTER TABLE registry_change DISABLE ROW LEVEL SECURITY;
 DROP POLICY everybody ON contract_turn;
 DROP POLICY own ON contract_turn;

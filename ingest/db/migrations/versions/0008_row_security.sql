@@ -218,7 +218,9 @@ CREATE FUNCTION is_strangers(kind text, id text) RETURNS boolean
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT CASE kind
         WHEN 'resident' THEN EXISTS (
-            SELECT FROM resident r WHERE r.id = $2 AND (r.team_id = ANY (seen_teams())) IS NOT TRUE)
+            SELECT FROM resident r
+            WHERE r.id = $2 AND r.team_id IS NOT NULL
+              AND (r.team_id = ANY (seen_teams())) IS NOT TRUE)
         WHEN 'contract' THEN EXISTS (
             SELECT FROM contract c JOIN resident r ON r.id = c.resident_id
             WHERE c.id = $2 AND (r.team_id = ANY (seen_teams())) IS NOT TRUE)
@@ -227,9 +229,13 @@ ALTER TABLE registry_entry ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON registry_entry TO suifang_api USING (NOT is_strangers(kind, id));
 CREATE POLICY everybody ON registry_entry TO suifang_api_all USING (true);
 ALTER TABLE registry_change ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON registry_change TO suifang_api
-    USING (resident_id IS NULL OR EXISTS (SELECT FROM resident r WHERE r.id = resident_id));
-CREATE POLICY everybody ON registry_change TO suifang_api_all USING (true);
+CREATE POLICY own ON registry_change FOR SELECT TO suifang_api
+    USING (resident_id IS NULL OR ((SELECT sees_measured())
+        AND EXISTS (SELECT FROM resident r WHERE r.id = resident_id)));
+CREATE POLICY everybody ON registry_change FOR SELECT TO suifang_api_all
+    USING (resident_id IS NULL OR (SELECT sees_measured()));
+CREATE POLICY told ON registry_change FOR INSERT TO suifang_api, suifang_api_all
+    WITH CHECK (true);
 ALTER TABLE contract_turn ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON contract_turn TO suifang_api
     USING (EXISTS (SELECT FROM resident r WHERE r.id = resident_id));
@@ -248,7 +254,8 @@ ALTER TABLE resident_sealed ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON resident_sealed TO suifang_api
     USING ((SELECT sees_measured()) AND EXISTS (SELECT FROM resident r WHERE r.id = resident_id));
 CREATE POLICY everybody ON resident_sealed TO suifang_api_all USING ((SELECT sees_measured()));
-GRANT SELECT, INSERT, UPDATE ON staff, registry_entry, resident_key TO suifang_api, suifang_api_all;
+GRANT SELECT, INSERT, UPDATE (version) ON registry_entry TO suifang_api, suifang_api_all;
+GRANT SELECT, INSERT, UPDATE ON staff, resident_key TO suifang_api, suifang_api_all;
 GRANT SELECT, INSERT ON registry_change, contract_turn TO suifang_api, suifang_api_all;
 GRANT SELECT, INSERT, DELETE ON staff_team, resident_sealed TO suifang_api, suifang_api_all;
 GRANT SELECT, INSERT, UPDATE, DELETE ON contract_due TO suifang_api, suifang_api_all;

@@ -1,0 +1,168 @@
+"""``suifang audit verify|list|prune``.
+
+Exit codes: 0 as it should be; 1 something was changed, or not possible; 2 wrong usage.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn, TypeVar
+
+import typer
+from psycopg import AsyncConnection
+from psycopg.errors import UndefinedTable
+from psycopg.rows import DictRow, dict_row
+
+from api.audit import queries
+from api.audit.log import read_key
+from api.audit.settings import KEEP_DAYS_MIN, AuditSettings
+from api.audit.verification import verify as verify_chain
+from gateway.wire.times import parse_instant, utc_now
+from ingest.db.connections import with_limits
+from ingest.db.errors import DatabaseError, translated
+
+app: Final = typer.Typer(
+    help="The audit log: who saw or changed whom.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Dsn = Annotated[
+    str,
+    typer.Option("--database", envvar="SUIFANG_DB_DSN", help="PostgreSQL conninfo of the owner."),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
+When = Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339 with an offset.")]
+ResultT = TypeVar("ResultT")
+
+
+@app.command()
+def verify(
+    *,
+    dsn: Dsn,
+    key_file: Annotated[
+        Path | None, typer.Option(envvar="API_AUDIT__KEY_FILE", help="If seals are made with one.")
+    ] = None,
+    head: Annotated[
+        str | None, typer.Option(help="A head that was noted earlier; it must still be there.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Recompute every seal: finds what was changed, is missing or in another place."""
+    try:
+        key = read_key(AuditSettings(key_file=key_file))
+    except (OSError, ValueError) as error:
+        _fail(str(error), code=2)
+
+    async def work(connection: AsyncConnection[DictRow]) -> Any:  # noqa: ANN401 - the verification
+        return await verify_chain(
+            connection, key=key, now=utc_now(), expected_head=head, on_progress=_show_progress
+        )
+
+    found = _run(dsn, work)
+    if as_json:
+        plain = {name: getattr(found, name) for name in found.__slots__}
+        _print(json.dumps({"holds": found.holds, **plain}))
+    else:
+        _print(
+            f"{'holds' if found.holds else 'DOES NOT HOLD'}: {found.seals} seals over"
+            f" {found.entries} entries, {found.gone} let go, {found.unsealed} not sealed yet\n"
+            f"head: {found.head or 'none'}"
+        )
+        for fault in found.faults:
+            _print(f"seal {fault['seal']}: {fault['fault']}")
+    if not found.holds:
+        raise typer.Exit(1)
+
+
+@app.command(name="list")
+def list_entries(
+    *,
+    dsn: Dsn,
+    subject: Annotated[str | None, typer.Option(help="Who.")] = None,
+    resident: Annotated[str | None, typer.Option(help="Whom: a pseudonym.")] = None,
+    since: When = None,
+    until: When = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100,
+    as_json: Json = False,
+) -> None:
+    """Entries, newest first. An erased resident is counted and cannot be named."""
+    asked = {
+        "subject": subject,
+        "resident": resident,
+        "since": _read_time("--since", since),
+        "until": _read_time("--until", until),
+    }
+
+    async def work(connection: AsyncConnection[DictRow]) -> list[DictRow]:
+        return await queries.list_newest(connection, asked, before=None, rows=limit)
+
+    rows = _run(dsn, work)
+    if as_json:
+        _print(json.dumps({"entries": [{**row, "at": row["at"].isoformat()} for row in rows]}))
+        return
+    for row in rows:
+        about = " ".join([*row["residents"], *row["things"]])
+        _print(
+            f"{row['at'].isoformat()}  {row['subject']}  {row['action']} {row['object']}  {about}"
+        )
+
+
+@app.command()
+def prune(
+    *,
+    dsn: Dsn,
+    keep_days: Annotated[
+        int, typer.Option(min=KEEP_DAYS_MIN, help="Entries younger than this stay.")
+    ] = 365,
+    as_json: Json = False,
+) -> None:
+    """Let old entries go, whole seals only; the seals stay, so the chain still holds."""
+
+    async def work(connection: AsyncConnection[DictRow]) -> int:
+        return await queries.prune(connection, before=utc_now() - timedelta(days=keep_days))
+
+    gone = _run(dsn, work)
+    _print(json.dumps({"entries": gone}) if as_json else f"{gone} entries let go")
+
+
+def _run(dsn: str, work: Callable[[AsyncConnection[DictRow]], Awaitable[ResultT]]) -> ResultT:
+    async def transaction() -> ResultT:
+        with translated():
+            async with await AsyncConnection.connect(
+                with_limits(dsn, application_name="suifang-audit"), row_factory=dict_row
+            ) as connection:
+                await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                return await work(connection)
+
+    try:
+        return asyncio.run(transaction())
+    except UndefinedTable:
+        _fail("the database has no audit log yet; run `suifang migrate`")
+    except DatabaseError as error:
+        _fail(str(error))
+
+
+def _read_time(option: str, text: str | None) -> datetime | None:
+    try:
+        return None if text is None else parse_instant(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+def _show_progress(seals: int) -> None:
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{seals} seals looked at")
+        sys.stderr.flush()
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _fail(problem: str, *, code: int = 1) -> NoReturn:
+    sys.stderr.write(f"suifang audit: {' '.join(problem.split())}\n")
+    raise typer.Exit(code)

@@ -1,0 +1,137 @@
+"""What people saw is written down before they see it; what waits together is written together.
+
+    routes ── saw() ──▶ bounded queue ──▶ writer: one transaction for all that wait ──▶ routes go on
+                                          sealer: every few seconds, one API of all
+
+Changes are not written here: triggers note them in their own transaction. It must never let an
+answer out whose entry is not committed: if that cannot be done the answer is 503. Invariants: the
+queue is bounded; one batch is under way at a time, so that a busy API pays one commit for many
+reads; only committed entries are sealed, each once.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from api.audit import queries
+from api.audit.chain import make_seal
+from api.audit.queries import Note
+from api.audit.settings import AuditSettings
+from api.auth.principal import Principal
+from api.database import Database
+from api.errors import UnavailableError
+from api.settings import ApiSettings
+from gateway.wire.times import Clock
+
+_log = structlog.get_logger()
+KEY_BYTES_MIN: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    note: Note
+    written: "asyncio.Future[None]"
+
+
+def read_key(settings: AuditSettings) -> bytes | None:
+    """The key of the seals; None without one. Raises ``ValueError`` for a short one."""
+    if settings.key_file is None:
+        return None
+    key = settings.key_file.read_bytes()
+    if len(key) < KEY_BYTES_MIN:
+        msg = f"API_AUDIT__KEY_FILE holds {len(key)} bytes; at least {KEY_BYTES_MIN} are needed"
+        raise ValueError(msg)
+    return key
+
+
+class AuditLog:
+    """Writer and sealer of one API process. ``run`` must be running for ``saw`` to return."""
+
+    def __init__(self, settings: ApiSettings, database: Database, clock: Clock) -> None:
+        self._settings = settings.audit
+        self._retry_after_s = settings.retry_after_s
+        self._database = database
+        self._clock = clock
+        self._key = read_key(settings.audit)
+        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(maxsize=settings.audit.waiting_max)
+
+    async def saw(
+        self,
+        principal: Principal,
+        what: str,
+        residents: Iterable[str | None],
+        *,
+        things: Iterable[str] = (),
+    ) -> None:
+        """Note that somebody is about to see these residents; committed when it returns.
+
+        Call it outside of a transaction: it needs a connection of its own. Nobody seen is
+        nothing to note. Bounded by ``write_ms_max``.
+
+        Raises:
+            UnavailableError: It could not be noted, so nothing may be shown.
+        """
+        named = sorted({resident for resident in residents if resident is not None})
+        listed = list(things)
+        if not named and not listed:
+            return
+        note = Note(self._clock(), principal.subject, "read", what, named, listed)
+        waiting = _Waiting(note, asyncio.get_running_loop().create_future())
+        try:
+            async with asyncio.timeout(self._settings.write_ms_max / 1_000):
+                await self._queue.put(waiting)
+                await waiting.written
+        except (TimeoutError, UnavailableError) as error:
+            msg = "the audit log cannot be written just now, so nothing is shown; try again"
+            raise UnavailableError(msg, retry_after_s=self._retry_after_s) from error
+
+    async def run(self) -> None:
+        """Write and seal for ever. Any error but a lost database is a bug and ends it."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._run_writer(), name="audit writer")
+            tasks.create_task(self._run_sealer(), name="audit sealer")
+
+    async def _run_writer(self) -> None:
+        while True:
+            batch = [await self._queue.get()]
+            while len(batch) < self._settings.batch_max and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            wanted = [each for each in batch if not each.written.done()]  # Others gave up.
+            problem: UnavailableError | None = None
+            try:
+                async with self._database.writing_as_process() as connection:
+                    await queries.write(connection, [each.note for each in wanted])
+            except UnavailableError as error:
+                problem = error
+            for each in wanted:
+                if each.written.done():
+                    continue
+                if problem is None:
+                    each.written.set_result(None)
+                else:
+                    each.written.set_exception(problem)
+
+    async def _run_sealer(self) -> None:
+        while True:
+            try:
+                while await self.seal_once() == self._settings.sealed_entries_max:
+                    pass
+            except UnavailableError as error:
+                _log.warning("the audit log is not sealed just now", reason=error.msg)
+            await asyncio.sleep(self._settings.seal_ms / 1_000)
+
+    async def seal_once(self) -> int:
+        """Seal the oldest entries that have none, at most ``sealed_entries_max``; how many."""
+        async with self._database.writing_as_process() as connection:
+            if not await queries.lock_sealing(connection):
+                return 0
+            limit = self._settings.sealed_entries_max
+            entries = await queries.fetch_unsealed(connection, limit)
+            if entries:
+                last = await queries.fetch_last_seal(connection)
+                seal = make_seal(last, entries, sealed_at=self._clock(), key=self._key)
+                await queries.insert_seal(connection, seal, entries)
+            return len(entries)

@@ -1,0 +1,22 @@
+"""Settings of the audit log."""
+
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, PositiveInt
+
+KEEP_DAYS_MIN: Final = 183
+"""Six months. Source: Cybersecurity Law of the People's Republic of China, article 21 (3)."""
+
+
+class AuditSettings(BaseModel):
+    """``API_AUDIT__SEAL_MS``, ``API_AUDIT__KEY_FILE``, ..."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key_file: Path | None = None  # 32 bytes or more: seals cannot be made again without it.
+    waiting_max: PositiveInt = 5_000  # Reads whose entry waits to be written.
+    batch_max: PositiveInt = 500  # Entries in one transaction.
+    write_ms_max: PositiveInt = 5_000  # Then the read is refused: what is not noted is not shown.
+    seal_ms: PositiveInt = 5_000
+    sealed_entries_max: PositiveInt = 5_000  # In one seal.

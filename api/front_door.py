@@ -1,0 +1,103 @@
+"""What every request passes and every response carries, before and after any route.
+
+Too many, too long and too large are refused here, as problem+json, before anything is read. It
+must never log an address or read a body itself. Invariant: every response has the security
+headers, also those of errors and of addresses that do not exist.
+"""
+
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import AddressTooLongError, ApiError, TooLargeError
+from api.headers import HEADERS
+from api.limits import Limiter, LimitSettings
+from api.problems import answer_problem
+
+_HSTS: Final = "max-age=31536000; includeSubDomains"
+
+
+def address_of(scope: Scope) -> str:
+    """The client's address as the server knows it; empty when it does not."""
+    client = scope.get("client")
+    return "" if client is None else str(client[0])
+
+
+class FrontDoor:
+    """ASGI middleware; the outermost but for Starlette's own error page."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        limits: LimitSettings,
+        limiter: Limiter,
+        streams: frozenset[str] = frozenset(),
+    ) -> None:
+        """Of ``streams``, addresses that read line by line, only a line has a bound, of its own."""
+        self._app = app
+        self._streams = streams
+        self._limits = limits
+        self._limiter = limiter
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request. Nothing is buffered: bodies are counted as they pass."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                if scope["scheme"] == "https":
+                    headers.setdefault("Strict-Transport-Security", _HSTS)
+            await send(message)
+
+        try:
+            bytes_max = self._admit(scope)
+        except ApiError as refused:
+            response = answer_problem(Request(scope), refused)
+            await response(scope, receive, send_with_headers)
+            return
+        counted = receive if bytes_max is None else _counted(receive, bytes_max)
+        await self._app(scope, counted, send_with_headers)
+
+    def _admit(self, scope: Scope) -> int | None:
+        """How many bytes its body may have; None: a stream. Raises what it is refused for."""
+        self._limiter.take_from(address_of(scope))
+        length = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+        if length > self._limits.address_bytes_max:
+            msg = f"the address has {length} bytes; at most {self._limits.address_bytes_max}"
+            raise AddressTooLongError(msg)
+        headers = Headers(scope=scope)
+        if scope["path"] in self._streams:
+            return None
+        bytes_max = self._limits.body_bytes_max
+        declared = headers.get("content-length", "0")
+        if declared.isdecimal() and int(declared) > bytes_max:
+            raise TooLargeError(_too_large(bytes_max))
+        return bytes_max
+
+
+def _counted(receive: Receive, bytes_max: int) -> Receive:
+    """The same messages; refused once they hold more than they may, whatever was declared."""
+    received = 0
+
+    async def counting() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > bytes_max:
+            raise HTTPException(TooLargeError.status, _too_large(bytes_max))
+        return message
+
+    return counting
+
+
+def _too_large(bytes_max: int) -> str:
+    return f"the body has more than {bytes_max} bytes; send less at once"
