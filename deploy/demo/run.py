@@ -18,8 +18,8 @@ from typing import Any
 import aiomqtt
 import psycopg
 
-from deploy.demo.enrolment import enrol_sites, identity_of
 from api.auth.permissions import Role
+from deploy.demo.enrolment import enrol_sites, identity_of
 from deploy.demo.errors import DemoError
 from deploy.demo.observer import Observer, percentiles
 from deploy.demo.report import read_database

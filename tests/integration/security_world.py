@@ -44,21 +44,21 @@ INSERT INTO resident_case (resident_id, condition, state, consecutive_unsatisfie
 
 
 REGISTER: Final = (
-    "INSERT INTO registry_entry SELECT 'resident', id, 1 FROM resident",
-    "INSERT INTO registry_entry SELECT 'contract', id, 1 FROM contract",
+    "INSERT INTO registry_entry SELECT 'resident', id, 1 FROM resident WHERE team_id IS NOT NULL",
+    "INSERT INTO registry_entry SELECT 'contract', id, 1 FROM contract WHERE id NOT LIKE '%%b-_'",
     """
 INSERT INTO registry_change (kind, id, version, resident_id, author, at, content)
 SELECT 'resident', id, 1, id, 'x', %(at)s, jsonb_build_object('team_id', team_id,
     'birth_date', NULL, 'sex', NULL, 'enrolled_on', NULL, 'personal', NULL,
     'conditions', '[]'::jsonb)
-FROM resident""",
+FROM resident WHERE team_id IS NOT NULL""",
     """
 INSERT INTO registry_change (kind, id, version, resident_id, author, at, content)
 SELECT 'contract', id, 1, resident_id, 'x', %(at)s, jsonb_build_object(
     'resident_id', resident_id, 'package_id', package_id, 'signed_on', NULL, 'since', since,
     'until', until, 'follows', NULL, 'followed_as', NULL, 'ended_on', NULL, 'end_reason', NULL,
     'referral_hospitals', '[]'::jsonb)
-FROM contract""",
+FROM contract WHERE id NOT LIKE '%%b-_'""",
     """
 INSERT INTO resident_key (resident_id, key_id, wrapped, made_at)
 SELECT id, 'k', 'x', %(at)s FROM resident""",
