@@ -6,6 +6,7 @@ way are answered within ``shutdown_s_max``, a round of numbering is finished or 
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -33,6 +34,8 @@ async def serve(
         ApiError: The feed's follower ended by a bug; the log has its trace.
     """
     app = create_app(settings, clock)
+    gc.collect()
+    gc.freeze()  # What lives as long as the process is not looked through again and again.
     config = uvicorn.Config(
         app,
         lifespan="on",
