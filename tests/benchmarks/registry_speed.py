@@ -126,6 +126,7 @@ async def measure(dsn: str, name: str, rows: int, folder: Path) -> dict[str, Any
         env={
             **os.environ,
             "API_DB_DSN": dsn,
+            "API_AUTHENTICATION": "off",
             "API_KEY_FILE": str(key_file),
             "API_PSEUDONYM_KEY_FILE": str(pseudonym_key),
         },
