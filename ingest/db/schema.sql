@@ -883,8 +883,9 @@ BEGIN
     IF changed_ids IS NULL THEN
         RETURN NULL;
     END IF;
+    -- A name's collation is "C" and would become that of every text in there: no index would serve.
     PERFORM audit_write(current_setting('suifang.at')::timestamptz, subject, lower(TG_OP),
-        TG_TABLE_NAME::text, CASE WHEN of_residents THEN changed_ids END,
+        TG_TABLE_NAME::text COLLATE "default", CASE WHEN of_residents THEN changed_ids END,
         CASE WHEN NOT of_residents THEN changed_ids END);
     RETURN NULL;
 END $$;
