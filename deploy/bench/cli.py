@@ -65,6 +65,9 @@ IngestSettings = Annotated[
     list[str] | None,
     typer.Option("--set", help="INGEST_...=VALUE instead of the shipped one; may be repeated."),
 ]
+Spooled = Annotated[
+    int, typer.Option(min=1, max=1_000_000, help="In its spool; beyond 20,000 ingest slows it.")
+]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same values.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The report on stdout.")]
 
@@ -126,14 +129,19 @@ def ingest(
 @app.command()
 def gateway(
     *,
-    readings: Annotated[int, typer.Option(min=1, max=1_000_000, help="In its spool.")] = 20_000,
+    readings: Annotated[
+        int,
+        typer.Option(min=1, max=1_000_000, help="In its spool; from 20,000 on ingest slows it."),
+    ] = 20_000,
     rounds: Rounds = 3,
     minutes: Annotated[float, typer.Option(min=0.1, help="Of an ordinary day.")] = 3.0,
     as_json: AsJson = False,
 ) -> None:
     """The edge process: its start, how fast it drains, what it costs on an ordinary day."""
     home = Stack.of_checkout().home
-    settings = BenchSettings(home=home / "bench", checkout=home, gateways=1, residents=1_000)
+    settings = BenchSettings(
+        home=home / "bench", checkout=home, gateways=rounds + 1, residents=1_000
+    )
     plan = GatewayPlan(readings=readings, rounds=rounds, minutes=minutes)
     _measure(
         settings,
