@@ -159,7 +159,7 @@ class SpoolFile:
             try:
                 yield connection
                 connection.execute("COMMIT")
-            except BaseException:
+            except BaseException:  # Whatever it is, it goes on; only not half written.
                 if connection.in_transaction:  # SQLite ends it itself on some errors.
                     with suppress(sqlite3.Error):
                         connection.execute("ROLLBACK")

@@ -4,6 +4,7 @@ A body is the whole of it: what is left out is empty (``personal`` of a resident
 out, name and ID number stay as they are). The checks are those of ``ingest.db.entities``.
 """
 
+from abc import abstractmethod
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -32,9 +33,9 @@ class Content(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @abstractmethod
     def to_record(self, id_: str) -> Any:  # noqa: ANN401 - one class of ``entities`` each
         """As ``ingest.db`` takes it. Raises ``ValueError`` when its parts do not fit together."""
-        raise NotImplementedError
 
     def require_fit(self) -> None:
         """Raise ``ValueError`` when its parts do not fit together."""

@@ -128,7 +128,7 @@ class BleDevices:
         try:
             adapter = await BleakAdapter.get(backend=radio.adapter)
             connected = await adapter.get_connected_devices(uuids)
-        except NotImplementedError:
+        except NotImplementedError:  # Bleak's word for a system that cannot list its links.
             return
         for device in connected:
             heard(device, AdvertisementData(device.name, {}, {}, uuids, None, 0, ()))

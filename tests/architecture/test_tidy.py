@@ -123,8 +123,9 @@ def test_every_limit_of_a_profile_names_its_source(path: Path) -> None:
             assert tier.get("source"), name
 
 
-def test_decisions_are_numbered_once() -> None:
+def test_decisions_are_numbered_once_and_without_gaps() -> None:
     numbers = sorted(int(path.name[:4]) for path in (ROOT / "docs/decisions").glob("[0-9]*.md"))
+    assert numbers
     assert numbers == list(range(1, len(numbers) + 1))
 
 

@@ -44,6 +44,7 @@ async def test_a_redelivered_batch_is_stored_once_and_gets_the_same_receipt(
     first = await bench.store(payload)
     second = await bench.store(payload, payload)
 
+    # Words for the display go with the first one only: nobody stands there any more.
     settled = [receipt.model_copy(update={"prompted": []}) for receipt in receipts_of(first)]
     assert settled == receipts_of(second)[:1] == receipts_of(second)[1:]
     assert (receipts_of(first)[0].stored, len(receipts_of(first)[0].quarantined)) == (2, 1)
