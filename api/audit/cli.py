@@ -3,26 +3,23 @@
 Exit codes: 0 as it should be; 1 something was changed, or not possible; 2 wrong usage.
 """
 
-import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 from psycopg import AsyncConnection
-from psycopg.errors import UndefinedTable
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow
 
 from api.audit import queries
 from api.audit.log import read_key
 from api.audit.settings import KEEP_DAYS_MIN, AuditSettings
 from api.audit.verification import verify as verify_chain
+from api.operator import Dsn, Json, fail, print_line, run_in_transaction
 from gateway.wire.times import parse_instant, utc_now
-from ingest.db.connections import with_limits
-from ingest.db.errors import DatabaseError, translated
 
 app: Final = typer.Typer(
     help="The audit log: who saw or changed whom.",
@@ -30,13 +27,9 @@ app: Final = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-Dsn = Annotated[
-    str,
-    typer.Option("--database", envvar="SUIFANG_DB_DSN", help="PostgreSQL conninfo of the owner."),
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 When = Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339 with an offset.")]
 ResultT = TypeVar("ResultT")
+_COMMAND: Final = "audit"
 
 
 @app.command()
@@ -55,7 +48,7 @@ def verify(
     try:
         key = read_key(AuditSettings(key_file=key_file))
     except (OSError, ValueError) as error:
-        _fail(str(error), code=2)
+        fail(_COMMAND, str(error), code=2)
 
     async def work(connection: AsyncConnection[DictRow]) -> Any:  # noqa: ANN401 - the verification
         return await verify_chain(
@@ -65,15 +58,15 @@ def verify(
     found = _run(dsn, work)
     if as_json:
         plain = {name: getattr(found, name) for name in found.__slots__}
-        _print(json.dumps({"holds": found.holds, **plain}))
+        print_line(json.dumps({"holds": found.holds, **plain}))
     else:
-        _print(
+        print_line(
             f"{'holds' if found.holds else 'DOES NOT HOLD'}: {found.seals} seals over"
             f" {found.entries} entries, {found.gone} let go, {found.unsealed} not sealed yet\n"
             f"head: {found.head or 'none'}"
         )
         for fault in found.faults:
-            _print(f"seal {fault['seal']}: {fault['fault']}")
+            print_line(f"seal {fault['seal']}: {fault['fault']}")
     if not found.holds:
         raise typer.Exit(1)
 
@@ -102,11 +95,11 @@ def list_entries(
 
     rows = _run(dsn, work)
     if as_json:
-        _print(json.dumps({"entries": [{**row, "at": row["at"].isoformat()} for row in rows]}))
+        print_line(json.dumps({"entries": [{**row, "at": row["at"].isoformat()} for row in rows]}))
         return
     for row in rows:
         about = " ".join([*row["residents"], *row["things"]])
-        _print(
+        print_line(
             f"{row['at'].isoformat()}  {row['subject']}  {row['action']} {row['object']}  {about}"
         )
 
@@ -126,24 +119,15 @@ def prune(
         return await queries.prune(connection, before=utc_now() - timedelta(days=keep_days))
 
     gone = _run(dsn, work)
-    _print(json.dumps({"entries": gone}) if as_json else f"{gone} entries let go")
+    print_line(json.dumps({"entries": gone}) if as_json else f"{gone} entries let go")
 
 
 def _run(dsn: str, work: Callable[[AsyncConnection[DictRow]], Awaitable[ResultT]]) -> ResultT:
-    async def transaction() -> ResultT:
-        with translated():
-            async with await AsyncConnection.connect(
-                with_limits(dsn, application_name="suifang-audit"), row_factory=dict_row
-            ) as connection:
-                await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-                return await work(connection)
+    async def at_one_instant(connection: AsyncConnection[DictRow]) -> ResultT:
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        return await work(connection)
 
-    try:
-        return asyncio.run(transaction())
-    except UndefinedTable:
-        _fail("the database has no audit log yet; run `suifang migrate`")
-    except DatabaseError as error:
-        _fail(str(error))
+    return run_in_transaction(_COMMAND, dsn, at_one_instant)
 
 
 def _read_time(option: str, text: str | None) -> datetime | None:
@@ -157,12 +141,3 @@ def _show_progress(seals: int) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"\r{seals} seals looked at")
         sys.stderr.flush()
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _fail(problem: str, *, code: int = 1) -> NoReturn:
-    sys.stderr.write(f"suifang audit: {' '.join(problem.split())}\n")
-    raise typer.Exit(code)

@@ -4,24 +4,21 @@ Needs the database as its owner (``SUIFANG_DB_DSN``). The secret is printed once
 a key is made. Exit codes: 0 done; 1 not possible; 2 wrong usage.
 """
 
-import asyncio
 import json
 import re
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final, NoReturn, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 from psycopg import AsyncConnection
-from psycopg.errors import UndefinedTable
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow
 
 from api.auth import api_keys
 from api.auth.permissions import PERMISSIONS, Permission, Role
+from api.operator import Dsn, Json, fail, print_line, run_in_transaction
 from gateway.wire.times import utc_now
-from ingest.db.connections import with_limits
-from ingest.db.errors import DatabaseError, translated
 
 app: Final = typer.Typer(
     help="API keys of machines: made, listed, rotated, revoked.",
@@ -29,13 +26,9 @@ app: Final = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-Dsn = Annotated[
-    str,
-    typer.Option("--database", envvar="SUIFANG_DB_DSN", help="PostgreSQL conninfo of the owner."),
-]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 KeyId = Annotated[str, typer.Argument(help="The 12 characters between sfk_ and the next _.")]
 ResultT = TypeVar("ResultT")
+_COMMAND: Final = "api-key"
 _CLIENT: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _SUBJECT: Final = (
     "SELECT set_config('suifang.subject', 'operator', true), set_config('suifang.at', %s, true)"
@@ -89,10 +82,10 @@ def list_keys(dsn: Dsn, as_json: Json = False) -> None:
 
     rows = _run(dsn, work)
     if as_json:
-        _print(json.dumps({"keys": [_plain(row) for row in rows]}))
+        print_line(json.dumps({"keys": [_plain(row) for row in rows]}))
         return
     for row in rows:
-        _print(_line(row))
+        print_line(_line(row))
 
 
 @app.command()
@@ -113,7 +106,7 @@ def rotate(
 
     made = _run(dsn, work)
     if made is None:
-        _fail(f"no key {key_id} that is still good; `suifang api-key list` shows them")
+        fail(_COMMAND, f"no key {key_id} that is still good; `suifang api-key list` shows them")
     _show_made(made, as_json=as_json)
 
 
@@ -126,35 +119,26 @@ def revoke(dsn: Dsn, key_id: KeyId, as_json: Json = False) -> None:
 
     row = _run(dsn, work)
     if row is None:
-        _fail(f"no key {key_id}; `suifang api-key list` shows them")
-    _print(json.dumps(_plain(row)) if as_json else _line(row))
+        fail(_COMMAND, f"no key {key_id}; `suifang api-key list` shows them")
+    print_line(json.dumps(_plain(row)) if as_json else _line(row))
 
 
 def _run(
     dsn: str, work: Callable[[AsyncConnection[DictRow], datetime], Awaitable[ResultT]]
 ) -> ResultT:
-    async def transaction() -> ResultT:
-        with translated():
-            async with await AsyncConnection.connect(
-                with_limits(dsn, application_name="suifang-api-key"), row_factory=dict_row
-            ) as connection:
-                at = utc_now()
-                await connection.execute(_SUBJECT, (at.isoformat(),))
-                return await work(connection, at)
+    async def as_operator(connection: AsyncConnection[DictRow]) -> ResultT:
+        at = utc_now()
+        await connection.execute(_SUBJECT, (at.isoformat(),))
+        return await work(connection, at)
 
-    try:
-        return asyncio.run(transaction())
-    except UndefinedTable:
-        _fail("the database has no keys yet; run `suifang migrate`")
-    except DatabaseError as error:
-        _fail(str(error))
+    return run_in_transaction(_COMMAND, dsn, as_operator)
 
 
 def _show_made(made: api_keys.MadeKey, *, as_json: bool) -> None:
     if as_json:
-        _print(json.dumps({"key": made.key, **_plain(made.row)}))
+        print_line(json.dumps({"key": made.key, **_plain(made.row)}))
         return
-    _print(made.key)
+    print_line(made.key)
     sys.stderr.write(f"{_line(made.row)}\nKeep the key now: it is not shown again.\n")
 
 
@@ -171,12 +155,3 @@ def _line(row: DictRow) -> str:
         f"{row['id']}  {row['client']}  {row['role']}  {scopes}  {' '.join(places) or 'everywhere'}"
         f"  {state}  used: {used}"
     )
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-
-
-def _fail(problem: str) -> NoReturn:
-    sys.stderr.write(f"suifang api-key: {' '.join(problem.split())}\n")
-    raise typer.Exit(1)
