@@ -83,7 +83,7 @@ class Session:
         self._describe = describe
         self._loop = asyncio.get_running_loop()
         self._thread: threading.Thread | None = None
-        self._connection = 0
+        self._connection = 0  # Counts connections and their ends.
         self._unreachable = False
         self._welcomed = False  # The broker has answered on this connection.
         self._returning = False  # Disconnecting only to come back.
@@ -130,7 +130,7 @@ class Session:
 
     def acknowledge(self, delivery: Delivery) -> None:
         """Tell the broker that a receipt was acted on; one of an older connection comes again."""
-        if self.connected and delivery.connection == self._connection:
+        if delivery.connection == self._connection:
             self._client.ack(delivery.packet, 1)
 
     def reconnect(self) -> None:
@@ -139,7 +139,7 @@ class Session:
         Nothing is lost by it and no last will sent. Without a connection there is nothing to do:
         the next one shows the certificate.
         """
-        if self.connected:
+        if self._client.is_connected():
             self._returning = True
             self._client.disconnect()
 
@@ -223,9 +223,9 @@ class Session:
         if reason.is_failure:
             _LOG.warning("the broker refused the connection: %s", reason)
             return
+        self._post(self._begin_connection)
         # Before any batch: no receipt may pass while nobody listens.
         client.subscribe([(self._topic("receipts"), 1), (self._topic("commands"), 1)])
-        self._post(self._set_connected, True)  # noqa: FBT003 - one flag, named by the callee
 
     def _on_connect_fail(self, _client: mqtt.Client, _data: object) -> None:
         if not self._unreachable:  # Once, not at every attempt of a long outage.
@@ -284,13 +284,19 @@ class Session:
     ) -> None:
         if any(reason.is_failure for reason in reasons):
             _LOG.error("the broker forbids reading receipts or commands: check the access rules")
+        # The receipts that waited came before this answer: what they settle is not sent again.
+        self._post(self._set_connected, True)  # noqa: FBT003 - one flag, named by the callee
 
     # Back in the event loop.
 
+    def _begin_connection(self) -> None:
+        self._connection += 1
+
     def _set_connected(self, connected: bool) -> None:  # noqa: FBT001 - a state, not an option
         if connected:
-            self._connection += 1
             _LOG.info("connected to the broker")
+        else:
+            self._connection += 1
         self.connected = connected
         self._listener.on_connection()
 
