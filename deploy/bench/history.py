@@ -22,15 +22,19 @@ from api.readings.schemas import ReadingQuery
 from deploy.bench.display import Display
 from deploy.bench.figures import spread
 from deploy.bench.lap import Lap, run_lap
+from deploy.bench.machine import drop_page_cache
 from deploy.bench.rate import shape_for
 from deploy.bench.stack import BenchStack, Database
 from deploy.bench.suifang import Suifang
 from deploy.bench.traffic import list_residents
 from gateway.wire.times import Clock
+from ingest.db.connections import connect
+from ingest.db.tidying import list_untidy, tidy
 
 _MONTHS: Final = 24
 _MONTH: Final = timedelta(days=30)
 _YEAR: Final = timedelta(days=365)
+_SETTLED: Final = timedelta(days=14)  # As `suifang tidy`.
 _READS: Final = 300
 _PAGE: Final = 500
 _CORES: Final = 2
@@ -97,7 +101,7 @@ def measure_history(stack: BenchStack, clock: Clock, display: Display) -> dict[s
                     lap = run_lap(stack, contender, shape, progress, database=existing)
                 laps[name].append(lap)
                 display.say(f"history, round {number}: {name} {lap.readings_per_s:,.0f} readings/s")
-        reads_ms = asyncio.run(_read_years(database, settings.residents, clock()))
+        reads = asyncio.run(_read_before_and_after(database, settings.residents, clock, display))
     rates = {name: [lap.readings_per_s for lap in turns] for name, turns in laps.items()}
     return {
         "rows": settings.history_rows,
@@ -107,7 +111,7 @@ def measure_history(stack: BenchStack, clock: Clock, display: Display) -> dict[s
         "slower_by": spread(
             [1 - full / empty for full, empty in zip(rates["full"], rates["empty"], strict=True)]
         ),
-        "read_last_year": _of_reads(reads_ms),
+        **reads,
         "laps": [lap.as_dict() for turns in laps.values() for lap in turns],
     }
 
@@ -157,6 +161,31 @@ def _fill_month(database: Database, stack: BenchStack, now: datetime, month: int
     }
     with psycopg.connect(database.dsn, autocommit=True, options=_SESSION) as connection:
         connection.execute(_FILL.encode(), given)
+
+
+async def _read_before_and_after(
+    database: Database, residents: int, clock: Clock, display: Display
+) -> dict[str, Any]:
+    """Last years as ingest left them and as ``suifang tidy`` does; from the disk, then again."""
+    found: dict[str, Any] = {}
+    for state in ("as_arrived", "tidied"):
+        if state == "tidied":
+            display.say("history: suifang tidy")
+            began = time.monotonic()
+            async with await connect(
+                database.dsn, application_name="suifang-bench", autocommit=True
+            ) as connection:
+                await connection.execute("SET statement_timeout = 0")
+                for chunk in await list_untidy(connection, clock() - _SETTLED):
+                    await tidy(connection, chunk)
+            found["tidied_s"] = round(time.monotonic() - began, 1)
+        dropped = drop_page_cache()
+        first = await _read_years(database, residents, clock())
+        found[f"read_last_year_{state}"] = {"page_cache_dropped": dropped, **_of_reads(first)}
+        again = await _read_years(database, residents, clock())
+        found[f"read_last_year_{state}_again"] = _of_reads(again)
+        display.say(f"history: a resident's last year, {state}: {found}")
+    return found
 
 
 async def _read_years(database: Database, residents: int, now: datetime) -> list[float]:

@@ -26,6 +26,16 @@ def describe_machine(stack: BenchStack) -> dict[str, Any]:
     }
 
 
+def drop_page_cache() -> bool:
+    """Let the kernel forget the files it has read; needs root. Whether it did."""
+    os.sync()
+    try:
+        Path("/proc/sys/vm/drop_caches").write_text("1", "ascii")
+    except OSError:
+        return False
+    return True
+
+
 def _cpu_model() -> str:
     """The name that the kernel has for the first processor; arm64 kernels have none."""
     for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
