@@ -9,7 +9,7 @@ where on; whom they saw follows from the feed, which keeps every event.
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -24,6 +24,7 @@ from api.feed import FeedEvent, Listener
 from api.services import Running
 
 router = APIRouter()
+_TOLD: Final = ("alert.", "case.")  # The rest of the feed is at /v1/events.
 
 
 async def admit_listener(
@@ -93,4 +94,8 @@ async def stream_feed(
 
 
 def _wants(query: StreamQuery, event: FeedEvent) -> bool:
-    return query.team in (None, event.team_id) and query.centre in (None, event.centre_id)
+    return (
+        event.kind.startswith(_TOLD)
+        and query.team in (None, event.team_id)
+        and query.centre in (None, event.centre_id)
+    )

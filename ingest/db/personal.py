@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from ingest.db import registry
+from ingest.db import outbox, registry
 from ingest.db.connections import Connection
 from ingest.db.entities import Personal, Resident
 from ingest.db.identity_numbers import compact, find_mistake
 from ingest.db.keyring import KEY_BYTES, Keyring, decrypt, encrypt
+from ingest.db.outbox import Event
 from ingest.db.registry import Authorship, Outcome, Refusal, Wanted
 
 ERASED: Final = "erased"
@@ -216,6 +217,8 @@ async def erase(connection: Connection, resident_id: str, by: Authorship) -> Out
         values = {"id": resident_id, "at": by.at, "by": by.author}
         await connection.execute(_ERASE, values)
         await connection.execute(_FORGET, (resident_id,))
+        told = {"resident_id": resident_id, "author": by.author}
+        await outbox.insert(connection, [Event("resident.erased", told)], at=by.at)
     return outcomes[resident_id]
 
 

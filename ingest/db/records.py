@@ -1,7 +1,7 @@
 """SQL for ``record``: visits, referral follow-ups, overrides, closures and returns.
 
 Append-only: what somebody recorded stays, and a mistake is answered by another record. Every
-new record marks its resident, so that the case is folded again.
+new record marks its resident, so that the case is folded again, and is told to the feed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,9 +12,10 @@ from uuid import UUID
 
 from pydantic import AwareDatetime
 
-from ingest.db import due_marks
+from ingest.db import due_marks, outbox
 from ingest.db.connections import Connection
 from ingest.db.errors import UnstorableError
+from ingest.db.outbox import Event
 
 Kind: TypeAlias = Literal["visit", "referral_followup", "override", "closure", "return"]
 Finding: TypeAlias = Literal["adverse_drug_reaction", "new_complication", "worse_complication"]
@@ -84,6 +85,21 @@ class RecordRow(NamedTuple):
     author: str
     note: str | None
 
+    def as_event(self) -> dict[str, Any]:
+        """The record as the feed tells it: neither findings nor words; those are read."""
+        return {
+            "record_id": str(self.id),
+            "resident_id": self.resident_id,
+            "condition": self.condition,
+            "kind": self.kind,
+            "at": self.at.isoformat(),
+            "mode": self.mode,
+            "state": self.state,
+            "due": self.due and self.due.isoformat(),
+            "reason": self.reason,
+            "author": self.author,
+        }
+
 
 def _as_row(record: Record, received_at: datetime) -> RecordRow:
     own = {name: getattr(record, name) for name in RecordRow._fields if name != "received_at"}
@@ -101,7 +117,7 @@ _OF_IDS: Final = f"SELECT {_COLUMNS} FROM record WHERE id = ANY(%s)"  # noqa: S6
 async def insert_new(
     connection: Connection, records: Iterable[Record], *, at: datetime
 ) -> set[UUID]:
-    """Store what is not stored yet, and mark whose cases it concerns. Never commits.
+    """Store what is not stored yet, mark whose cases it concerns, tell the feed. Never commits.
 
     Args:
         connection: Inside a transaction.
@@ -121,6 +137,8 @@ async def insert_new(
             msg = f"record {row.id} is stored with other content; records are never rewritten"
             raise UnstorableError(msg)
     await due_marks.mark(connection, {(rows[id_].resident_id, "record"): at for id_ in new})
+    told = [Event("record.added", row.as_event()) for id_, row in rows.items() if id_ in new]
+    await outbox.insert(connection, told, at=at)
     return new
 
 

@@ -2,7 +2,8 @@
 
 Whoever writes locks the entries first, in order of id, so that of two writers the second sees
 what the first has done; then compares, and appends a version only where something differs.
-Nothing is rewritten: a version says who, when, and what it was then. Never commits.
+Nothing is rewritten: a version says who, when, and what it was then. Of residents and contracts
+the feed is told, of places, packages and staff it is not: they are nobody's. Never commits.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -12,9 +13,11 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
+from ingest.db import outbox
 from ingest.db.connections import Connection
 from ingest.db.entities import Content
 from ingest.db.errors import BeyondReachError, UnstorableError
+from ingest.db.outbox import Event
 
 Kind: TypeAlias = Literal["centre", "team", "staff", "package", "resident", "contract"]
 Permits: TypeAlias = Callable[[str, int, bool], bool]
@@ -148,7 +151,7 @@ async def append(
     wanted: Mapping[str, Wanted],
     authorship: Authorship,
 ) -> list[str]:
-    """Write a version of each that was created or changed; return their ids."""
+    """Write a version of each that was created or changed, tell the feed; return their ids."""
     rows = [each for each in outcomes if is_written(each)]
     if not rows:
         return []
@@ -166,7 +169,19 @@ async def append(
     ]
     text = msgspec.json.encode(changes).decode()
     await connection.execute(_APPEND, (kind, authorship.author, authorship.at, text))
+    told = [_as_event(kind, row, wanted[row.id], authorship.author) for row in rows]
+    await outbox.insert(
+        connection, [event for event in told if event is not None], at=authorship.at
+    )
     return ids
+
+
+def _as_event(kind: Kind, row: Outcome, want: Wanted, author: str) -> Event | None:
+    """The version as the feed tells it: that it is there, not what it says."""
+    told = {"resident_id": want.resident_id, "version": row.version, "author": author}
+    if kind == "contract":
+        return Event("contract.changed", {"contract_id": row.id, **told})
+    return Event("resident.changed", told) if kind == "resident" else None
 
 
 class Written(NamedTuple):

@@ -326,7 +326,7 @@ async def test_emergencies_alert_at_once_with_limit_and_source(bench: WriterBenc
         ("GLU_EMERGENCY_HIGH", "critical", "HI", ">= 16.7 mmol/L", True, "2026-03-16"),
         ("GLU_EMERGENCY_LOW", "critical", "3.9 mmol/L", "<= 3.9 mmol/L", True, "2026-03-16"),
     ]
-    assert len(await bench.rows("SELECT 1 FROM outbox")) == 3
+    assert len(await bench.rows("SELECT 1 FROM outbox WHERE kind = 'alert.raised'")) == 3
 
 
 async def test_an_unclaimed_emergency_goes_to_the_centre(bench: WriterBench) -> None:
