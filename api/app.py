@@ -25,6 +25,7 @@ from api.database import Database
 from api.enrolment import routes as enrolment
 from api.enrolment.authority import Authority
 from api.enrolment.files import load_authority
+from api.events import routes as events
 from api.feed import Feed
 from api.front_door import FrontDoor
 from api.limits import Limiter
@@ -111,6 +112,7 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
     app.include_router(registry.router, prefix="/v1")
     app.include_router(personal.router, prefix="/v1")
     app.include_router(bulk.router, prefix="/v1")
+    app.include_router(events.router, prefix="/v1/events", tags=["events"])
     app.include_router(audit_routes.router, prefix="/v1/audit", tags=["audit"])
     return app
 
@@ -137,6 +139,7 @@ def _root(program_version: str) -> APIRouter:
                 **{each.path: f"/v1/{each.path}" for each in COLLECTIONS},
                 "enrolments": ENROLMENTS_PATH,
                 "renewals": RENEWALS_PATH,
+                "events": "/v1/events",
                 "audit": "/v1/audit",
                 "health": "/healthz",
                 "ready": "/readyz",

@@ -1,0 +1,83 @@
+"""SQL of the change feed as one principal may see it. Reads only.
+
+Row-level security decides what is seen. So that little to see costs little, no page looks at more
+than a window of numbers; then its end is where one goes on. Numbers become visible in order and
+without gaps (``api.dispatcher``), so nothing can appear behind that end later.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from api.feed import read_head
+
+_VISIBLE: Final = """
+SELECT o.number, o.kind, o.payload ->> 'resident_id' AS resident_id,
+       json_build_object('number', o.number, 'type', o.kind, 'timestamp', o.created_at,
+                         'data', o.payload)::text AS text
+FROM outbox o
+WHERE o.number > %(after)s AND o.number <= %(upto)s
+  AND (%(kinds)s::text[] IS NULL OR o.kind = ANY (%(kinds)s))
+ORDER BY o.number
+LIMIT %(limit)s"""
+
+
+class Item(NamedTuple):
+    """One event; ``text`` is all of it as JSON, as it was written."""
+
+    number: int
+    kind: str
+    resident_id: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """What is seen above a number, and where to go on."""
+
+    items: list[Item]
+    next_after: int
+    head: int
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether there was nothing further to look at."""
+        return self.next_after >= self.head
+
+    def as_json(self) -> bytes:
+        """The answer; events are passed on, not read and written again."""
+        items = ",".join(item.text for item in self.items)
+        text = f'{{"items":[{items}],"next_after":{self.next_after},"head":{self.head}}}'
+        return text.encode()
+
+
+async def list_visible(
+    connection: AsyncConnection[DictRow],
+    *,
+    after: int,
+    limit: int,
+    scan_max: int,
+    kinds: Collection[str] | None = None,
+) -> Page:
+    """The first events above ``after`` that this transaction's principal may see.
+
+    Args:
+        connection: In a transaction of a principal.
+        after: A number, at most the head.
+        limit: At most so many events.
+        scan_max: At most so many numbers are looked at.
+        kinds: Only these; None: all.
+
+    Cost: one index scan of the window.
+    """
+    head = await read_head(connection)
+    upto = max(after, min(after + scan_max, head))
+    asked = {"after": after, "upto": upto, "limit": limit, "kinds": kinds and sorted(kinds)}
+    cursor = await connection.execute(_VISIBLE, asked)
+    items = [Item(**row) for row in await cursor.fetchall()]
+    if len(items) == limit:
+        upto = items[-1].number
+    return Page(items=items, next_after=upto, head=head)
