@@ -27,6 +27,7 @@ from api.enrolment.authority import Authority
 from api.enrolment.files import load_authority
 from api.events import routes as events
 from api.feed import Feed
+from api.fhir import routes as fhir
 from api.front_door import FrontDoor
 from api.limits import Limiter
 from api.problems import Problem, install_problems
@@ -102,6 +103,11 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
         limiter=limiter,
     )
     install_problems(app)
+    _include_routes(app)
+    return app
+
+
+def _include_routes(app: FastAPI) -> None:
     app.include_router(_root(app.version))
     app.include_router(health.router, tags=["health"])
     app.include_router(cases.router, prefix="/v1/cases", tags=["cases"])
@@ -114,7 +120,7 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
     app.include_router(bulk.router, prefix="/v1")
     app.include_router(events.router, prefix="/v1/events", tags=["events"])
     app.include_router(audit_routes.router, prefix="/v1/audit", tags=["audit"])
-    return app
+    app.include_router(fhir.router, prefix="/fhir")
 
 
 def _load_authority(settings: ApiSettings) -> Authority | None:
@@ -141,6 +147,7 @@ def _root(program_version: str) -> APIRouter:
                 "renewals": RENEWALS_PATH,
                 "events": "/v1/events",
                 "audit": "/v1/audit",
+                "fhir": "/fhir/metadata",
                 "health": "/healthz",
                 "ready": "/readyz",
                 "openapi": "/openapi.json",

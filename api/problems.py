@@ -1,5 +1,7 @@
 """Errors as ``application/problem+json`` (RFC 9457), whatever went wrong and wherever.
 
+Below ``/fhir/`` the same words are an OperationOutcome, which is what clients there understand.
+
 A problem never carries a stack trace, SQL or a connection string. 422 is kept for a body that
 does not validate; a bad query value, path value, header or cursor is 400 and says which field,
 which value and what would be right.
@@ -18,8 +20,11 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from api.errors import ApiError, BadParameterError, NotReadyError
+from api.fhir.resources.operation_outcome import build as build_outcome
+from api.fhir.resources.operation_outcome import issue
 from api.headers import HEADERS
 
+FHIR_MEDIA_TYPE = "application/fhir+json"
 MEDIA_TYPE = "application/problem+json"
 VALUE_CHARACTERS_MAX = 200
 NOT_SHOWN = "(not shown)"
@@ -164,6 +169,15 @@ def _respond(
     checks: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
+    if _is_fhir(request.url.path):
+        single = [
+            issue(status, slug, f"{each.field}: {each.value!r}: {each.remedy}", path=each.field)
+            for each in errors or ()
+        ]
+        outcome = build_outcome(single or [issue(status, slug, detail)])
+        return JSONResponse(
+            outcome, status_code=status, media_type=FHIR_MEDIA_TYPE, headers=headers
+        )
     problem = Problem(
         type=f"urn:suifang:problem:{slug}",
         title=title,
@@ -181,13 +195,19 @@ def _respond(
     )
 
 
+def _is_fhir(path: str) -> bool:
+    return path == "/fhir" or path.startswith("/fhir/")
+
+
 def _openapi(app: FastAPI) -> dict[str, Any]:
     """FastAPI's document, with the media type that problems really have."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes
         )
-        for operations in document["paths"].values():
+        for path, operations in document["paths"].items():
+            if _is_fhir(path):
+                continue  # OperationOutcomes, which say their media type themselves.
             for operation in operations.values():
                 for code in {"4XX", "5XX"}.intersection(operation["responses"]):
                     response = operation["responses"][code]

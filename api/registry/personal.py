@@ -1,11 +1,14 @@
 """``/v1/residents/{id}/personal-data``: one resident's name and ID number, read or erased.
 
-The only place where they are opened, one at a time; no list and no other answer holds them.
+The only place where they are opened, one at a time; no list holds them, and of other answers only
+the FHIR ``Patient`` that is read by its id.
 """
 
 from typing import Annotated
 
 from fastapi import APIRouter, Response
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
 
 from api.auth.guard import require
 from api.auth.permissions import Permission
@@ -15,8 +18,9 @@ from api.registry import examples, queries
 from api.registry.routes import Id
 from api.registry.schemas import PersonalOut
 from api.registry.writing import as_tuples, keys_at_hand
-from api.services import Running
+from api.services import Running, Services
 from ingest.db import personal
+from ingest.db.entities import Personal
 from ingest.db.registry import Authorship
 
 router = APIRouter(tags=["residents"])
@@ -48,6 +52,19 @@ async def read_personal_data(
         id_number=None if who is None else who.id_number,
         erased_at=found.erased_at,
     )
+
+
+async def open_personal(
+    running: Services, connection: AsyncConnection[DictRow], id_: str
+) -> Personal | None:
+    """Name and ID number for an answer about this one resident; None: none are kept here.
+
+    Who asks must hold ``residents:read``, and be noted in the audit log as one who opened them.
+    """
+    if running.settings.key_file is None:
+        return None
+    with as_tuples(connection) as tuples, keys_at_hand():
+        return (await personal.reveal(tuples, id_, running.keys.keyring())).personal
 
 
 @router.delete(

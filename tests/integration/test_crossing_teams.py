@@ -70,6 +70,8 @@ def texts_in(value: object) -> Iterator[str]:
     """Every text in an answer, at any depth."""
     if isinstance(value, str):
         yield value
+        if value[:1].isupper():
+            yield from value.split("/")  # FHIR refers to "Patient/carl".
     elif isinstance(value, dict):
         yield from itertools.chain.from_iterable(map(texts_in, value.values()))
     elif isinstance(value, list):
@@ -109,6 +111,7 @@ class Desk:
         contracts = [f"contract-{resident}" for resident in ALL_RESIDENTS]
         ids = [*ALL_RESIDENTS, *contracts, NOBODY, *(str(id_of(kind, "carl")) for kind in KINDS)]
         values = {"team": [*CENTRE_OF_TEAM], "centre": ["north", "south"], "resident": ids}
+        values |= {"patient": [*ALL_RESIDENTS], "_id": ["carl", str(id_of("reading", "carl"))]}
         found = []
         for path, methods in self.app.openapi()["paths"].items():
             if path == STREAM:

@@ -1,0 +1,192 @@
+"""SQL of residents, devices and readings as FHIR wants them. Reads only.
+
+A reading comes with what was said of it later, so that a correction, a retraction and a late
+meal context are in every row; filters and pages go by the reading as it stands. Every statement
+runs under row-level security: what may not be seen is not there.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+from psycopg.types.json import Jsonb
+
+from api.fhir.codes import MOLAR_UNITS, SPECIMENS
+from api.fhir.searches import (
+    DeviceQuery,
+    ObservationQuery,
+    PatientQuery,
+    own_reading,
+)
+
+ReadingKey = tuple[datetime, datetime, UUID]  # effective_at, captured_at, id.
+_BEFORE_ALL: Final = (datetime.min.replace(tzinfo=UTC),) * 2 + (UUID(int=0),)
+
+_PATIENTS: Final = """
+SELECT r.id, r.birth_date, r.sex, r.team_id, t.name AS team_name, t.centre_id,
+       n.name AS centre_name, coalesce(e.version, 0) AS version,
+       coalesce(c.at, r.created_at) AS updated_at
+FROM resident r
+LEFT JOIN team t ON t.id = r.team_id
+LEFT JOIN centre n ON n.id = t.centre_id
+LEFT JOIN registry_entry e ON e.kind = 'resident' AND e.id = r.id
+LEFT JOIN registry_change c ON c.kind = 'resident' AND c.id = r.id AND c.version = e.version
+WHERE r.id > %(after)s AND (%(ids)s::text[] IS NULL OR r.id = ANY(%(ids)s))
+  AND coalesce(c.at, r.created_at) >= %(since)s AND coalesce(c.at, r.created_at) < %(until)s
+ORDER BY r.id
+LIMIT %(rows)s"""
+
+
+async def list_patients(
+    connection: AsyncConnection[DictRow], query: PatientQuery, *, after: str | None, rows: int
+) -> list[DictRow]:
+    """Residents in order of pseudonym, above ``after``: at most ``rows``."""
+    asked = {"after": after or "", "ids": query.ids, "rows": rows, **query.updated._asdict()}
+    return await (await connection.execute(_PATIENTS, asked)).fetchall()
+
+
+_DEVICES: Final = """
+SELECT d.id, d.kind, d.model, d.gateway_id, g.centre_id
+FROM device d JOIN gateway g ON g.id = d.gateway_id
+WHERE d.id > %(after)s AND (%(ids)s::text[] IS NULL OR d.id = ANY(%(ids)s))
+ORDER BY d.id
+LIMIT %(rows)s"""
+
+
+async def list_devices(
+    connection: AsyncConnection[DictRow], query: DeviceQuery, *, after: str | None, rows: int
+) -> list[DictRow]:
+    """Devices in order of id, above ``after``: at most ``rows``."""
+    asked = {"after": after or "", "ids": query.ids, "rows": rows}
+    return await (await connection.execute(_DEVICES, asked)).fetchall()
+
+
+_SPECIMENS: Final = Jsonb({sample or "": specimen for sample, specimen in SPECIMENS.items()})
+# Of each field the latest word received holds; of contexts the last captured one that says
+# anything (ingest.db.amendments).
+_READINGS: Final = """
+SELECT r.id, r.kind, r.resident_id, r.centre_id, r.gateway_id, r.device_id, r.captured_at,
+       r.received_at, r.effective_at, r.time_suspect, r.setting, r.status, r.systolic,
+       r.diastolic, r.pulse, r.arm, r.posture, r.glucose, r.meal_context, r.sample, r.unit,
+       said.changes, said.retracted, late.meal_context AS late_context,
+       EXISTS (SELECT FROM device d WHERE d.id = r.device_id) AS device_known,
+       seen.resident_seen, NULL::jsonb AS identifiers,
+       1 + said.number + late.number AS version,
+       greatest(r.received_at, said.at, late.at) AS updated_at
+FROM ({candidates}) r
+CROSS JOIN LATERAL (
+    SELECT jsonb_object_agg(f.key, f.value ORDER BY a.received_at, a.number)
+               FILTER (WHERE a.kind = 'correction' AND f.key IS NOT NULL) AS changes,
+           coalesce(bool_or(a.kind = 'retraction'), false) AS retracted,
+           count(DISTINCT a.id) AS number, max(a.received_at) AS at
+    FROM amendment a LEFT JOIN LATERAL jsonb_each(a.changes) f ON true
+    WHERE a.reading_id = r.id
+) said
+CROSS JOIN LATERAL (
+    SELECT (array_agg(v.meal_context ORDER BY v.said_at DESC, v.id DESC)
+               FILTER (WHERE v.meal_context <> 'unknown'))[1] AS meal_context,
+           count(*) AS number, max(v.received_at) AS at
+    FROM visible_context v
+    WHERE r.kind = 'glucose' AND r.device_sequence IS NOT NULL
+      AND v.reading_id = r.id AND v.partition_at = r.partition_at
+) late
+CROSS JOIN LATERAL (
+    SELECT EXISTS (SELECT FROM resident n WHERE n.id = said.changes ->> 'resident_id')
+               AS resident_seen
+) seen
+CROSS JOIN LATERAL (
+    SELECT coalesce((said.changes ->> 'measured_at')::timestamptz, r.effective_at) AS taken_at,
+           coalesce(said.changes ->> 'unit', r.unit) = ANY(%(molar)s) AS molar,
+           coalesce(said.changes ->> 'meal_context', late.meal_context, r.meal_context)
+               = 'fasting' AS fasting
+) stands
+WHERE (r.effective_at, r.captured_at, r.id)
+      > (%(after_effective)s, %(after_captured)s::timestamptz, %(after_id)s::uuid)
+  AND r.sample IS DISTINCT FROM 'control_solution'  -- A meter's test, of nobody.
+  AND (%(resident)s::text IS NULL OR %(resident)s = CASE
+       WHEN seen.resident_seen THEN said.changes ->> 'resident_id' ELSE r.resident_id END)
+  AND stands.taken_at >= %(taken_since)s AND stands.taken_at < %(taken_until)s
+  AND greatest(r.received_at, said.at, late.at) >= %(updated_since)s
+  AND greatest(r.received_at, said.at, late.at) < %(updated_until)s
+  AND CASE r.kind WHEN 'blood_pressure' THEN %(pressure)s ELSE %(any_sugar)s OR
+      (coalesce(stands.fasting, false), coalesce(stands.molar, false),
+       coalesce((%(specimens)s::jsonb) ->> coalesce(r.sample, ''), 'none'))
+      IN (SELECT * FROM unnest(%(fasting)s::boolean[], %(molar_wanted)s::boolean[],
+                               %(specimen)s::text[])) END
+ORDER BY r.effective_at, r.captured_at, r.id
+LIMIT %(rows)s"""
+_OF_RESIDENT: Final = """
+SELECT * FROM visible_reading WHERE resident_id = %(resident)s
+  AND effective_at >= %(after_effective)s"""
+_CLAIMED_TOO: Final = """
+UNION ALL
+SELECT * FROM visible_reading
+WHERE id = ANY(%(claimed)s) AND resident_id IS DISTINCT FROM %(resident)s"""
+_OF_ID: Final = "SELECT * FROM visible_reading WHERE id = ANY(%(ids)s)"
+_CLAIMED: Final = """
+SELECT DISTINCT reading_id FROM amendment
+WHERE changes ? 'resident_id' AND changes ->> 'resident_id' = %s AND reading_id IS NOT NULL"""
+
+
+async def list_readings(
+    connection: AsyncConnection[DictRow],
+    query: ObservationQuery,
+    *,
+    after: ReadingKey | None,
+    rows: int,
+) -> list[DictRow]:
+    """Readings as they stand, in order of time, after the key: at most ``rows``."""
+    ids = _named_ids(query)
+    effective, captured, last = after or _BEFORE_ALL
+    claimed = [] if ids is not None else await _fetch_claimed(connection, query.resident)
+    candidates = _OF_ID if ids is not None else _OF_RESIDENT + (_CLAIMED_TOO if claimed else "")
+    taken, updated, kinds = query.taken, query.updated, query.kinds
+    asked: dict[str, Any] = {
+        "ids": ids,
+        "resident": query.resident,
+        "claimed": claimed,
+        "after_effective": effective,
+        "after_captured": captured,
+        "after_id": last,
+        "taken_since": taken.since,
+        "taken_until": taken.until,
+        "updated_since": updated.since,
+        "updated_until": updated.until,
+        "pressure": kinds.pressure,
+        "any_sugar": kinds.sugars is None,
+        "fasting": [sugar.fasting for sugar in kinds.sugars or ()],
+        "molar_wanted": [sugar.molar for sugar in kinds.sugars or ()],
+        "specimen": [sugar.specimen for sugar in kinds.sugars or ()],
+        "specimens": _SPECIMENS,
+        "molar": list(MOLAR_UNITS),
+        "rows": rows,
+    }
+    statement = _READINGS.format(candidates=candidates)
+    return await (await connection.execute(statement.encode(), asked)).fetchall()
+
+
+def _named_ids(query: ObservationQuery) -> list[UUID] | None:
+    """The readings asked for by name; None: by none."""
+    texts = [] if query.id is None else [query.id]
+    if query.named is not None:
+        texts.append(own_reading(query.named) or "")
+    if not texts:
+        return None
+    found = {_as_uuid(text) for text in texts}
+    return [one for one in found if one is not None] if len(found) == 1 else []
+
+
+def _as_uuid(text: str) -> UUID | None:
+    try:
+        found = UUID(text)
+    except ValueError:
+        return None
+    return found if str(found) == text else None
+
+
+async def _fetch_claimed(connection: AsyncConnection[DictRow], resident: str | None) -> list[UUID]:
+    """Readings of others, or of nobody, of which somebody said that they are this one's."""
+    cursor = await connection.execute(_CLAIMED, (resident,))
+    return [row["reading_id"] for row in await cursor.fetchall()]
