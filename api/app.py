@@ -21,6 +21,7 @@ from api.audit import routes as audit_routes
 from api.audit.log import AuditLog
 from api.auth.authenticator import Authenticator
 from api.cases import routes as cases
+from api.corrections import claims
 from api.database import Database
 from api.enrolment import routes as enrolment
 from api.enrolment.authority import Authority
@@ -115,6 +116,7 @@ def _include_routes(app: FastAPI) -> None:
     app.include_router(stream.router, prefix="/v1/alerts", tags=["alerts"])
     app.include_router(enrolment.router, tags=["enrolment"])
     app.include_router(readings.router, prefix="/v1/residents", tags=["readings"])
+    app.include_router(claims.router, prefix="/v1/readings", tags=["readings"])
     app.include_router(registry.router, prefix="/v1")
     app.include_router(personal.router, prefix="/v1")
     app.include_router(bulk.router, prefix="/v1")

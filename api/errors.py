@@ -10,6 +10,8 @@ ApiError
 ├── NoAuthorityError        503  this process was not given the authority that signs
 ├── RefusedContentError     422  a body's field names nothing, or contradicts another
 ├── PreconditionError       412  another version stands than the one asked for
+├── ConflictError           409  what stands already says otherwise
+│   └── SettledError        409  the past that it is about is closed
 ├── ErasedError             409  name and ID number were erased and are accepted no more
 ├── UnsupportedContentError 415  the body is of a type that is not taken here
 ├── NoKeyError              503  names come or are asked for, and there is no key file
@@ -154,6 +156,21 @@ class PreconditionError(ApiError):
     status = 412
     slug = "precondition-failed"
     title = "Another version stands"
+
+
+class ConflictError(ApiError):
+    """The request is sound, but contradicts what stands. Nothing was changed."""
+
+    status = 409
+    slug = "conflict"
+    title = "What stands says otherwise"
+
+
+class SettledError(ConflictError):
+    """What it is about is older than what retention keeps apart."""
+
+    slug = "past-is-settled"
+    title = "The past is settled"
 
 
 class ErasedError(ApiError):

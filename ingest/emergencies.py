@@ -10,6 +10,8 @@ deployment's profile, in the version of the reading's local day.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Generic, Protocol, TypeVar
+from uuid import UUID
 
 import numpy as np
 
@@ -20,7 +22,7 @@ from ingest.db.connections import Connection
 from ingest.db.readings import ReadingRow
 from ingest.db.residents import NOBODY, Pregnancy
 from rules.codes import AlertCode, Condition
-from rules.columns import Int64Array
+from rules.columns import BoolArray, Int64Array, Readings
 from rules.emergencies import flag_emergencies
 from rules.explain import limit_of, observed_text
 from rules.limits import ProfileTable, rows_as_column
@@ -33,11 +35,43 @@ from rules.reported import Amendments, Reported
 _CONDITIONS = {"blood_pressure": Condition.HYPERTENSION, "glucose": Condition.DIABETES}
 
 
+class Measured(Protocol):
+    """What an alert needs of the reading it is raised for."""
+
+    @property
+    def id(self) -> UUID:
+        """The anchor."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """Blood pressure or glucose."""
+        ...
+
+    @property
+    def resident_id(self) -> str | None:
+        """Whose; None: nobody's."""
+        ...
+
+    @property
+    def centre_id(self) -> str:
+        """Where it was taken."""
+        ...
+
+    @property
+    def received_at(self) -> datetime:
+        """Server clock."""
+        ...
+
+
+RowT = TypeVar("RowT", bound=Measured)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Emergency:
+class Emergency(Generic[RowT]):
     """One reading that cannot wait."""
 
-    row: ReadingRow
+    row: RowT
     effective_at: datetime
     code: AlertCode
     profile: Profile  # The version of that day.
@@ -47,7 +81,7 @@ class Emergency:
 
 def find_emergencies(
     rows: Sequence[ReadingRow], pregnancies: Sequence[Pregnancy], limits: ProfileTable
-) -> list[Emergency]:
+) -> list[Emergency[ReadingRow]]:
     """The emergencies among readings, each judged alone. Pure.
 
     Args:
@@ -60,17 +94,32 @@ def find_emergencies(
         owners.setdefault(row.resident_id, len(owners))
     normalised = normalise(to_reported(rows, owners), Amendments.none(), deduplicate=False)
     readings = normalised.readings
+    known = {id_: owner for id_, owner in owners.items() if id_ is not None}
+    days = local_date(readings.effective_at, limits.utc_offset)
+    pregnant = to_pregnancies(pregnancies, known).value_on(readings.resident, days) != 0
+    return judge_alone([rows[at] for at in normalised.rows], readings, pregnant, limits)
+
+
+def judge_alone(
+    rows: Sequence[RowT], readings: Readings, pregnant: BoolArray, limits: ProfileTable
+) -> list[Emergency[RowT]]:
+    """The emergencies among readings, each by itself. Pure.
+
+    Args:
+        rows: What they are, aligned with ``readings``.
+        readings: Of whomever.
+        pregnant: Whose resident was pregnant or lactating that day.
+        limits: The deployment's profile is choice 0.
+    """
     days = local_date(readings.effective_at, limits.utc_offset)
     versions = choose_urgent_rows(limits, days)
-    known = {id_: owner for id_, owner in owners.items() if id_ is not None}
-    pregnant = to_pregnancies(pregnancies, known).value_on(readings.resident, days)
-    codes = flag_emergencies(readings, pregnant != 0, limits, versions)
+    codes = flag_emergencies(readings, pregnant, limits, versions)
     found = np.flatnonzero(codes)
     version = rows_as_column(versions, len(codes))
     given = limits.referral_days[version[found]].astype("timedelta64[D]")
     return [
         Emergency(
-            row=rows[normalised.rows[at]],
+            row=rows[at],
             effective_at=effective_at,
             code=AlertCode(int(codes[at])),
             profile=limits.profiles[version[at]],
@@ -127,7 +176,7 @@ class EmergencyRaiser:
         if not found:
             return []
         fresh = await _without_repeats(connection, found)
-        wanted = [_alert_row(emergency, at) for emergency in fresh]
+        wanted = [alert_row(emergency, at) for emergency in fresh]
         new = await alerts.insert_new(connection, wanted)
         raised = [alert for alert in wanted if alert.id in new]
         ids = sorted({alert.resident_id for alert in raised if alert.resident_id})
@@ -144,7 +193,9 @@ class EmergencyRaiser:
         return [each.row for each in found]
 
 
-async def _without_repeats(connection: Connection, found: Sequence[Emergency]) -> list[Emergency]:
+async def _without_repeats(
+    connection: Connection, found: Sequence[Emergency[RowT]]
+) -> list[Emergency[RowT]]:
     """Leave out a code that this resident has had within the repeat time before.
 
     Only *before*: of readings that come in the wrong order each one pages, and the judge
@@ -170,7 +221,7 @@ async def _without_repeats(connection: Connection, found: Sequence[Emergency]) -
     return fresh
 
 
-def _alert_row(emergency: Emergency, at: datetime) -> AlertRow:
+def alert_row(emergency: Emergency[RowT], at: datetime) -> AlertRow:
     """The alert of one emergency reading, as ingest raises it at once.
 
     The judge works out the same id, due day and lateness from the stored reading, and says why.

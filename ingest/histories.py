@@ -108,18 +108,20 @@ def _give_to_owners(
     Returns:
         What is left, and where each of it stands, if anything was said at all.
     """
-    if not said:
-        return reported, {}
     moves = [each for each in said if "resident_id" in each.changes]
+    owner = reported.resident
     if moves:
-        owner = reported.resident.copy()
+        owner = owner.copy()
         places = _places(reported)
         for each in sorted(moves, key=lambda move: (move.received_at, move.id)):
             row = places.get(each.reading_id.bytes)
             if row is not None:
                 owner[row] = rows.get(each.changes["resident_id"], -1)
+    if (owner < 0).any():  # Moved away, or claimed once and given back.
         reported = replace(reported, resident=owner).take(np.flatnonzero(owner >= 0))
-    return reported, _places(reported)
+    elif moves:
+        reported = replace(reported, resident=owner)
+    return reported, _places(reported) if said else {}
 
 
 def _places(reported: Reported) -> dict[bytes, int]:

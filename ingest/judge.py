@@ -39,6 +39,7 @@ from ingest.histories import load_histories
 from ingest.metrics import JudgeMetrics
 from ingest.profiles import Profiles
 from ingest.settings import JudgeSettings
+from ingest.unclaimed import settle_unclaimed
 from ingest.verdicts import Verdict, reach_verdict
 
 _LOG = structlog.get_logger()
@@ -112,6 +113,7 @@ class Judge:
         with translated():
             await contexts.spread(connection, now=self.clock())
             await contract_turns.settle_due(connection, now=self.clock())
+            await settle_unclaimed(connection, self._profiles.limits, now=self.clock())
             due = await due_work.find(
                 connection,
                 now=self.clock(),

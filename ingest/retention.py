@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from ingest.db import checkpoints, due_work, readings, retention
+from ingest.db import checkpoints, due_work, retention, storing
 from ingest.db.connections import Connection
 from ingest.db.errors import translated
 from ingest.db.retention import Chunk
@@ -162,7 +162,7 @@ class Retention:
         with translated():
             await due_work.ensure(self._connection, ids)  # Not inside: judges would wait.
             async with self._connection.transaction():
-                await readings.let_amenders_wait(self._connection)
+                await storing.let_amenders_wait(self._connection)
                 outcome = await self._judge.judge_residents(self._connection, ids)
                 if outcome.verdict is None:
                     return
@@ -204,7 +204,7 @@ class Retention:
             async with self._connection.transaction():
                 if not await retention.may_drop_chunks(self._connection):
                     return False
-                await readings.keep_out_writers(self._connection)
+                await storing.keep_out_writers(self._connection)
                 if await retention.is_anybody_left(self._connection, done.edge):
                     return False
                 await retention.drop_chunk(self._connection, chunk, counts)

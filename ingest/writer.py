@@ -23,9 +23,9 @@ from ingest.columns import to_microseconds
 from ingest.db import (
     due_work,
     plain,
-    readings,
     residents,
     retention,
+    storing,
 )
 from ingest.db.connections import Connection
 from ingest.db.errors import UnstorableError, translated
@@ -126,7 +126,7 @@ class Writer:
         rows = block.plain
         with translated():
             async with connection.transaction():
-                await readings.let_amenders_wait(connection)
+                await storing.let_amenders_wait(connection)
                 edge = await retention.fetch_edge(connection)
                 special = await plain.find_special(connection, rows, thorough=thorough)
                 special |= rows.is_before(edge)
@@ -158,7 +158,7 @@ class Writer:
         try:
             with translated():
                 async with connection.transaction():
-                    await readings.let_amenders_wait(connection)
+                    await storing.let_amenders_wait(connection)
                     edge = await retention.fetch_edge(connection)
                     urgent = await transaction.settle(edge)
                     emergencies = await self._raise_emergencies(connection, urgent, at)

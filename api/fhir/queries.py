@@ -78,8 +78,8 @@ SELECT r.id, r.kind, r.resident_id, r.centre_id, r.gateway_id, r.device_id, r.ca
 FROM ({candidates}) r
 CROSS JOIN LATERAL (
     SELECT jsonb_object_agg(f.key, f.value ORDER BY a.received_at, a.number)
-               FILTER (WHERE a.kind = 'correction' AND f.key IS NOT NULL) AS changes,
-           coalesce(bool_or(a.kind = 'retraction'), false) AS retracted,
+               FILTER (WHERE NOT a.undone AND f.key IS NOT NULL) AS changes,
+           coalesce(bool_or(a.kind = 'retraction' AND NOT a.undone), false) AS retracted,
            count(DISTINCT a.id) AS number, max(a.received_at) AS at
     FROM amendment a LEFT JOIN LATERAL jsonb_each(a.changes) f ON true
     WHERE a.reading_id = r.id

@@ -37,12 +37,11 @@ class ReadingQuery(PageQuery):
     kind: Kind | None = None
 
 
-class ReadingOut(BaseModel):
-    """One stored reading. Values are in ``unit``, as reported, never converted."""
+class MeasuredOut(BaseModel):
+    """What was measured, whoever it is of. Values are in ``unit``, as reported, never converted."""
 
     id: UUID
     kind: Kind
-    resident_id: str
     centre_id: str
     gateway_id: str
     device_id: str
@@ -64,6 +63,12 @@ class ReadingOut(BaseModel):
     meal_context: str | None
     sample: str | None
     unit: str | None
+
+
+class ReadingOut(MeasuredOut):
+    """One stored reading, as reported; of whom it is now."""
+
+    resident_id: str
 
 
 class ReadingPage(BaseModel):

@@ -142,6 +142,17 @@ WHERE resident_id IS NULL AND anchor_id = ANY(%s)
 ORDER BY id FOR UPDATE"""  # noqa: S608 - likewise
 
 
+_OF_IDS: Final = f"""
+SELECT id, explanation IS NOT NULL, {_STANDING} FROM alert WHERE id = ANY(%s)
+ORDER BY id FOR UPDATE"""  # noqa: S608 - likewise
+
+
+async def lock(connection: Connection, ids: Sequence[UUID]) -> list[Stored]:
+    """Those of these alerts that there are, whoever they are about, until the transaction ends."""
+    cursor = await connection.execute(_OF_IDS, (list(ids),), binary=True)
+    return [Stored(row[0], row[1], Standing(*row[2:])) for row in await cursor.fetchall()]
+
+
 async def fetch_for_update(
     connection: Connection, residents: Sequence[str], claimed: Sequence[UUID]
 ) -> list[Stored]:

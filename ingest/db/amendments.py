@@ -1,7 +1,8 @@
 """SQL for ``amendment``: corrections, retractions and late contexts of readings.
 
 A reading's row is never touched: what was said of it later stands beside it, and of each field
-the latest received wins. An amendment may come before its reading and then waits for it. A context
+the latest received wins. What was said can be taken back by another row; it stays, and counts no
+more. An amendment may come before its reading and then waits for it. A context
 is a meter's word: of several the one captured last wins, and a person's correction over all of
 them. Those that a gateway sends are stored by ``ingest.db.contexts``.
 """
@@ -17,7 +18,7 @@ from psycopg.types.json import Jsonb
 from pydantic import AwareDatetime
 
 from gateway.wire.readings import MealContext, StatusFlag
-from ingest.db import due_marks, readings
+from ingest.db import due_marks, storing
 from ingest.db.connections import Connection
 from ingest.db.errors import UnstorableError
 from ingest.db.records import insert_each
@@ -70,7 +71,7 @@ class Amendment:
     """What somebody says of a reading. Raises ``ValueError`` when its kind needs more, or less."""
 
     id: UUID
-    kind: Literal["correction", "retraction", "context"]
+    kind: Literal["correction", "retraction", "context", "undo"]
     author: str
     reading_id: UUID | None = None
     device_id: str | None = None  # A late context comes from the device:
@@ -78,6 +79,7 @@ class Amendment:
     device_sequence: int | None = None  # it names the reading by its number.
     changes: Changes = Changes()
     reason: str | None = None
+    undoes: UUID | None = None  # A correction or a retraction of the same reading.
 
     def __post_init__(self) -> None:
         names_reading = self.reading_id is not None
@@ -91,6 +93,9 @@ class Amendment:
             raise ValueError(msg)
         if self.kind != "context" and bool(changed) != (self.kind == "correction"):
             msg = "a correction changes something, a retraction nothing"
+            raise ValueError(msg)
+        if (self.kind == "undo") != (self.undoes is not None):
+            msg = "undoes belongs to an amendment of kind undo, which needs one"
             raise ValueError(msg)
 
 
@@ -107,6 +112,7 @@ class _Row(NamedTuple):
     author: str
     reason: str | None
     received_at: datetime
+    undoes: UUID | None
 
 
 _COLUMNS: Final = ", ".join(_Row._fields)
@@ -176,7 +182,16 @@ async def insert_new(
     Raises:
         UnstorableError: An id is taken by an amendment with other content.
     """
-    await readings.keep_out_writers(connection)
+    await storing.keep_out_writers(connection)
+    new = await store(connection, amendments, at=at)
+    await mark_concerned(connection, list(new), at=at)
+    return new
+
+
+async def store(
+    connection: Connection, amendments: Iterable[Amendment], *, at: datetime
+) -> set[UUID]:
+    """Only the rows; whoever calls this knows whom they concern. As ``insert_new`` otherwise."""
     rows = {amendment.id: _as_row(amendment, at) for amendment in amendments}
     sent = [row._replace(changes=Jsonb(row.changes)) for row in rows.values()]
     new = await insert_each(connection, _INSERT, sent)
@@ -186,7 +201,6 @@ async def insert_new(
         if rows[row.id]._replace(received_at=row.received_at) != row:
             msg = f"amendment {row.id} is stored with other content; nothing said is rewritten"
             raise UnstorableError(msg)
-    await mark_concerned(connection, list(new), at=at)
     return new
 
 
@@ -216,9 +230,10 @@ _CLAIMED: Final = """
 SELECT DISTINCT reading_id FROM amendment
 WHERE changes ? 'resident_id' AND changes ->> 'resident_id' = ANY(%s)"""
 _WHEN: Final = "coalesce(a.captured_at, a.received_at)"  # An outage changes nothing.
+_COUNTS: Final = "NOT a.undone AND a.kind <> 'undo'"
 _SAID: Final = f"""
 SELECT a.id, r.id, a.kind, a.changes, {_WHEN}
-FROM {{table}} r JOIN amendment a ON a.reading_id = r.id
+FROM {{table}} r JOIN amendment a ON a.reading_id = r.id AND {_COUNTS}
 WHERE r.resident_id = ANY(%(residents)s)
 UNION
 SELECT a.id, r.id, a.kind, a.changes, {_WHEN}
@@ -227,7 +242,7 @@ WHERE r.resident_id = ANY(%(residents)s)"""  # noqa: S608 - our own condition
 _SAID_OF: Final = f"""
 UNION
 SELECT a.id, r.id, a.kind, a.changes, {_WHEN}
-FROM {{table}} r JOIN amendment a ON a.reading_id = r.id
+FROM {{table}} r JOIN amendment a ON a.reading_id = r.id AND {_COUNTS}
 WHERE r.id = ANY(%(readings)s)
 UNION
 SELECT a.id, r.id, a.kind, a.changes, {_WHEN}
@@ -236,7 +251,7 @@ WHERE r.id = ANY(%(readings)s)"""  # noqa: S608 - our own condition
 
 
 async def fetch_claimed(connection: Connection, residents: Sequence[str]) -> list[UUID]:
-    """Readings that somebody once said are of these residents."""
+    """Readings that somebody once said are of these residents, also where it was taken back."""
     cursor = await connection.execute(_CLAIMED, (list(residents),), binary=True)
     return [row[0] for row in await cursor.fetchall()]
 

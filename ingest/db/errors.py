@@ -4,6 +4,8 @@
         DatabaseUnavailableError   bad world: roll back, wait, try the same work again
         UnstorableError            bad data: bisect the batch, quarantine the one that fails
         BeyondReachError           row-level security hides what was to be written
+        TakenError                 an id is that of something else; nothing said is rewritten
+        SettledError               what it is about is folded into a checkpoint, for good
 
 psycopg's errors become these here and nowhere else; any other psycopg error is a bug of ours
 and ends the process.
@@ -30,6 +32,14 @@ class UnstorableError(DatabaseError):
 
 class BeyondReachError(DatabaseError):
     """What was to be written is there, but not for whom the transaction is."""
+
+
+class TakenError(DatabaseError):
+    """An id that somebody chose is that of something else."""
+
+
+class SettledError(DatabaseError):
+    """What this is about is folded into a checkpoint; nothing is taken out of one again."""
 
 
 _WORLD = (

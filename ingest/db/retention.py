@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from ingest.db import readings
+from ingest.db import storing
 from ingest.db.amendments import CHOSEN
 from ingest.db.connections import Connection
 from ingest.db.readings import Known
@@ -24,7 +24,7 @@ _LET_CHUNKS_GO: Final = f"SELECT pg_advisory_unlock_shared({_READING})"
 
 
 async def fetch_edge(connection: Connection) -> datetime:
-    """Before which nothing is stored any more. Read it after ``readings.let_amenders_wait``."""
+    """Before which nothing is stored any more. Read it after ``storing.let_amenders_wait``."""
     cursor = await connection.execute("SELECT edge FROM retention")
     row = await cursor.fetchone()
     edge: datetime = NO_EDGE if row is None else row[0]
@@ -39,7 +39,7 @@ WHERE retention.edge < EXCLUDED.edge"""
 
 async def announce(connection: Connection, edge: datetime, *, at: datetime) -> None:
     """Move the edge on, once nobody is storing anything. Inside a transaction."""
-    await readings.keep_out_writers(connection)
+    await storing.keep_out_writers(connection)
     await connection.execute(_ANNOUNCE, (edge, at))
 
 

@@ -286,7 +286,8 @@ CREATE TABLE reading_key (
 CREATE TABLE amendment (
     id              uuid PRIMARY KEY,
     number          bigint GENERATED ALWAYS AS IDENTITY UNIQUE,  -- For paging.
-    kind            text NOT NULL CHECK (kind IN ('correction', 'retraction', 'context')),
+    kind            text NOT NULL
+                    CHECK (kind IN ('correction', 'retraction', 'context', 'undo')),
     reading_id      uuid,                     -- NULL: a late context names device and sequence.
     device_id       text,
     boot_id         text,
@@ -302,19 +303,29 @@ CREATE TABLE amendment (
     captured_at     timestamptz,              -- Gateway clock, where it can be believed: the last captured wins.
     extra           jsonb,                    -- Fields this version does not know, kept.
     repeats         boolean NOT NULL DEFAULT false,  -- Says what another said: its id is a duplicate.
+    undoes          uuid UNIQUE REFERENCES amendment,
+    undone          boolean NOT NULL DEFAULT false,  -- Another row says so: it counts no more.
     CONSTRAINT amendment_names_a_reading CHECK (
         CASE kind WHEN 'context' THEN device_id IS NOT NULL AND device_sequence IS NOT NULL
                                       AND reading_id IS NULL
                   ELSE reading_id IS NOT NULL AND device_id IS NULL END),
     CONSTRAINT amendment_of_a_gateway_is_a_context CHECK (
         (gateway_id IS NULL) = (content_hash IS NULL)
-        AND (gateway_id IS NULL OR kind = 'context'))
+        AND (gateway_id IS NULL OR kind = 'context')),
+    CONSTRAINT amendment_undo_says_of_what CHECK ((kind = 'undo') = (undoes IS NOT NULL))
 );
 CREATE INDEX amendment_by_reading ON amendment (reading_id);
 CREATE INDEX amendment_by_sequence ON amendment (device_id, device_sequence)
     WHERE kind = 'context';
 CREATE INDEX amendment_by_resident ON amendment ((changes ->> 'resident_id'))
     WHERE changes ? 'resident_id';
+
+-- Whose a reading is now, where somebody has said so since it came. Kept by the trigger below.
+CREATE TABLE reading_owner (
+    reading_id  uuid PRIMARY KEY,
+    resident_id text NOT NULL
+);
+CREATE INDEX reading_owner_by_resident ON reading_owner (resident_id);
 
 CREATE TABLE duplicate (
     id           uuid PRIMARY KEY,
@@ -388,6 +399,13 @@ CREATE INDEX reading_held_by_resident ON reading_held (resident_id, effective_at
 CREATE VIEW stored_reading AS
 SELECT * FROM reading UNION ALL SELECT * FROM reading_held;
 
+-- With whose each is now.
+CREATE VIEW owned_reading AS
+SELECT s.*, s.resident_id AS owner_id FROM stored_reading s
+WHERE NOT EXISTS (SELECT FROM reading_owner o WHERE o.reading_id = s.id)
+UNION ALL
+SELECT s.*, o.resident_id AS owner_id FROM reading_owner o JOIN stored_reading s ON s.id = o.reading_id;
+
 -- How many readings of each gateway were dropped: `gateway_day.stored` less these are there.
 CREATE TABLE gateway_retired (
     gateway_id text PRIMARY KEY,
@@ -432,6 +450,33 @@ CREATE TABLE due_context (
     amendment_id uuid PRIMARY KEY,
     marked_at    timestamptz NOT NULL
 );
+
+-- Readings of which something was said: those that are nobody's are looked at by themselves, for
+-- no resident brings them back.
+CREATE TABLE due_unclaimed (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    reading_id uuid NOT NULL,
+    marked_at  timestamptz NOT NULL
+);
+
+-- Whoever amends a reading moves it and has it looked at; it cannot be forgotten. Of several words
+-- about whose it is the last one counts that was not taken back (as in ingest/histories.py).
+CREATE FUNCTION follow_amendment() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF NEW.undoes IS NOT NULL THEN
+        UPDATE amendment SET undone = true WHERE id = NEW.undoes;
+    END IF;
+    DELETE FROM reading_owner WHERE reading_id = NEW.reading_id;
+    INSERT INTO reading_owner (reading_id, resident_id)
+    SELECT reading_id, changes ->> 'resident_id' FROM amendment
+    WHERE reading_id = NEW.reading_id AND changes ? 'resident_id' AND NOT undone
+    ORDER BY received_at DESC, id DESC LIMIT 1;
+    INSERT INTO due_unclaimed (reading_id, marked_at) VALUES (NEW.reading_id, NEW.received_at);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER amendment_is_followed AFTER INSERT ON amendment
+    FOR EACH ROW WHEN (NEW.kind <> 'context') EXECUTE FUNCTION follow_amendment();
 
 -- One timer per resident: the next instant at which time alone changes something.
 CREATE TABLE due_timer (
@@ -693,16 +738,23 @@ CREATE POLICY everybody ON outbox TO suifang_api_all USING (true);
 CREATE POLICY process ON outbox FOR SELECT TO suifang_api_process USING (true);
 
 -- The hypertable itself is granted to nobody: TimescaleDB gives its chunks the same grants, and
--- anybody may look into the schema they are in, past every policy. This view is the only way.
+-- anybody may look into the schema they are in, past every policy. This view is the only way. In it
+-- a reading is its present owner's, who may be another than the one it was reported for.
 CREATE VIEW visible_reading WITH (security_barrier) AS
-SELECT s.* FROM stored_reading s
+SELECT s.id, s.partition_at, s.content_hash, s.kind, s.owner_id AS resident_id, s.centre_id,
+       s.gateway_id, s.device_id, s.device_sequence, s.boot_id, s.measured_at, s.stored_record,
+       s.captured_at, s.clock_synchronised, s.device_now, s.received_at, s.arrived_at,
+       s.effective_at, s.time_suspect, s.setting, s.status, s.systolic, s.diastolic, s.pulse,
+       s.arm, s.posture, s.glucose, s.meal_context, s.sample, s.unit, s.extra,
+       s.resident_id AS reported_for
+FROM owned_reading s
 WHERE (SELECT sees_measured())
   AND ((SELECT sees_everybody())
-       OR EXISTS (SELECT FROM resident r WHERE r.id = s.resident_id
+       OR EXISTS (SELECT FROM resident r WHERE r.id = s.owner_id
                   AND r.team_id = ANY ((SELECT seen_teams())::text[]))
        OR (s.centre_id = ANY ((SELECT seen_centres())::text[])
            AND NOT EXISTS (SELECT FROM resident r
-                           WHERE r.id = s.resident_id AND r.team_id IS NOT NULL)));
+                           WHERE r.id = s.owner_id AND r.team_id IS NOT NULL)));
 
 -- What is said of a reading is as visible as the reading; a late context names no reading yet.
 ALTER TABLE amendment ENABLE ROW LEVEL SECURITY;
@@ -719,7 +771,7 @@ FROM visible_reading r JOIN amendment a ON
 a.kind = 'context' AND NOT a.retired
 AND a.device_id = r.device_id AND a.device_sequence = r.device_sequence
 AND a.boot_id IS NOT DISTINCT FROM r.boot_id AND r.kind = 'glucose'
-AND (a.resident_id IS NULL OR r.resident_id IS NULL OR a.resident_id = r.resident_id)
+AND (a.resident_id IS NULL OR r.reported_for IS NULL OR a.resident_id = r.reported_for)
 AND (a.captured_at IS NULL OR NOT r.clock_synchronised
      OR r.captured_at BETWEEN a.captured_at - INTERVAL '30 days'
                           AND a.captured_at + INTERVAL '30 days')
@@ -741,6 +793,14 @@ GRANT SELECT ON visible_context TO suifang_api, suifang_api_all;
 -- Which terminal stands where is no secret: nothing in it is about a resident.
 GRANT SELECT ON device TO suifang_api, suifang_api_all;
 GRANT SELECT (id, centre_id) ON gateway TO suifang_api, suifang_api_all;
+
+-- Whether it is too late to say something of a reading: it, or what it counts for, is folded into
+-- a checkpoint, from which nobody takes anything out again.
+CREATE FUNCTION is_settled(reading uuid, residents text[], at timestamptz) RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM reading r, retention e WHERE r.id = $1 AND r.partition_at < e.edge)
+        OR EXISTS (SELECT FROM resident_checkpoint c
+                   WHERE c.resident_id = ANY (residents) AND $3 < c.until) $$;
 
 GRANT SELECT ON centre, team, package, resident, resident_condition, contract, record, amendment,
     resident_case, case_transition, alert, outbox, retention, visible_reading

@@ -34,12 +34,12 @@ def find(
     *fields: dict[str, Any],
     versions: tuple[Profile, ...] = WUZHOU,
     pregnancies: tuple[Pregnancy, ...] = (),
-) -> list[Emergency]:
+) -> list[Emergency[ReadingRow]]:
     """The emergencies among these readings."""
     return find_emergencies(rows_of(*fields), pregnancies, tabulate([versions]))
 
 
-def codes(found: list[Emergency]) -> list[str]:
+def codes(found: list[Emergency[ReadingRow]]) -> list[str]:
     """What they say."""
     return [each.code.name for each in found]
 

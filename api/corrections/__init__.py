@@ -1,0 +1,1 @@
+"""What people say of readings: corrections, retractions, claims, and all of it taken back."""
