@@ -156,5 +156,6 @@ def _emptied(case: CaseRow, at: datetime) -> CaseRow:
         anchor_id=None,
         anchor_kind=None,
         cause=None,
+        severity=None,
         updated_at=at,
     )

@@ -35,6 +35,16 @@ _SEVERITIES: Final = {int(severity): severity.name.lower() for severity in Sever
 _STATUSES: Final = {int(status): status.name.lower() for status in AlertStatus}
 _STATES: Final = {int(state): state.name.lower() for state in CaseState}
 _CAUSES: Final = {int(action): action.name.lower() for action in Action}
+_SEVERITY_OF_STATE: Final[dict[int, int]] = {
+    CaseState.SCREENING: Severity.INFO,
+    CaseState.SCREENING_REFERRAL: Severity.WARN,
+    CaseState.SECOND_FOLLOWUP_OPEN: Severity.WARN,
+    CaseState.SECOND_FOLLOWUP_OVERDUE: Severity.WARN,
+    CaseState.REFERRAL_RECOMMENDED: Severity.HIGH,
+    CaseState.REFERRAL_FOLLOWUP_OVERDUE: Severity.HIGH,
+    CaseState.EMERGENCY_REFERRAL: Severity.CRITICAL,
+}
+"""A doctor's word can give a state that no alert tells of. Source: decision table 2.3."""
 _BY_WORD: Final = frozenset({"overridden_open", "overridden_quiet", "closed"})
 _OVERDUE: Final = frozenset({"second_followup_overdue", "referral_followup_overdue"})
 
@@ -116,9 +126,23 @@ class Verdict:
             [self.at] * len(found),
             self.anchors.kinds_of(found.anchor),
             _words(_CAUSES, found.cause),
+            self._severities_of_cases(),
         )
         rows = map(CaseRow._make, zip(*columns, strict=True))
         return {(row.resident_id, row.condition): row for row in rows}
+
+    def _severities_of_cases(self) -> list[str | None]:
+        """Of each case the worst of its open alerts and of what its state means by itself."""
+        found, cases = self.judged.judgement.alerts, self.judged.judgement.cases
+        worst: dict[tuple[int, int], int] = {}
+        for row in np.flatnonzero(found.status == AlertStatus.ACTIVE).tolist():
+            key = (int(found.resident[row]), int(found.condition[row]))
+            worst[key] = max(worst.get(key, 0), int(found.severity[row]))
+        keys = zip(cases.resident.tolist(), cases.condition.tolist(), strict=True)
+        return [
+            _SEVERITIES.get(max(worst.get(key, 0), _SEVERITY_OF_STATE.get(state, 0)))
+            for key, state in zip(keys, cases.state.tolist(), strict=True)
+        ]
 
     @cached_property
     def alerts(self) -> dict[UUID, Standing]:

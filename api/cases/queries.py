@@ -1,42 +1,205 @@
-"""SQL of the cases list. Reads only; the present day is a parameter."""
+"""SQL of cases: lists in three orders, counts, one case. Reads only; the day is a parameter.
 
-from datetime import date
-from typing import Final
+A page comes from an index whatever is asked: of whom one sees some teams, each team gives its
+first rows in order (``LATERAL``) and those are merged; of whom one sees everybody, one index has
+them all. Row-level security holds beneath. Measured with 300,000 cases: docs/followups.md.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any, Final
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from api.cases.schemas import CaseQuery
+from api.auth.principal import Principal, Reach
+from api.cases.schemas import CaseQuery, CountQuery, Sort
 
+WAITING: Final = (
+    "referral_recommended",
+    "emergency_referral",
+    "screening_referral",
+    "referral_followup_overdue",
+)
+"""States in which a referral is open. Source: decision table 2.4."""
+NOTHING_DUE: Final = date.max  # What ``due_order`` is without a due day.
+_SUNDAY: Final = 6
+
+_KEYS: Final[Mapping[Sort, tuple[str, ...]]] = {
+    "number": ("number",),
+    "due": ("due_order", "number"),
+    "risk": ("risk_order", "due_order", "number"),
+}
 # A date that stands is something still to be done: the rules clear it when it is done.
-_LIST: Final = """
-SELECT c.number, c.resident_id, c.team_id, t.centre_id, c.condition, c.state,
+_COLUMNS: Final = """
+SELECT c.number, c.resident_id, c.team_id, t.centre_id, c.condition, c.state, c.severity,
        c.consecutive_unsatisfied, c.second_followup_due, c.referral_followup_due,
-       c.next_routine_due, d.due, COALESCE(d.due < %(today)s, false) AS overdue,
+       c.next_routine_due, nullif(c.due_order, '9999-12-31') AS due,
+       c.due_order < %(today)s AS overdue, c.state = ANY(%(waiting)s) AS waiting_for_referral,
        c.anchor_id, c.anchor_kind,
        CASE WHEN c.anchor_kind = 'reading' THEN c.anchor_id END AS anchor_reading_id,
-       c.cause, c.profile, c.profile_version, c.updated_at
-FROM resident_case c
-CROSS JOIN LATERAL (
-    SELECT LEAST(c.second_followup_due, c.referral_followup_due, c.next_routine_due) AS due
-) d
+       c.cause, c.profile, c.profile_version, c.updated_at, c.risk_order, c.due_order"""
+# Keys first, from the index alone; then the rows of one page. ``team_id`` among the keys keeps the
+# planner on the index of teams: it took the one of everybody, and 250 ms, for deep pages.
+_OF_TEAMS: Final = """
+FROM (
+    SELECT k.* FROM team t CROSS JOIN LATERAL (
+        SELECT c.number, c.risk_order, c.due_order FROM resident_case c
+        WHERE c.team_id = t.id{given} ORDER BY {order} LIMIT %(rows)s) k
+    WHERE true{teams}
+    ORDER BY {key_order} LIMIT %(rows)s) k
+JOIN resident_case c ON c.number = k.number
+JOIN team t ON t.id = c.team_id
+ORDER BY {key_order}"""
+_OF_ALL: Final = """
+FROM (
+    SELECT c.number, c.risk_order, c.due_order FROM resident_case c
+    WHERE true{given} ORDER BY {order} LIMIT %(rows)s) k
+JOIN resident_case c ON c.number = k.number
 LEFT JOIN team t ON t.id = c.team_id
-WHERE (%(after)s::bigint IS NULL OR c.number > %(after)s)
-  AND (%(team)s::text IS NULL OR c.team_id = %(team)s)
-  AND (%(centre)s::text IS NULL OR t.centre_id = %(centre)s)
-  AND (%(condition)s::text IS NULL OR c.condition = %(condition)s)
-  AND (%(state)s::text IS NULL OR c.state = %(state)s)
-  AND (%(due_before)s::date IS NULL OR d.due < %(due_before)s)
-  AND (%(overdue)s::boolean IS NULL OR COALESCE(d.due < %(today)s, false) = %(overdue)s)
-ORDER BY c.number
-LIMIT %(rows)s"""
+ORDER BY {key_order}"""
 
 
-async def list_opened(
-    connection: AsyncConnection[DictRow], query: CaseQuery, *, after: int | None, today: date
+def _conditions(query: CaseQuery) -> Iterator[str]:
+    """What each filter that is given asks of a case."""
+    simple = {
+        "condition": "c.condition = %(condition)s",
+        "state": "c.state = %(state)s",
+        "severity": "c.severity = %(severity)s",
+        "resident": "c.resident_id = %(resident)s",
+        "due_before": "c.due_order < %(due_before)s",
+        "due_after": "c.due_order > %(due_after)s AND c.due_order < '9999-12-31'",
+    }
+    yield from (part for name, part in simple.items() if getattr(query, name) is not None)
+    if query.overdue is not None:
+        yield f"c.due_order {'<' if query.overdue else '>='} %(today)s"
+    if query.waiting_for_referral is not None:
+        yield f"{'' if query.waiting_for_referral else 'NOT '}c.state = ANY(%(waiting)s)"
+
+
+def _teams(query: CountQuery, principal: Principal) -> list[str]:
+    """What is asked of the team; nothing: cases without a team are seen, too."""
+    found = []
+    if principal.reach is not Reach.ALL:
+        found.append("t.id = ANY ((SELECT seen_teams())::text[])")
+    if query.team is not None:
+        found.append("t.id = %(team)s")
+    if query.centre is not None:
+        found.append("t.centre_id = %(centre)s")
+    return found
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return "".join(f" AND {part}" for part in parts)
+
+
+async def list_sorted(
+    connection: AsyncConnection[DictRow],
+    principal: Principal,
+    query: CaseQuery,
+    *,
+    after: Sequence[Any] | None,
+    today: date,
 ) -> list[DictRow]:
-    """Cases above number ``after``, in order: one more than the limit, if there is one."""
-    asked = query.model_dump(exclude={"cursor", "limit"})
-    place = {"after": after, "today": today, "rows": query.limit + 1}
-    cursor = await connection.execute(_LIST, {**asked, **place})
+    """Cases after the key ``after`` in the order asked: one more than the limit, if there is one.
+
+    Args:
+        connection: Of the principal.
+        principal: Its reach chooses the plan, not the rows: those the database chooses.
+        query: Filters and order.
+        after: One value for each key of the order.
+        today: The local day.
+    """
+    keys, teams = _KEYS[query.sort], _teams(query, principal)
+    order = [*(["c.team_id"] if teams else []), *(f"c.{name}" for name in keys)]
+    given = list(_conditions(query))
+    if after is not None:
+        place = [*(["t.id"] if teams else []), *(f"%(after_{name})s" for name in keys)]
+        given.append(f"({', '.join(order)}) > ({', '.join(place)})")
+    statement = (_COLUMNS + (_OF_TEAMS if teams else _OF_ALL)).format(
+        given=_joined(given),
+        order=", ".join(order),
+        key_order=", ".join(f"k.{name}" for name in keys),
+        teams=_joined(teams),
+    )
+    values = {
+        **query.model_dump(exclude={"cursor", "limit", "sort"}),
+        **{f"after_{name}": value for name, value in zip(keys, after or (), strict=False)},
+        "today": today,
+        "waiting": list(WAITING),
+        "rows": query.limit + 1,
+    }
+    # Planned for what is asked: a plan for any filter at all took 250 ms where this takes 7.
+    cursor = await connection.execute(statement.encode(), values, prepare=False)
+    return await cursor.fetchall()
+
+
+def key_of(row: Mapping[str, Any], sort: Sort) -> tuple[Any, ...]:
+    """Where a row stands in an order; the next page begins after it."""
+    return tuple(row[name] for name in _KEYS[sort])
+
+
+_COUNTS: Final = """
+SELECT count(*) FILTER (WHERE c.due_order < %(today)s) AS overdue,
+       count(*) FILTER (WHERE c.due_order = %(today)s) AS due_today,
+       count(*) FILTER (WHERE c.due_order BETWEEN %(today)s AND %(sunday)s) AS due_this_week,
+       count(*) FILTER (WHERE c.state = ANY(%(waiting)s)) AS waiting_for_referral,
+       count(*) FILTER (WHERE c.risk_order = 0) AS critical,
+       count(*) FILTER (WHERE c.risk_order = 1) AS high,
+       count(*) FILTER (WHERE c.risk_order = 2) AS warn,
+       count(*) FILTER (WHERE c.risk_order = 3) AS info
+FROM resident_case c"""
+
+
+async def count(
+    connection: AsyncConnection[DictRow], principal: Principal, query: CountQuery, *, today: date
+) -> DictRow:
+    """How many cases are in each bucket. Cost: an index-only look at the teams' cases."""
+    teams = _teams(query, principal)
+    of_teams = (
+        f" WHERE c.team_id = ANY (ARRAY(SELECT t.id FROM team t WHERE true{_joined(teams)}))"  # noqa: S608 - our own conditions
+        if teams
+        else ""
+    )
+    values = {
+        **query.model_dump(),
+        "today": today,
+        "sunday": today + timedelta(days=_SUNDAY - today.weekday()),
+        "waiting": list(WAITING),
+    }
+    cursor = await connection.execute((_COUNTS + of_teams).encode(), values, prepare=False)
+    (row,) = await cursor.fetchall()
+    return row
+
+
+_ONE: Final = (
+    _COLUMNS
+    + """
+FROM resident_case c LEFT JOIN team t ON t.id = c.team_id WHERE c.number = %(number)s"""
+)
+
+
+async def fetch(
+    connection: AsyncConnection[DictRow], number: int, *, today: date
+) -> DictRow | None:
+    """One case; None: it is not there, or may not be seen."""
+    values = {"number": number, "today": today, "waiting": list(WAITING)}
+    return await (await connection.execute(_ONE.encode(), values)).fetchone()
+
+
+_TRANSITIONS: Final = """
+SELECT x.number, x.from_state, x.to_state, x.at, x.author, x.cause, x.anchor_id, x.anchor_kind,
+       x.threshold, x.input_ids, x.profile, x.profile_version, x.explanation
+FROM resident_case c
+JOIN case_transition x ON x.resident_id = c.resident_id AND x.condition = c.condition
+WHERE c.number = %(number)s AND (%(before)s::bigint IS NULL OR x.number < %(before)s)
+ORDER BY x.number DESC LIMIT %(rows)s"""
+
+
+async def list_transitions(
+    connection: AsyncConnection[DictRow], number: int, *, before: int | None, rows: int
+) -> list[DictRow]:
+    """How a case came to its state, the newest change first: at most ``rows`` below ``before``."""
+    values = {"number": number, "before": before, "rows": rows}
+    cursor = await connection.execute(_TRANSITIONS, values)
     return await cursor.fetchall()

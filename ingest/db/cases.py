@@ -26,6 +26,7 @@ class CaseRow(NamedTuple):
     updated_at: datetime
     anchor_kind: str | None  # 'reading', 'record', 'resident'
     cause: str | None  # Action of the case machine that last moved it.
+    severity: str | None = None  # Of its state and its open alerts the worst; None: quiet.
 
     def as_event(
         self, from_state: str, team_id: str | None, centre_id: str | None
@@ -53,7 +54,8 @@ async def fetch(connection: Connection, residents: Sequence[str]) -> list[CaseRo
 _UPSERT: Final = f"""
 INSERT INTO resident_case ({_COLUMNS})
 SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::int[], %s::date[], %s::date[],
-    %s::date[], %s::uuid[], %s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::text[])
+    %s::date[], %s::uuid[], %s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::text[],
+    %s::text[])
 ON CONFLICT (resident_id, condition) DO UPDATE
 SET {", ".join(f"{name} = EXCLUDED.{name}" for name in CaseRow._fields[2:])}"""  # noqa: S608 - likewise
 

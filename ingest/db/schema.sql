@@ -519,8 +519,22 @@ CREATE TABLE resident_case (
     anchor_kind              text CHECK (anchor_kind IN ('reading', 'record', 'resident')),
     cause                    text,            -- The action of the case machine that moved it.
     team_id                  text,            -- The resident's now; a trigger keeps it.
+    severity                 text             -- Of state and open alerts the worst; NULL: quiet.
+                             CHECK (severity IN ('info', 'warn', 'high', 'critical')),
+    -- Worklists: the worst first, then the earliest day; what asks for nothing comes last.
+    risk_order               smallint NOT NULL GENERATED ALWAYS AS (CASE severity
+        WHEN 'critical' THEN 0 WHEN 'high' THEN 1 WHEN 'warn' THEN 2 WHEN 'info' THEN 3 ELSE 4
+        END) STORED,
+    due_order                date NOT NULL GENERATED ALWAYS AS (COALESCE(
+        LEAST(second_followup_due, referral_followup_due, next_routine_due), '9999-12-31')) STORED,
     PRIMARY KEY (resident_id, condition)
 );
+CREATE INDEX resident_case_by_risk ON resident_case (risk_order, due_order, number);
+CREATE INDEX resident_case_by_due ON resident_case (due_order, number) INCLUDE (state, risk_order);
+CREATE INDEX resident_case_of_team_by_risk
+    ON resident_case (team_id, risk_order, due_order, number);
+CREATE INDEX resident_case_of_team_by_due
+    ON resident_case (team_id, due_order, number) INCLUDE (state, risk_order);
 
 -- Every change of a case, never rewritten.
 CREATE TABLE case_transition (

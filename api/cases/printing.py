@@ -1,0 +1,142 @@
+"""``GET /v1/cases/worklist``: the worklist of one team as a file to print.
+
+Bounded by ``ROWS_MAX``; it must never hold an ID number, and names only for who may see them and
+asks for them. Whoever is on it is in the audit log before it leaves.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Response
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+from pydantic import Field
+
+from api import spreadsheets
+from api.auth.guard import require
+from api.auth.permissions import Permission
+from api.auth.principal import Principal
+from api.cases import examples, queries
+from api.cases.schemas import CaseFilters, CaseQuery
+from api.cursors import PAGE_ROWS_MAX, Name
+from api.errors import ForbiddenError
+from api.local_days import local_day
+from api.registry.writing import as_tuples, keys_at_hand
+from api.services import Running, Services
+from ingest.db import personal
+
+router = APIRouter()
+ROWS_MAX: Final = 4 * PAGE_ROWS_MAX
+"""A team has about 2,000 residents (product.md): a longer list is not one to be printed."""
+_HEADINGS: Final = (
+    "序号",
+    "居民编号",
+    "团队",
+    "病种",
+    "状态",
+    "风险",
+    "应随访日期",
+    "是否逾期",
+    "待转诊随访",
+    "连续不满意次数",
+)
+_CONDITIONS: Final = {"hypertension": "高血压", "diabetes": "2型糖尿病"}
+_SEVERITIES: Final = {"critical": "紧急", "high": "高", "warn": "警示", "info": "提示"}
+_STATES: Final = {
+    "none": "无",
+    "controlled": "控制满意",
+    "second_followup_open": "待第二次随访",
+    "second_followup_overdue": "第二次随访逾期",
+    "referral_recommended": "建议转诊",
+    "emergency_referral": "紧急转诊",
+    "referral_followup_overdue": "转诊随访逾期",
+    "referral_closed": "转诊已随访",
+    "screening": "筛查待复测",
+    "screening_referral": "筛查待确诊",
+    "closed": "已结案",
+}
+_YES_NO: Final = {True: "是", False: "否"}
+
+
+class WorklistQuery(CaseFilters):
+    """Filters of the worklist; a team is needed."""
+
+    team: Annotated[Name, Field(description="Whose worklist")]
+    names: Annotated[
+        bool, Field(description="With residents' names, which needs `residents:read`")
+    ] = False
+
+
+@router.get(
+    "/worklist",
+    response_class=Response,
+    responses={
+        200: examples.as_response(examples.WORKLIST, "The list", spreadsheets.MEDIA_TYPE),
+    },
+)
+async def print_worklist(
+    running: Running,
+    principal: Annotated[Principal, require(Permission.CASES_READ)],
+    query: Annotated[WorklistQuery, Query()],
+) -> Response:
+    """One team's cases by risk and due day, as CSV (UTF-8 with byte order mark) to be printed.
+
+    At most 2,000 lines. With `names=true` the residents' names, never their ID numbers; who saw
+    them is on record.
+    """
+    if query.names and not principal.may(Permission.RESIDENTS_READ):
+        msg = "names need residents:read; leave `names` out"
+        raise ForbiddenError(msg)
+    today = local_day(running.clock())
+    rows: list[DictRow] = []
+    after: tuple[Any, ...] | None = None
+    asked = CaseQuery(**query.model_dump(exclude={"names"}), sort="risk", limit=PAGE_ROWS_MAX)
+    async with running.database.reading(principal) as connection:
+        while len(rows) < ROWS_MAX:
+            page = await queries.list_sorted(connection, principal, asked, after=after, today=today)
+            rows += page[:PAGE_ROWS_MAX]
+            if len(page) <= PAGE_ROWS_MAX:
+                break
+            after = queries.key_of(rows[-1], "risk")
+        names = await _open_names(running, connection, rows) if query.names else None
+    seen = [row["resident_id"] for row in rows]
+    await running.audit.saw(principal, "print_worklist", seen)
+    if names is not None:
+        await running.audit.saw(principal, "read_names", names)
+    headers = spreadsheets.download(f"worklist-{today}.csv")
+    return Response(_as_text(rows, names), media_type=spreadsheets.MEDIA_TYPE, headers=headers)
+
+
+async def _open_names(
+    running: Services, connection: AsyncConnection[DictRow], rows: Sequence[DictRow]
+) -> dict[str, str]:
+    """Names of those who are on the list and have one here."""
+    found = {}
+    with as_tuples(connection) as tuples, keys_at_hand():
+        keyring = running.keys.keyring()
+        for resident in sorted({row["resident_id"] for row in rows}):
+            who = (await personal.reveal(tuples, resident, keyring)).personal
+            if who is not None and who.name is not None:
+                found[resident] = who.name
+    return found
+
+
+def _as_text(rows: Sequence[DictRow], names: Mapping[str, str] | None) -> str:
+    headings = [*_HEADINGS[:2], *([] if names is None else ["姓名"]), *_HEADINGS[2:]]
+    lines = [spreadsheets.BYTE_ORDER_MARK + spreadsheets.as_line(headings)]
+    for number, row in enumerate(rows, start=1):
+        cells: list[spreadsheets.Cell] = [
+            number,
+            row["resident_id"],
+            *([] if names is None else [names.get(row["resident_id"])]),
+            row["team_id"],
+            _CONDITIONS[row["condition"]],
+            _STATES.get(row["state"], row["state"]),
+            _SEVERITIES.get(row["severity"] or ""),
+            row["due"],
+            _YES_NO[row["overdue"]],
+            _YES_NO[row["waiting_for_referral"]],
+            row["consecutive_unsatisfied"],
+        ]
+        lines.append(spreadsheets.as_line(cells))
+    return "".join(lines)
