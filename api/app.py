@@ -39,6 +39,7 @@ from api.registry.key_files import KeyFiles
 from api.registry.kinds import COLLECTIONS
 from api.services import Services
 from api.settings import ApiSettings
+from api.timeline import routes as timeline
 from gateway.wire.enrolment import ENROLMENTS_PATH, RENEWALS_PATH
 from gateway.wire.times import Clock
 
@@ -115,8 +116,9 @@ def _include_routes(app: FastAPI) -> None:
     app.include_router(alerts.router, prefix="/v1/alerts", tags=["alerts"])
     app.include_router(stream.router, prefix="/v1/alerts", tags=["alerts"])
     app.include_router(enrolment.router, tags=["enrolment"])
-    app.include_router(readings.router, prefix="/v1/residents", tags=["readings"])
     app.include_router(claims.router, prefix="/v1/readings", tags=["readings"])
+    for each in (readings.router, timeline.router):
+        app.include_router(each, prefix="/v1/residents", tags=["readings"])
     app.include_router(registry.router, prefix="/v1")
     app.include_router(personal.router, prefix="/v1")
     app.include_router(bulk.router, prefix="/v1")

@@ -1,0 +1,1 @@
+"""One resident's history in one list: measured, recorded, judged, told."""

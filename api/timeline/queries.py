@@ -1,0 +1,132 @@
+"""SQL of one resident's timeline: a page of each source, the newest first. Reads only."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+_PLACE: Final = """
+{at} >= %(from)s AND {at} < %(until)s
+  AND ({at}, %(rank)s::int, {id}) < (%(after_at)s::timestamptz, %(after_rank)s::int,
+                                     %(after_id)s::text COLLATE "C")
+ORDER BY 1 DESC, 2 DESC LIMIT %(rows)s"""
+# A number as text of one length, so that texts are in the order of the numbers.
+_NUMBER: Final = "lpad({number}::text, 19, '0') COLLATE \"C\""
+_ID: Final = '{id}::text COLLATE "C"'
+_DAY: Final = "(c.since::timestamp AT TIME ZONE 'Asia/Shanghai')"  # Days are local.
+
+
+def _source(columns: str, table: str, at: str, id_: str) -> str:
+    place = _PLACE.format(at=at, id=id_)
+    return f"SELECT {at} AS at, {id_} AS id, {columns} FROM {table} AND {place}"  # noqa: S608 - our own names
+
+
+SOURCES: Final[Mapping[str, str]] = {
+    "case": _source(
+        "condition, from_state, to_state, cause, threshold, author, profile, profile_version,"
+        " input_ids AS reading_ids, explanation",
+        "case_transition WHERE resident_id = %(resident)s",
+        "case_transition.at",
+        _NUMBER.format(number="number"),
+    ),
+    "alert": _source(
+        "condition, code, severity, status, observed, threshold, source, due, overdue_days,"
+        " anchor_id, anchor_kind, effective_at, updated_at, explanation",
+        "alert WHERE resident_id = %(resident)s",
+        "raised_at",
+        _ID.format(id="alert.id"),
+    ),
+    "record": _source(
+        "r.kind AS recorded, condition, mode, findings, state, due, reason, outcome, note, author,"
+        " received_at",
+        "record r WHERE resident_id = %(resident)s",
+        "r.at",
+        _ID.format(id="r.id"),
+    ),
+    "contract": _source(
+        "package_id, since, until, signed_on, ended_on, end_reason",
+        "contract c WHERE resident_id = %(resident)s",
+        _DAY,
+        'c.id COLLATE "C"',
+    ),
+}
+_MEASURED: Final = """
+SELECT id, partition_at, kind, resident_id, device_id, measured_at, stored_record, captured_at,
+       clock_synchronised, device_now, received_at, arrived_at, effective_at, time_suspect,
+       setting, status, systolic, diastolic, pulse, arm, glucose, meal_context, sample, unit
+FROM visible_reading WHERE resident_id = %(resident)s AND """
+_BELOW: Final = (
+    _MEASURED
+    + """effective_at >= %(from)s AND effective_at < %(until)s AND effective_at <= %(after_at)s
+  AND (effective_at, %(rank)s::int, id::text COLLATE "C")
+      < (%(after_at)s::timestamptz, %(after_rank)s::int, %(after_id)s::text COLLATE "C")
+ORDER BY effective_at DESC, id::text COLLATE "C" DESC LIMIT %(rows)s"""
+)
+_ABOVE: Final = (
+    _MEASURED
+    + """effective_at >= %(from)s AND effective_at < %(until)s AND NOT id = ANY(%(but)s)
+ORDER BY effective_at, id LIMIT %(rows)s"""
+)
+_AMENDMENTS: Final = """
+SELECT reading_id, id, kind, changes, reason, author, received_at, undoes, undone FROM amendment
+WHERE reading_id = ANY(%s) ORDER BY received_at, id"""
+_CONTEXTS: Final = """
+SELECT v.reading_id, v.id, v.meal_context, v.said_at
+FROM unnest(%s::uuid[], %s::timestamptz[]) AS asked (id, partition_at)
+JOIN visible_context v ON v.reading_id = asked.id AND v.partition_at = asked.partition_at"""
+_PROFILE: Final = """
+SELECT profile FROM resident_case WHERE resident_id = %s AND condition = 'hypertension'"""
+
+
+async def list_source(
+    connection: AsyncConnection[DictRow], kind: str, asked: Mapping[str, Any]
+) -> list[DictRow]:
+    """One source's rows below a place, the newest first."""
+    return await (await connection.execute(SOURCES[kind].encode(), asked)).fetchall()
+
+
+async def list_readings(
+    connection: AsyncConnection[DictRow], asked: Mapping[str, Any]
+) -> list[DictRow]:
+    """A resident's readings below a place, by effective time, the newest first."""
+    return await (await connection.execute(_BELOW, asked)).fetchall()
+
+
+async def list_readings_above(
+    connection: AsyncConnection[DictRow],
+    resident: str,
+    span: tuple[datetime, datetime],
+    rows: int,
+    *,
+    but: Sequence[UUID],
+) -> list[DictRow]:
+    """A resident's readings of a span without these, the oldest first."""
+    asked = {"resident": resident, "from": span[0], "until": span[1], "rows": rows}
+    return await (await connection.execute(_ABOVE, {**asked, "but": list(but)})).fetchall()
+
+
+async def list_amendments(
+    connection: AsyncConnection[DictRow], readings: Sequence[UUID]
+) -> list[DictRow]:
+    """All that people said of these readings, the oldest first."""
+    return await (await connection.execute(_AMENDMENTS, (list(readings),))).fetchall()
+
+
+async def list_contexts(
+    connection: AsyncConnection[DictRow], readings: Sequence[DictRow]
+) -> list[DictRow]:
+    """Meal contexts that came after their glucose values."""
+    mine = [row for row in readings if row["kind"] == "glucose"]
+    if not mine:
+        return []
+    columns = ([row["id"] for row in mine], [row["partition_at"] for row in mine])
+    return await (await connection.execute(_CONTEXTS, columns)).fetchall()
+
+
+async def fetch_profile(connection: AsyncConnection[DictRow], resident: str) -> str | None:
+    """Id of the profile by which their blood pressure was judged last; None: it never was."""
+    row = await (await connection.execute(_PROFILE, (resident,))).fetchone()
+    return None if row is None else row["profile"]

@@ -1,0 +1,185 @@
+"""``GET /v1/residents/{resident_id}/timeline``: everything in one order, the newest first.
+
+Each source gives at most a page of rows below the cursor's place; the newest of all make the page.
+Bounded: one page of each source, and of readings what a sitting may need beside it.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+import msgspec
+from fastapi import APIRouter, Path, Query, Response
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+from pydantic import AwareDatetime, BaseModel, TypeAdapter
+
+from api.auth.guard import require
+from api.auth.permissions import Permission
+from api.auth.principal import Principal
+from api.cursors import Cursor, Name
+from api.errors import BadParameterError, NotFoundError
+from api.readings.queries import is_known, retained_since
+from api.services import Running, Services
+from api.timeline import examples, queries
+from api.timeline.schemas import (
+    RANKS,
+    AlertItem,
+    CaseItem,
+    ContractItem,
+    RecordItem,
+    TimelinePage,
+    TimelineQuery,
+)
+
+router = APIRouter()
+Place = tuple[datetime, int, str]  # at, rank of the kind, id.
+CURSOR: Final[Cursor[Place]] = Cursor("timeline", TypeAdapter(tuple[AwareDatetime, int, str]))
+_FIRST: Final = datetime.min.replace(tzinfo=UTC)
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
+_TOP: Final[Place] = (_LAST, len(RANKS), "")
+_MARGIN: Final = timedelta(hours=2)  # Longer than any sitting: at most 60 minutes and a gap.
+_MARGIN_ROWS: Final = 200
+_ITEMS: Final[Mapping[str, type[BaseModel]]] = {
+    "case": CaseItem,
+    "alert": AlertItem,
+    "record": RecordItem,
+    "contract": ContractItem,
+}
+_EXACT: Final = msgspec.json.Encoder(decimal_format="number")
+_SHOWN: Final = {"content": {"application/json": {"example": examples.PAGE}}}
+
+
+@router.get(
+    "/{resident_id}/timeline",
+    response_model=TimelinePage,
+    responses={200: {"description": "One page", **_SHOWN}},
+)
+async def read_timeline(
+    running: Running,
+    principal: Annotated[
+        Principal,
+        require(Permission.READINGS_READ, Permission.CASES_READ, Permission.FOLLOWUPS_READ),
+    ],
+    resident_id: Annotated[Name, Path(description="Pseudonym")],
+    query: Annotated[TimelineQuery, Query()],
+) -> Response:
+    """Readings, sittings, cases, alerts, records and contracts of one resident, the newest first.
+
+    A reading stands at the time it was believed to be taken at when it came, whatever was corrected
+    since (`taken_at` says what the rules use). Pass `next_cursor` back as `cursor`.
+    """
+    if query.since and query.until and query.since > query.until:
+        raise BadParameterError(
+            field="from", value=query.since.isoformat(), remedy="must not be later than `to`"
+        )
+    after = CURSOR.read(query.cursor) or _TOP
+    async with running.database.reading(principal) as connection:
+        found = await _collect(running, connection, resident_id, query, after)
+        if not found and not await is_known(connection, resident_id):
+            msg = "no such resident; use the pseudonym that cases and alerts name"
+            raise NotFoundError(msg)
+        edge = await retained_since(connection)
+    found.sort(key=_place, reverse=True)
+    items = found[: query.limit]
+    await running.audit.saw(principal, "read_timeline", [resident_id])
+    more = len(found) > query.limit
+    page = {
+        "items": [item.model_dump() for item in items],
+        "next_cursor": CURSOR.write(_place(items[-1])) if more else None,
+        "retained_since": edge,
+    }
+    return Response(_EXACT.encode(page), media_type="application/json")
+
+
+def _place(item: Any) -> Place:  # noqa: ANN401 - one of the items
+    return item.at, RANKS[item.kind], item.id
+
+
+async def _collect(
+    running: Services,
+    connection: AsyncConnection[DictRow],
+    resident: str,
+    query: TimelineQuery,
+    after: Place,
+) -> list[Any]:
+    """What lies below the place: of each source the newest, one more than a page holds."""
+    asked = {
+        "resident": resident,
+        "from": query.since or _FIRST,
+        "until": query.until or _LAST,
+        "after_at": after[0],
+        "after_rank": after[1],
+        "after_id": after[2],
+        "rows": query.limit + 1,
+    }
+    kinds = set(query.kind or RANKS)
+    found: list[Any] = []
+    for kind, model in _ITEMS.items():
+        if kind in kinds:
+            rows = await queries.list_source(connection, kind, {**asked, "rank": RANKS[kind]})
+            found += [model.model_construct(**{**row, "kind": kind}) for row in rows]
+    if kinds & {"reading", "session"}:
+        measured = await _collect_measured(running, connection, asked, query.limit, after)
+        found += [item for item in measured if item.kind in kinds]
+    return found
+
+
+async def _collect_measured(
+    running: Services,
+    connection: AsyncConnection[DictRow],
+    asked: Mapping[str, Any],
+    limit: int,
+    after: Place,
+) -> Iterable[Any]:
+    """Readings below the place and the sittings that end there, whole, whatever page they are on.
+
+    What is read beside them is what a sitting may reach into: above the place, and below the last
+    reading of the page.
+    """
+    resident, since, until = asked["resident"], asked["from"], asked["until"]
+    wanted = limit + 1 + _MARGIN_ROWS
+    below = since if since - _FIRST < _MARGIN else since - _MARGIN
+    wider = {**asked, "from": below, "rank": RANKS["reading"], "rows": wanted}
+    rows = await queries.list_readings(connection, wider)
+    if not rows:
+        return []
+    top = min(after[0], until)
+    beside: list[DictRow] = []
+    if _LAST - top > _MARGIN:
+        span, but = (top, top + _MARGIN), [row["id"] for row in rows]
+        beside = await queries.list_readings_above(connection, resident, span, wanted, but=but)
+    every = [*rows, *beside]
+    said = await queries.list_amendments(connection, [row["id"] for row in every])
+    contexts = await queries.list_contexts(connection, every)
+    profile = await queries.fetch_profile(connection, resident)
+    readings, sessions = await asyncio.to_thread(
+        _measure, every, said, contexts, profile, running.settings.profile_directory
+    )
+    floor = since
+    if len(rows) == wanted:  # More follow, and a sitting at the end of these may go on.
+        floor = min(rows[-1]["effective_at"] + _MARGIN, rows[limit]["effective_at"])
+    return [
+        item for item in (*readings, *sessions) if floor <= item.at < until and _place(item) < after
+    ]
+
+
+def _measure(
+    rows: list[DictRow],
+    said: list[DictRow],
+    contexts: list[DictRow],
+    profile: str | None,
+    directory: Any,  # noqa: ANN401 - a folder of profiles, or None
+) -> tuple[list[Any], list[Any]]:
+    """In a thread: a page takes some milliseconds. Numpy is loaded when the first one is asked for.
+
+    Who was never judged has no profile, and so no sittings: nothing is cut on a guess.
+    """
+    from api.timeline import measured  # noqa: PLC0415 - with numpy
+
+    found = measured.measure(rows, said, contexts)
+    if profile is None:
+        return found.items, []
+    limits = measured.find_limits(profile, directory)
+    return found.items, measured.list_sessions(found.normalised.readings, limits)
