@@ -20,16 +20,20 @@ from rules.alerts import (
     routine_due_days,
 )
 from rules.assessments import (
+    Assessments,
     Membership,
+    Verdict,
     find_random_highs,
     group_findings,
+    is_diagnosed,
     judge_fasting,
     judge_sessions,
 )
 from rules.carried import Carried, nothing_carried, resume_lanes
-from rules.codes import AlertCode, CaseState
+from rules.codes import AlertCode, CaseState, Condition
 from rules.columns import (
     KIND_BLOOD_PRESSURE,
+    MEAL_FASTING,
     SETTING_HOME,
     SETTING_OFFICE,
     BoolArray,
@@ -42,7 +46,7 @@ from rules.columns import (
 )
 from rules.events import Events, order_events, turn_events
 from rules.fold import fold
-from rules.judgement import Cases, Judgement, Trace
+from rules.judgement import Assessed, Cases, Judgement, Trace
 from rules.lanes import NEVER, Lanes, fresh_lanes
 from rules.limits import ProfileTable
 from rules.local_time import local_date, local_midnight
@@ -81,6 +85,7 @@ class Folded:
     scene: Scene
     told: Told
     advised: Advised
+    assessed: Assessments
     memberships: dict[AlertCode | None, Membership]  # None: the assessments that count.
     office: Sittings
     home: Sittings
@@ -145,6 +150,7 @@ def fold_history(
             carried=start,
         ),
         advised=advised,
+        assessed=assessed,
         memberships={None: membership, **advised.memberships},
         office=office,
         home=home,
@@ -205,6 +211,7 @@ def tell(folded: Folded, *, as_of: np.datetime64) -> Judgement:
         alerts=list_alerts(grounds, told, scene.ordered, observed, scene.limits),
         next_tick=_next_tick(folded, as_of),
         high_normal_on=folded.high_normal_on,
+        assessed=_assessed(folded),
         third_reading=folded.third_reading,
         trace=_trace(folded),
     )
@@ -235,6 +242,24 @@ def _cases(told: Told, today: int) -> Cases:
             told.moments.urgent_row[decided],
             told.moments.row[decided],
         ),
+    )
+
+
+def _assessed(folded: Folded) -> Assessed:
+    scene, found = folded.scene, folded.assessed
+    own = np.isin(found.verdict, (Verdict.SATISFIED, Verdict.UNSATISFIED))
+    low = scene.phases.judged & (scene.emergency == AlertCode.GLU_EMERGENCY_LOW)
+    rows = np.flatnonzero(low & (scene.ordered.meal_context == MEAL_FASTING))
+    since = scene.residents.diabetes_since[scene.ordered.resident[rows]]
+    rows = rows[is_diagnosed(since, scene.day[rows])]
+    satisfied = found.verdict[own] == Verdict.SATISFIED
+    return Assessed(
+        resident=np.concatenate((found.resident[own], scene.ordered.resident[rows])),
+        condition=np.concatenate(
+            (found.condition[own], np.full(len(rows), Condition.DIABETES, np.int8))
+        ),
+        day=np.concatenate((scene.day[found.decided[own]], scene.day[rows])),
+        controlled=np.concatenate((satisfied, np.zeros(len(rows), np.bool_))),
     )
 
 

@@ -21,7 +21,7 @@ from rules.block import judge_block
 from rules.carried import Carried
 from rules.columns import Int64Array, Readings, Records, Residents
 from rules.errors import UnknownCodeError
-from rules.judgement import Alerts, Cases, Judgement, Trace
+from rules.judgement import Alerts, Assessed, Cases, Judgement, Trace
 from rules.limits import ProfileTable
 from rules.runs import RowArray, Table
 
@@ -148,7 +148,7 @@ def _collect(
     columns: dict[str, list[Any]], judgement: Judgement, known: RowArray, low: int
 ) -> None:
     """Keep a block's columns by name, its anchors and residents as the caller counts them."""
-    for part in ("cases", "alerts"):
+    for part in ("cases", "alerts", "assessed"):
         table = getattr(judgement, part)
         for column in fields(table):
             value = getattr(table, column.name)
@@ -174,6 +174,7 @@ def _put_together(columns: dict[str, list[Any]], trace: Trace) -> Judgement:
     return Judgement(
         cases=table(Cases, "cases"),
         alerts=table(Alerts, "alerts"),
+        assessed=table(Assessed, "assessed"),
         next_tick=whole("next_tick"),
         high_normal_on=whole("high_normal_on"),
         third_reading=whole("third_reading"),

@@ -6,7 +6,6 @@ aligned columns, known codes, no NaT where a day must be known.
 """
 
 from dataclasses import dataclass, fields
-from enum import IntEnum
 from typing import Any, Final, Self
 
 import numpy as np
@@ -23,16 +22,8 @@ from rules.columns import (
 )
 from rules.comparison import Sums, crosses_bands, falls_to_glucose, reaches_glucose
 from rules.errors import ShapeError, UnknownCodeError
+from rules.indicator_catalogue import FollowUpKind
 from rules.limits import ProfileTable, RowOrRows
-
-
-class FollowUpKind(IntEnum):
-    """What was owed to a resident."""
-
-    SECOND = 1  # After an unsatisfied assessment or an adverse reaction.
-    REFERRAL = 2
-    ROUTINE = 3
-
 
 PERSONS_MAX: Final = 1 << 32  # (person, day of the period) fits one 64-bit key.
 _DAY: Final = np.dtype("datetime64[D]")

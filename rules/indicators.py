@@ -12,9 +12,8 @@ Source: clinical decision table 1.1 to 1.3; ``docs/indicators.md``.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
-from enum import StrEnum
 from fractions import Fraction
 from functools import partial
 from typing import Final, Self
@@ -24,7 +23,8 @@ import numpy as np
 from rules.codes import Condition
 from rules.columns import BOTH_CONDITIONS, BoolArray, DateArray, Int8Array, Int64Array
 from rules.errors import RulesError, UnknownCodeError
-from rules.indicator_columns import Facts, FollowUpKind
+from rules.indicator_catalogue import CATALOGUE, Answer, Entry, FollowUpKind, Rate
+from rules.indicator_columns import Facts
 from rules.runs import begins_where, last_rows, number_runs
 
 
@@ -79,13 +79,6 @@ class Parameters:
             raise RulesError(msg)
 
 
-class Unit(StrEnum):
-    """What an indicator counts. A person can be owed several follow-ups."""
-
-    PERSONS = "persons"
-    FOLLOW_UPS = "follow_ups"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
     """Numerator and denominator with the persons behind them: sorted, each once."""
@@ -97,16 +90,9 @@ class Counted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Definition:
-    """One version of one indicator."""
+class Definition(Entry):
+    """One version of one indicator, and how it is counted."""
 
-    id: str
-    version: int
-    condition: Condition
-    unit: Unit
-    title_zh: str
-    title_en: str
-    formula: str
     count: Callable[["_View", Condition], Counted]
 
 
@@ -274,25 +260,16 @@ def _count_controlled(view: _View, condition: Condition) -> Counted:
     return view.of_managed(condition, person[latest[keys[latest] % 2 == 0]])
 
 
-class _Answer(StrEnum):
-    """How a follow-up ended whose due day has passed. The first three exclude each other."""
-
-    ON_TIME = "on_time"
-    LATE = "late"
-    MISSED = "missed"
-    CLOSED = "closed"  # On time or late.
-
-
 def _count_answers(
-    view: _View, condition: Condition, *, kind: FollowUpKind, answer: _Answer
+    view: _View, condition: Condition, *, kind: FollowUpKind, answer: Answer
 ) -> Counted:
     """Of the follow-ups whose due day passed in the period, those that ended so."""
     due = view.due(condition, kind)
     ended = {
-        _Answer.ON_TIME: due.on_time,
-        _Answer.LATE: due.answered & ~due.on_time,
-        _Answer.MISSED: ~due.answered,
-        _Answer.CLOSED: due.answered,
+        Answer.ON_TIME: due.on_time,
+        Answer.LATE: due.answered & ~due.on_time,
+        Answer.MISSED: ~due.answered,
+        Answer.CLOSED: due.answered,
     }[answer]
     return Counted(
         numerator=int(ended.sum()),
@@ -302,74 +279,24 @@ def _count_answers(
     )
 
 
-_CONDITIONS: Final = {
-    Condition.HYPERTENSION: ("htn", "高血压", "hypertension", "血压", "blood pressure"),
-    Condition.DIABETES: ("t2dm", "2型糖尿病", "type 2 diabetes", "血糖", "glucose"),
-}
-_KINDS: Final = {
-    FollowUpKind.SECOND: ("second_followup", "二次随访", "second follow-up"),
-    FollowUpKind.REFERRAL: ("referral_followup", "转诊随访", "referral follow-up"),
-    FollowUpKind.ROUTINE: ("routine_followup", "常规随访", "routine follow-up"),
-}
-_ANSWERS: Final = {
-    _Answer.ON_TIME: ("及时率", "on time", "answered on or before the due day"),
-    _Answer.LATE: ("逾期完成率", "late", "answered after the due day"),
-    _Answer.MISSED: ("逾期未完成率", "missed", "not answered"),
+_RATES: Final = {
+    Rate.MANAGEMENT: _count_managed,
+    Rate.STANDARD_MANAGEMENT: _count_standard,
+    Rate.CONTROL: _count_controlled,
 }
 
 
-def _rates(condition: Condition) -> Iterable[Definition]:
-    prefix, illness_zh, illness_en, value_zh, value_en = _CONDITIONS[condition]
-    define = partial(Definition, version=1, condition=condition, unit=Unit.PERSONS)
-    yield define(
-        id=f"{prefix}.management_rate",
-        title_zh=f"{illness_zh}患者管理率",
-        title_en=f"Management rate, {illness_en}",
-        formula="managed in the period / estimated patients",
-        count=_count_managed,
-    )
-    yield define(
-        id=f"{prefix}.standard_management_rate",
-        title_zh=f"{illness_zh}患者规范管理率",
-        title_en=f"Standardised management rate, {illness_en}",
-        formula="managed with enough face-to-face follow-up days and a health check in the period"
-        " / managed in the period",
-        count=_count_standard,
-    )
-    yield define(
-        id=f"{prefix}.control_rate",
-        title_zh=f"管理人群{value_zh}控制率",
-        title_en=f"Control rate, {value_en}",
-        formula="managed and under control at the most recent follow-up of the period"
-        " / managed in the period",
-        count=_count_controlled,
-    )
-
-
-def _followups(condition: Condition) -> Iterable[Definition]:
-    prefix, illness_zh, illness_en, _, _ = _CONDITIONS[condition]
-    define = partial(Definition, version=1, condition=condition, unit=Unit.FOLLOW_UPS)
-    for kind, (name, kind_zh, kind_en) in _KINDS.items():
-        for answer, (answer_zh, answer_en, meaning) in _ANSWERS.items():
-            yield define(
-                id=f"{prefix}.{name}_{answer}",
-                title_zh=f"{illness_zh}{kind_zh}{answer_zh}",
-                title_en=f"{kind_en.capitalize()} {answer_en}, {illness_en}",
-                formula=f"of these {meaning} / {kind_en}s whose due day passed in the period",
-                count=partial(_count_answers, kind=kind, answer=answer),
-            )
-    yield define(
-        id=f"{prefix}.referral_closure_rate",
-        title_zh=f"{illness_zh}转诊闭环率",
-        title_en=f"Referral closure rate, {illness_en}",
-        formula="of these answered, on time or late"
-        " / referral follow-ups whose due day passed in the period",
-        count=partial(_count_answers, kind=FollowUpKind.REFERRAL, answer=_Answer.CLOSED),
-    )
+def _define(entry: Entry) -> Definition:
+    columns = {field.name: getattr(entry, field.name) for field in fields(Entry)}
+    if entry.rate is not None:
+        return Definition(**columns, count=_RATES[entry.rate])
+    if entry.kind is None or entry.answer is None:
+        msg = f"indicator {entry.id} says neither a rate nor a follow-up with its answer"
+        raise RulesError(msg)
+    count = partial(_count_answers, kind=entry.kind, answer=entry.answer)
+    return Definition(**columns, count=count)
 
 
 INDICATORS: Final[Mapping[str, Definition]] = {
-    definition.id: definition
-    for condition in Condition
-    for definition in (*_rates(condition), *_followups(condition))
+    name: _define(entry) for name, entry in CATALOGUE.items()
 }

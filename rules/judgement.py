@@ -65,6 +65,23 @@ class Alerts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Assessed:
+    """What each assessment of a diagnosed condition found, shape (k,) each; in no order.
+
+    Also each fasting value at or below the low emergency limit, which forms no assessment of a
+    case. What a checkpoint has folded is not told again.
+    """
+
+    resident: Int64Array  # Row in ``Residents``.
+    condition: Int8Array  # ``Condition``.
+    day: DateArray  # Local, of the session or value that decided.
+    controlled: BoolArray  # Satisfied; a low emergency never is.
+
+    def __len__(self) -> int:
+        return len(self.resident)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """How each reading was used, shape (n,), in the caller's order."""
 
@@ -80,5 +97,6 @@ class Judgement:
     alerts: Alerts
     next_tick: InstantArray  # Shape (m,): when time alone next changes something; NaT: never.
     high_normal_on: DateArray  # Shape (m,): local day of the latest high-normal session (B4); NaT.
+    assessed: Assessed
     third_reading: Int64Array  # First readings of sessions that ask for a third.
     trace: Trace

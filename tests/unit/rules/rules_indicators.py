@@ -13,10 +13,10 @@ import numpy as np
 
 from rules.codes import Condition
 from rules.columns import BOTH_CONDITIONS
+from rules.indicator_catalogue import FollowUpKind
 from rules.indicator_columns import (
     Examinations,
     Facts,
-    FollowUpKind,
     Managed,
     Obligations,
     Outcomes,

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rules.codes import Condition
-from rules.indicators import Indicator, Period, Unit
+from rules.indicator_catalogue import Unit
+from rules.indicators import Indicator, Period
 from tests.unit.rules.rules_indicators import (
     BOTH,
     DM,
