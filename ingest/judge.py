@@ -26,6 +26,7 @@ from ingest.db import (
     contract_turns,
     due_work,
     history,
+    indicator_years,
     outbox,
     records,
 )
@@ -36,6 +37,7 @@ from ingest.db.outbox import Event
 from ingest.db.residents import NOBODY
 from ingest.differences import compare_alerts, compare_cases
 from ingest.histories import load_histories
+from ingest.indicator_years import count_days, folded_until, keep_past
 from ingest.metrics import JudgeMetrics
 from ingest.profiles import Profiles
 from ingest.settings import JudgeSettings
@@ -153,6 +155,7 @@ class Judge:
                 )
                 events = await _write_cases(connection, verdict)
                 events += await _write_alerts(connection, verdict)
+                await _write_years(connection, verdict)
                 await outbox.insert(connection, events, at=now)
                 await due_work.finish(
                     connection,
@@ -231,3 +234,14 @@ async def _raise(connection: Connection, verdict: Verdict, ids: list[UUID]) -> l
     rows = [verdict.alert_row(id_, centres) for id_ in ids]
     new = await alerts.insert_new(connection, rows)
     return [row for row in rows if row.id in new]
+
+
+async def _write_years(connection: Connection, verdict: Verdict) -> None:
+    """Keep what indicators count as it is judged now."""
+    told = await asyncio.to_thread(count_days, verdict)
+    until, limits = folded_until(verdict), verdict.judged.limits
+    if until:
+        stored = await indicator_years.fetch(connection, list(until))
+        shortest = int(min(limits.second_days.min(), limits.referral_days.min()))
+        told = keep_past(told, stored, until, due_days=shortest)
+    await indicator_years.replace_rows(connection, told, verdict.loaded.ids)
