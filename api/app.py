@@ -30,6 +30,9 @@ from api.events import routes as events
 from api.feed import Feed
 from api.fhir import routes as fhir
 from api.front_door import FrontDoor
+from api.indicators import closing_routes
+from api.indicators import routes as indicators
+from api.indicators.desk import Desk
 from api.limits import Limiter
 from api.problems import Problem, install_problems
 from api.readings import routes as readings
@@ -100,6 +103,7 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
         audit=audit,
         database=database,
         feed=feed,
+        figures=Desk(settings.indicators, database, clock),
         authority=_load_authority(settings),
         keys=KeyFiles(settings.key_file, settings.pseudonym_key_file),
         limiter=limiter,
@@ -123,6 +127,8 @@ def _include_routes(app: FastAPI) -> None:
     app.include_router(personal.router, prefix="/v1")
     app.include_router(bulk.router, prefix="/v1")
     app.include_router(events.router, prefix="/v1/events", tags=["events"])
+    app.include_router(closing_routes.router, prefix="/v1/indicators/periods", tags=["indicators"])
+    app.include_router(indicators.router, prefix="/v1/indicators", tags=["indicators"])
     app.include_router(audit_routes.router, prefix="/v1/audit", tags=["audit"])
     app.include_router(fhir.router, prefix="/fhir")
 
@@ -150,6 +156,7 @@ def _root(program_version: str) -> APIRouter:
                 "enrolments": ENROLMENTS_PATH,
                 "renewals": RENEWALS_PATH,
                 "events": "/v1/events",
+                "indicators": "/v1/indicators",
                 "audit": "/v1/audit",
                 "fhir": "/fhir/metadata",
                 "health": "/healthz",

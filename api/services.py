@@ -10,6 +10,7 @@ from api.auth.authenticator import Authenticator
 from api.database import Database
 from api.enrolment.authority import Authority
 from api.feed import Feed
+from api.indicators.desk import Desk
 from api.limits import Limiter
 from api.registry.key_files import KeyFiles
 from api.settings import ApiSettings
@@ -27,6 +28,7 @@ class Services:
     database: Database
     limiter: Limiter
     feed: Feed
+    figures: Desk
     keys: KeyFiles
     authority: Authority | None = None  # Signs gateways' certificates.
 

@@ -20,6 +20,7 @@ from pydantic_settings import SettingsConfigDict
 
 from api.audit.settings import AuditSettings
 from api.auth.settings import EMBEDDED_ISSUER, AuthSettings, is_loopback
+from api.indicators.settings import IndicatorSettings
 from api.limits import LimitSettings
 from ingest.db.connections import Dsn
 from ingest.db.environment import ProcessSettings
@@ -86,6 +87,7 @@ class ApiSettings(ProcessSettings):
     feed: FeedSettings = FeedSettings()
     bulk: BulkSettings = BulkSettings()
     audit: AuditSettings = AuditSettings()
+    indicators: IndicatorSettings = IndicatorSettings()
     limits: LimitSettings = LimitSettings()
 
     # The deployment's authority (`suifang pki init`); without it no certificates are given here.

@@ -1,0 +1,1 @@
+"""Indicators over the API: figures, the persons behind them, closed periods."""
