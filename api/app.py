@@ -15,8 +15,8 @@ from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
 
 from api import health
+from api.alerts import attention, stream
 from api.alerts import routes as alerts
-from api.alerts import stream
 from api.audit import routes as audit_routes
 from api.audit.log import AuditLog
 from api.auth.authenticator import Authenticator
@@ -119,6 +119,7 @@ def _include_routes(app: FastAPI) -> None:
     app.include_router(cases.router, prefix="/v1/cases", tags=["cases"])
     app.include_router(alerts.router, prefix="/v1/alerts", tags=["alerts"])
     app.include_router(stream.router, prefix="/v1/alerts", tags=["alerts"])
+    app.include_router(attention.router, prefix="/v1/alerts", tags=["alerts"])
     app.include_router(enrolment.router, tags=["enrolment"])
     app.include_router(claims.router, prefix="/v1/readings", tags=["readings"])
     for each in (readings.router, timeline.router):

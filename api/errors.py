@@ -11,7 +11,8 @@ ApiError
 ├── RefusedContentError     422  a body's field names nothing, or contradicts another
 ├── PreconditionError       412  another version stands than the one asked for
 ├── ConflictError           409  what stands already says otherwise
-│   └── SettledError        409  the past that it is about is closed
+│   ├── SettledError        409  the past that it is about is closed
+│   └── AlertClosedError    409  an alert is not active any more, or somebody has it
 ├── ErasedError             409  name and ID number were erased and are accepted no more
 ├── UnsupportedContentError 415  the body is of a type that is not taken here
 ├── NoKeyError              503  names come or are asked for, and there is no key file
@@ -171,6 +172,13 @@ class SettledError(ConflictError):
 
     slug = "past-is-settled"
     title = "The past is settled"
+
+
+class AlertClosedError(ConflictError):
+    """Nothing can be done about an alert as it stands."""
+
+    slug = "alert-closed"
+    title = "The alert asks for nobody"
 
 
 class ErasedError(ApiError):

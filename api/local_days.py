@@ -4,9 +4,9 @@ from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-_LOCAL: Final = ZoneInfo("Asia/Shanghai")
+LOCAL: Final = ZoneInfo("Asia/Shanghai")
 
 
 def local_day(at: datetime) -> date:
     """The local day of an aware time."""
-    return at.astimezone(_LOCAL).date()
+    return at.astimezone(LOCAL).date()

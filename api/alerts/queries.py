@@ -1,14 +1,37 @@
-"""SQL of the alerts list. Reads only."""
+"""SQL of alerts, of the cases that they belong to, and of what people did about them. Reads only.
 
-from datetime import date
-from typing import Final
+A case is led by the active alert that asks for somebody, of several the worst, then the latest:
+that one is shown once for all of them. Notes are free text, and shown only to who sees measured
+values.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, Final
+from uuid import UUID, uuid5
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from api.alerts.schemas import AlertQuery
+from api.alerts.schemas import AlertOut, AlertQuery
 
-_LIST: Final = """
+_NAMESPACE: Final = UUID("5f1fa600-7375-5966-616e-672d63617365")
+
+
+def _state(alert: str, attention: str) -> str:
+    return f"""CASE WHEN {alert}.status <> 'active' THEN 'closed'
+        WHEN {attention}.acknowledged_at IS NOT NULL THEN 'acknowledged'
+        WHEN {attention}.snoozed_until > %(now)s THEN 'snoozed' ELSE 'open' END"""
+
+
+def _lead(alert: str, attention: str) -> str:
+    return (
+        f"({alert}.status = 'active', {_state(alert, attention)} = 'open',"
+        f" severity_rank({alert}.severity), {alert}.escalation, {alert}.number)"
+    )
+
+
+_SELECT: Final = f"""
 SELECT a.id, a.number, a.resident_id, a.team_id, a.centre_id, a.condition, a.code, a.severity,
        a.status, a.observed, a.threshold, a.source, a.profile, a.profile_version,
        a.anchor_id, a.anchor_kind,
@@ -16,8 +39,19 @@ SELECT a.id, a.number, a.resident_id, a.team_id, a.centre_id, a.condition, a.cod
        a.effective_at, a.raised_at, a.raised_by, a.due,
        CASE WHEN a.status = 'active' AND a.overdue_days > 0 THEN %(today)s - a.due
             ELSE a.overdue_days END AS overdue_days,
-       a.escalation, a.page, a.late, a.explanation, a.updated_at
-FROM alert a
+       a.escalation, a.page, a.late, a.explanation, a.updated_at,
+       {_state("a", "t")} AS attention, t.acknowledged_at, t.acknowledged_by, t.reason,
+       CASE WHEN (SELECT sees_measured()) THEN t.note END AS note,
+       t.snoozed_at, t.snoozed_by, t.snoozed_until, c.alerts AS case_alerts,
+       c.severity AS case_severity, c.states AS case_states
+FROM alert a LEFT JOIN alert_attention t ON t.alert_id = a.id
+CROSS JOIN LATERAL (
+    SELECT count(*) AS alerts, coalesce(array_agg({_state("b", "u")}), '{{}}') AS states,
+           (ARRAY['info', 'warn', 'high', 'critical'])[max(severity_rank(b.severity))] AS severity
+    FROM alert b LEFT JOIN alert_attention u ON u.alert_id = b.id
+    WHERE b.resident_id = a.resident_id AND b.condition = a.condition AND b.status = 'active'
+) c"""  # noqa: S608 - our own words
+_LIST: Final = f"""{_SELECT}
 WHERE (%(before)s::bigint IS NULL OR a.number < %(before)s)
   AND (%(status)s::text = 'all' OR a.status = %(status)s)
   AND (%(team)s::text IS NULL OR a.team_id = %(team)s)
@@ -25,19 +59,123 @@ WHERE (%(before)s::bigint IS NULL OR a.number < %(before)s)
   AND (%(severity)s::text IS NULL OR a.severity = %(severity)s)
   AND (%(code)s::text IS NULL OR a.code = %(code)s)
   AND (%(resident)s::text IS NULL OR a.resident_id = %(resident)s)
+  AND (%(attention)s::text IS NULL OR {_state("a", "t")} = %(attention)s)
+  AND (%(view)s::text = 'alerts' OR NOT EXISTS (
+       SELECT FROM alert b LEFT JOIN alert_attention u ON u.alert_id = b.id
+       WHERE b.resident_id = a.resident_id AND b.condition = a.condition
+         AND b.status = 'active' AND {_lead("b", "u")} > {_lead("a", "t")}))
 ORDER BY a.number DESC
 LIMIT %(rows)s"""
+_NEWS: Final = f"""
+WITH leads AS (
+    SELECT DISTINCT l.id FROM alert n CROSS JOIN LATERAL (
+        SELECT b.id FROM alert b LEFT JOIN alert_attention u ON u.alert_id = b.id
+        WHERE (b.resident_id = n.resident_id AND b.condition = n.condition) OR b.id = n.id
+        ORDER BY {_lead("b", "u")} DESC LIMIT 1) l
+    WHERE n.id = ANY(%(ids)s))
+{_SELECT}
+WHERE a.id IN (SELECT id FROM leads)
+  AND (%(team)s::text IS NULL OR a.team_id = %(team)s)
+  AND (%(centre)s::text IS NULL OR a.centre_id = %(centre)s)
+  AND (%(resident)s::text IS NULL OR a.resident_id = %(resident)s)
+ORDER BY a.number DESC"""  # noqa: S608 - likewise
 
 
 async def list_newest(
-    connection: AsyncConnection[DictRow], query: AlertQuery, *, before: int | None, today: date
-) -> list[DictRow]:
+    connection: AsyncConnection[DictRow],
+    query: AlertQuery,
+    *,
+    before: int | None,
+    now: datetime,
+    today: date,
+) -> list[AlertOut]:
     """Alerts below number ``before``, newest first: one more than the limit, if there is one.
 
     Days overdue are counted to ``today``, a local day: the judge writes them when a step changes.
     """
     asked = query.model_dump(exclude={"cursor", "limit"})
-    cursor = await connection.execute(
-        _LIST, {**asked, "before": before, "today": today, "rows": query.limit + 1}
+    values = {**asked, "before": before, "now": now, "today": today, "rows": query.limit + 1}
+    cursor = await connection.execute(_LIST.encode(), values)
+    return [_as_alert(row) for row in await cursor.fetchall()]
+
+
+async def list_news(
+    connection: AsyncConnection[DictRow],
+    query: AlertQuery,
+    ids: Sequence[UUID],
+    *,
+    now: datetime,
+    today: date,
+) -> list[AlertOut]:
+    """Of the cases of these alerts the one that leads each: active, or the last there was.
+
+    Only place and person of the query filter: a case must be told also when it is quiet again.
+    """
+    asked = query.model_dump(include={"team", "centre", "resident"})
+    values = {**asked, "ids": list(ids), "now": now, "today": today}
+    cursor = await connection.execute(_NEWS.encode(), values)
+    return [_as_alert(row) for row in await cursor.fetchall()]
+
+
+async def fetch_alert(
+    connection: AsyncConnection[DictRow], alert_id: UUID, *, now: datetime, today: date
+) -> AlertOut | None:
+    """One alert; None: there is none, or it may not be seen."""
+    values = {"id": alert_id, "now": now, "today": today}
+    cursor = await connection.execute(f"{_SELECT} WHERE a.id = %(id)s".encode(), values)
+    row = await cursor.fetchone()
+    return None if row is None else _as_alert(row)
+
+
+def _as_alert(row: DictRow) -> AlertOut:
+    acknowledged, snoozed = row["attention"] == "acknowledged", row["attention"] == "snoozed"
+    return AlertOut.model_validate(
+        {
+            **row,
+            "acknowledgement": {
+                "at": row["acknowledged_at"],
+                "by": row["acknowledged_by"],
+                "reason": row["reason"],
+                "note": row["note"],
+            }
+            if acknowledged
+            else None,
+            "snooze": {
+                "at": row["snoozed_at"],
+                "by": row["snoozed_by"],
+                "until": row["snoozed_until"],
+            }
+            if snoozed
+            else None,
+            "item": _as_item(row),
+        }
     )
-    return await cursor.fetchall()
+
+
+def _as_item(row: DictRow) -> dict[str, Any]:
+    if row["resident_id"] is None:  # Nobody's yet: by itself.
+        active = row["status"] == "active"
+        severity = row["severity"] if active else None
+        own = {"alerts": int(active), "severity": severity, "attention": row["attention"]}
+        return {"id": row["id"], **own}
+    states = row["case_states"]
+    found = next((s for s in ("open", "snoozed", "acknowledged") if s in states), "closed")
+    return {
+        "id": uuid5(_NAMESPACE, f"{row['resident_id']}|{row['condition']}"),
+        "alerts": row["case_alerts"],
+        "severity": row["case_severity"],
+        "attention": found,
+    }
+
+
+_HISTORY: Final = """
+SELECT h.number, h.what, h.at, h.author, h.reason, h.until,
+       CASE WHEN (SELECT sees_measured()) THEN h.note END AS note
+FROM alert_history h WHERE h.alert_id = %s ORDER BY h.number DESC LIMIT %s"""
+HISTORY_ROWS_MAX: Final = 500  # One is clicked a few times; the newest are kept in view.
+
+
+async def list_history(connection: AsyncConnection[DictRow], alert_id: UUID) -> list[DictRow]:
+    """What was done about one alert, in order: the last ``HISTORY_ROWS_MAX`` acts."""
+    cursor = await connection.execute(_HISTORY, (alert_id, HISTORY_ROWS_MAX))
+    return (await cursor.fetchall())[::-1]

@@ -5,40 +5,51 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from pydantic import TypeAdapter
 
-from api.alerts import queries
-from api.alerts.schemas import AlertOut, AlertPage, AlertQuery
+from api.alerts import examples, queries
+from api.alerts.polling import await_news
+from api.alerts.schemas import AlertPage, AlertQuery
 from api.auth.guard import require
 from api.auth.permissions import Permission
 from api.auth.principal import Principal
 from api.cursors import Cursor, Number
 from api.feed import read_head
 from api.local_days import local_day
+from api.registry.examples import as_response
 from api.services import Running
 
 router = APIRouter()
 CURSOR: Final[Cursor[int]] = Cursor("alerts", TypeAdapter(Number))
 
 
-@router.get("")
+@router.get("", responses={200: as_response(examples.PAGE, "One page")})
 async def list_alerts(
     running: Running,
     principal: Annotated[Principal, require(Permission.ALERTS_READ)],
     query: Annotated[AlertQuery, Query()],
 ) -> AlertPage:
-    """Alerts, newest first, the active ones unless `status` says otherwise.
+    """Alerts, newest first, the active ones unless `status` says otherwise; or what is new.
 
     Pass `next_cursor` back as `cursor`. An alert raised while one pages is not seen by later
-    pages; the stream tells it.
+    pages; the stream tells it, and so does this: with `after` come the cases with news since that
+    `feed_number`, one item each as it stands now (also when nothing of it is active any more), at
+    once or within `wait_s`. Pass the `feed_number` of each answer back as `after`. Then only
+    `team`, `centre` and `resident` filter.
     """
-    before = CURSOR.read(query.cursor)
-    today = local_day(running.clock())
-    async with running.database.reading(principal) as connection:
-        rows = await queries.list_newest(connection, query, before=before, today=today)
-        feed_number = await read_head(connection)
-    items = [AlertOut.model_validate(row) for row in rows[: query.limit]]
+    if query.after is not None:
+        items, feed_number = await await_news(running, principal, query, after=query.after)
+        more = False
+    else:
+        before = CURSOR.read(query.cursor)
+        at = running.clock()
+        async with running.database.reading(principal) as connection:
+            found = await queries.list_newest(
+                connection, query, before=before, now=at, today=local_day(at)
+            )
+            feed_number = await read_head(connection)
+        items, more = found[: query.limit], len(found) > query.limit
     await running.audit.saw(principal, "list_alerts", (item.resident_id for item in items))
     return AlertPage(
         items=items,
-        next_cursor=CURSOR.write(items[-1].number) if len(rows) > query.limit else None,
+        next_cursor=CURSOR.write(items[-1].number) if more else None,
         feed_number=feed_number,
     )

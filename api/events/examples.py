@@ -83,6 +83,7 @@ DATA: Final[dict[str, Json]] = {
     "alert.raised": _ALERT_DATA,
     "alert.changed": {**_ALERT_DATA, "status": "resolved"},
     "alert.acknowledged": _ACT,
+    "alert.acknowledgement_withdrawn": _ACT,
     "alert.snoozed": {**_ACT, "until": "2026-03-17T00:30:00+00:00"},
     "alert.snooze_ended": _ACT,
     "alert.escalated": {**_ACT, "step": 2},

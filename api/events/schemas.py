@@ -178,7 +178,13 @@ class AlertChanged(_Envelope):
 class AlertActed(_Envelope):
     """Somebody acknowledged or snoozed an alert, or it went up the ladder."""
 
-    type: Literal["alert.acknowledged", "alert.snoozed", "alert.snooze_ended", "alert.escalated"]
+    type: Literal[
+        "alert.acknowledged",
+        "alert.acknowledgement_withdrawn",
+        "alert.snoozed",
+        "alert.snooze_ended",
+        "alert.escalated",
+    ]
     data: AlertActData
 
 

@@ -24,6 +24,7 @@ EventKind: TypeAlias = Literal[
     "alert.raised",
     "alert.changed",  # Its standing: resolved, cancelled, due, escalation, another centre.
     "alert.acknowledged",
+    "alert.acknowledgement_withdrawn",
     "alert.snoozed",
     "alert.snooze_ended",
     "alert.escalated",  # Up the ladder of people: nobody has acknowledged it.

@@ -99,6 +99,14 @@ async def build_world(writer: Connection) -> None:
         await writer.execute(INSERT_READING.format(table="reading_held"), values)
         values["id"] = id_of("alert", name)
         await writer.execute(INSERT_ALERT, values)
+        await writer.execute(
+            "INSERT INTO alert_attention (alert_id, opened_at) VALUES (%(id)s, %(at)s)", values
+        )
+        await writer.execute(
+            "INSERT INTO alert_history (alert_id, what, at, author) "
+            "VALUES (%(id)s, 'reopened', %(at)s, 'judge')",
+            values,
+        )
         payload = {"resident_id": name or None, "centre_id": centre, "about": name}
         await writer.execute(
             "INSERT INTO outbox (number, kind, payload, created_at) "

@@ -100,6 +100,8 @@ async def test_without_a_where_everyone_sees_their_own_and_no_more(
         "SELECT resident_id AS resident FROM resident_key": own if measured else set(),
         "SELECT resident_id AS resident FROM resident_sealed": own if measured else set(),
         "SELECT resident_id AS resident FROM alert": with_centre,
+        "SELECT resident_id AS resident FROM alert_attention LEFT JOIN alert"
+        " ON id = alert_id": with_centre,
         "SELECT payload ->> 'about' AS resident FROM outbox": with_centre,
         "SELECT resident_id AS resident FROM resident_condition": own if measured else set(),
         "SELECT resident_id AS resident FROM record": own if measured else set(),

@@ -55,7 +55,9 @@ async def test_every_operation_promises_problems(document: dict[str, Any]) -> No
                 assert list(responses[code]["content"]) == [media]
 
 
-async def test_only_enrolment_and_the_register_write(document: dict[str, Any]) -> None:
+async def test_only_enrolment_the_register_and_attention_to_alerts_write(
+    document: dict[str, Any],
+) -> None:
     writing = {
         (method, path)
         for path, operations in document["paths"].items()
@@ -64,6 +66,11 @@ async def test_only_enrolment_and_the_register_write(document: dict[str, Any]) -
     }
     puts = {("put", f"/v1/{each.path}/{{id}}") for each in COLLECTIONS}
     assert writing == puts | {
+        *(
+            (method, f"/v1/alerts/{{alert_id}}/{what}")
+            for method in ("put", "delete")
+            for what in ("acknowledgement", "snooze")
+        ),
         ("post", ENROLMENTS_PATH),
         ("post", RENEWALS_PATH),
         ("post", "/v1/residents/bulk"),
