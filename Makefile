@@ -35,6 +35,10 @@ bench: $(VENV)/.locked ## speed and memory of the rules beside polars and duckdb
 fuzz: $(VENV)/.locked ## a million mutated messages, packets and device values (ARGS="--seed 7": again)
 	@$(BIN)/python -m tests.fuzz $(ARGS)
 
+.PHONY: fuzz-api
+fuzz-api: setup ## schemathesis over the whole OpenAPI document, all checks (SECONDS=600 SEED=7)
+	@FUZZ_API_SECONDS=$(or $(SECONDS),600) FUZZ_API_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q -s --timeout 7200 tests/integration/test_api_fuzz.py
+
 .PHONY: bench-spool
 bench-spool: $(VENV)/.locked ## a million readings in the gateway's spool: room, opening, speed (ARGS="--readings 100000")
 	@$(BIN)/python -m tests.benchmarks.spool_size $(ARGS)
@@ -46,6 +50,10 @@ bench-ingest: setup ## speed from the broker to the committed row (ARGS="--peers
 .PHONY: bench-gateway
 bench-gateway: setup ## what the edge process costs, and how fast it drains its spool
 	@$(BIN)/suifang bench gateway $(ARGS)
+
+.PHONY: bench-api
+bench-api: setup ## the API before a city's database (ARGS="--residents 50000 --readings 1000000 --cases 15000")
+	@$(BIN)/suifang bench api $(ARGS)
 
 .PHONY: bench-peers
 bench-peers: .venv-bench/.locked ## what `suifang bench ingest --peers` measures ingest against, in an environment of its own

@@ -1,4 +1,4 @@
-"""``suifang bench ingest|gateway``. Exit 0: measured; 1: could not be; 2: wrong command line."""
+"""``suifang bench ingest|gateway|api``. Exit 0: measured; 1: could not be; 2: wrong usage."""
 
 import contextlib
 import fcntl
@@ -11,6 +11,8 @@ from typing import Annotated, Any, Final, NoReturn, TypeAlias
 
 import typer
 
+from deploy.bench.city.measure import measure_city
+from deploy.bench.city.plan import CityPlan
 from deploy.bench.display import Display
 from deploy.bench.errors import BenchError
 from deploy.bench.gateway import GatewayPlan, measure_gateway
@@ -147,6 +149,44 @@ def gateway(
         settings,
         "gateway.json",
         lambda display, _keep: measure_gateway(settings, plan, utc_now, display),
+        as_json=as_json,
+    )
+
+
+@app.command()
+def api(
+    *,
+    residents: Annotated[int, typer.Option(min=1, max=10_000_000)] = 1_000_000,
+    readings: Annotated[int, typer.Option(min=0, help="Of the last 24 months.")] = 50_000_000,
+    cases: Annotated[int, typer.Option(min=1, help="At most one of a resident.")] = 300_000,
+    connections: Annotated[int, typer.Option(min=1, help="That ask at once.")] = 16,
+    seconds: Annotated[float, typer.Option(min=1, help="Of the mixed reads.")] = 30.0,
+    listeners: Annotated[int, typer.Option(min=1, help="Idle on the live feed.")] = 2_000,
+    processes: Annotated[int, typer.Option(min=1, help="Of the API.")] = 2,
+    keep: Annotated[bool, typer.Option("--keep", help="The database, for the next run.")] = False,
+    seed: Seed = 1,
+    as_json: AsJson = False,
+) -> None:
+    """The API before a city's database: pages, requests a second, the feed's listeners."""
+    if cases > residents:
+        msg = f"{cases} cases of {residents} residents: at most one each"
+        raise typer.BadParameter(msg, param_hint="--cases")
+    home = Stack.of_checkout().home
+    settings = BenchSettings(home=home / "bench", checkout=home, seed=seed)
+    plan = CityPlan(
+        residents=residents,
+        readings=readings,
+        cases=cases,
+        connections=connections,
+        seconds=seconds,
+        listeners=listeners,
+        processes=processes,
+        keep=keep,
+    )
+    _measure(
+        settings,
+        "api.json",
+        lambda display, _keep: measure_city(settings, plan, utc_now, display),
         as_json=as_json,
     )
 

@@ -103,7 +103,7 @@ def measure_gateway(
         stack.forget_sessions(contender.client_ids())
         return {
             "started_at": clock().isoformat(),
-            "machine": describe_machine(stack),
+            "machine": describe_machine(stack.stack),
             "readings": plan.readings,
             "rounds": plan.rounds,
             "start_to_first_publish_s": spread(found.first_publish_s),

@@ -38,7 +38,7 @@ def run_steps(
     with stacks.running(settings, clock, display.say) as stack:
         report: dict[str, Any] = {
             "started_at": clock().isoformat(),
-            "machine": describe_machine(stack),
+            "machine": describe_machine(stack.stack),
             "pathway": {"version": pathway, **PATHWAY_SETTINGS} if pathway else None,
             "ingest_settings": dict(settings.ingest),
         }

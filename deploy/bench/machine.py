@@ -6,12 +6,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from deploy.bench.stack import BenchStack
+from deploy.embedded.stack import Stack
 
 
-def describe_machine(stack: BenchStack) -> dict[str, Any]:
+def describe_machine(stack: Stack) -> dict[str, Any]:
     """Processor, cores, memory, and the versions that matter."""
-    status = stack.stack.status()
+    status = stack.status()
     return {
         "cpu": _cpu_model(),
         "architecture": platform.machine(),

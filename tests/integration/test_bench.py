@@ -1,4 +1,4 @@
-"""``suifang bench ingest`` measures real processes, and tells no time of what was not stored."""
+"""``suifang bench`` measures real processes, and tells no time of what was not done."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from deploy.bench.city.asking import WEIGHTS
 from deploy.embedded.stack import Stack
 
 _COMMAND = Path(sys.executable).with_name("suifang")
@@ -95,3 +96,23 @@ def test_the_gateway_s_costs_are_told_of_readings_that_were_stored(stack: Stack)
     day = report["ordinary_day"]
     assert day["readings"] == 2
     assert 0 < day["resident_bytes"]["max"] <= day["peak_bytes"]
+
+
+@pytest.mark.slow
+def test_the_api_is_measured_before_a_city_that_it_shows(stack: Stack) -> None:
+    said = _run(
+        stack.home,
+        *("--residents", "2500", "--readings", "5000", "--cases", "1000", "--seconds", "1"),
+        *("--listeners", "20", "--processes", "1", "--connections", "4", "--json"),
+        what="api",
+    )
+
+    assert said.returncode == 0, said.stderr
+    report: dict[str, Any] = json.loads(said.stdout)
+    for figures in (*report["reads"].values(), report["mixed"]):
+        assert figures["refused"] == {}
+        assert figures["answered"] > 0
+    assert report["mixed"]["took"].keys() == set(WEIGHTS)
+    listeners = report["listeners"]
+    assert listeners["alert_everywhere_s"]["count"] == 10
+    assert 0 < listeners["bytes_before"] <= listeners["peak_bytes"]
