@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 import structlog
 import typer
+import uvloop
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
@@ -88,7 +89,8 @@ def _run(process: str, work: Coroutine[Any, Any, None]) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     try:
-        asyncio.run(work)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work)
     except Exception as error:  # noqa: BLE001 - the command's last word, whatever it was
         if not isinstance(error, _KNOWN):
             structlog.get_logger().error("ended by a fault of its own", exc_info=error)

@@ -123,6 +123,15 @@ class Feed:
             self._run_session, name="feed", wait_s_max=self._settings.retry_ms_max / 1_000
         )
 
+    async def position(self) -> int:
+        """A number up to which a transaction that begins afterwards sees everything.
+
+        For lists, which say from where the stream goes on: it may lag a little, so that the
+        stream tells again what a list showed, and never leaves anything out. From memory; the
+        database is asked only while the follower has none. Raises ``UnavailableError``.
+        """
+        return await self.head() if self._head is None else self._head
+
     async def head(self) -> int:
         """The present end of the feed, from the database. Raises ``UnavailableError``."""
         async with self._database.reading_as_process() as connection:

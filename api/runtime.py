@@ -21,6 +21,7 @@ from api.feed import Feed
 from api.settings import ApiSettings, DispatcherSettings
 from gateway.wire.times import Clock
 
+_ALLOCATIONS_OF_COLLECTION: Final = 20_000
 _STOP: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -36,6 +37,7 @@ async def serve(
     app = create_app(settings, clock)
     gc.collect()
     gc.freeze()  # What lives as long as the process is not looked through again and again.
+    gc.set_threshold(_ALLOCATIONS_OF_COLLECTION)  # A request makes thousands of short-lived ones.
     config = uvicorn.Config(
         app,
         lifespan="on",

@@ -33,7 +33,7 @@ class Services:
     authority: Authority | None = None  # Signs gateways' certificates.
 
 
-def find_services(request: Request) -> Services:
+async def find_services(request: Request) -> Services:
     """The services of the application that this request came to."""
     return cast("Services", request.app.state.services)
 

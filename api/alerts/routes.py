@@ -12,7 +12,6 @@ from api.auth.guard import require
 from api.auth.permissions import Permission
 from api.auth.principal import Principal
 from api.cursors import Cursor, Number
-from api.feed import read_head
 from api.local_days import local_day
 from api.registry.examples import as_response
 from api.services import Running
@@ -41,11 +40,11 @@ async def list_alerts(
     else:
         before = CURSOR.read(query.cursor)
         at = running.clock()
+        feed_number = await running.feed.position()
         async with running.database.reading(principal) as connection:
             found = await queries.list_newest(
                 connection, query, before=before, now=at, today=local_day(at)
             )
-            feed_number = await read_head(connection)
         items, more = found[: query.limit], len(found) > query.limit
     await running.audit.saw(principal, "list_alerts", (item.resident_id for item in items))
     return AlertPage(

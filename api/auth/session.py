@@ -1,14 +1,21 @@
 """A principal inside PostgreSQL: a role without rights of its own, and whom it may see.
 
 Everything is ``SET LOCAL``: it ends with the transaction, so a pooled connection carries nobody
-over. Policies of migration 0008 read these settings. Invariants: no statement of the API runs as
-the role it logged in with, once there is a schema; whoever is not set is nobody.
+over. Policies of migration 0008 read these settings; one that is not set is off, or nobody.
+Invariants: no statement of the API runs as the role it logged in with, once there is a schema;
+whoever is not set is nobody.
+
+The settings are text, with BEGIN before them, because a transaction then begins in one round
+trip; every value in it is a literal that psycopg quotes.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from psycopg import AsyncConnection
+from psycopg.sql import Literal
 
 from api.auth.permissions import Role
 from api.auth.principal import Principal, Reach
@@ -18,39 +25,49 @@ _ROLES: Final = {
     Reach.OWN: "suifang_api",
     Reach.ALL: "suifang_api_all",
 }
-_BECOME: Final = """
-SELECT set_config('suifang.subject', %(subject)s, true),
-       set_config('suifang.at', %(at)s, true),
-       set_config('suifang.measured', %(measured)s, true),
-       set_config('suifang.audit', %(audit)s, true),
-       set_config('suifang.centres', %(centres)s::text[]::text, true),
-       set_config('suifang.teams', ARRAY(
-           SELECT unnest(%(teams)s::text[])
-           UNION SELECT id FROM team WHERE centre_id = ANY(%(centres)s))::text, true),
-       set_config('role', %(role)s, true)"""
+_REMEMBERED_MAX: Final = 2_000
 # Before the first migration there is no such role, and nothing to protect.
 _BECOME_PROCESS: Final = """
 SELECT set_config('role', 'suifang_api_process', false)
 WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = 'suifang_api_process')"""
 
 
-async def become(
-    connection: AsyncConnection[Any], principal: Principal, *, at: datetime | None
-) -> None:
-    """Make the present transaction the principal's; the first statement in it.
+def settings_of(principal: Principal, *, at: datetime | None) -> str:
+    """A statement that makes the present transaction the principal's, at a time or at none.
 
-    Cost: one round trip, one look at the teams of its centres.
+    Cost: cached by principal; the database looks at the teams of its centres, if it has any.
     """
-    values = {
-        "subject": principal.subject,
-        "at": "" if at is None else at.isoformat(),
-        "measured": "on" if principal.sees_measured else "off",
-        "audit": "on" if Role.AUDITOR in principal.roles else "off",
-        "centres": sorted(principal.seen_centre_ids),
-        "teams": sorted(principal.seen_team_ids),
-        "role": _ROLES[principal.reach],
-    }
-    await connection.execute(_BECOME, values)
+    timed = "" if at is None else f"set_config('suifang.at', {_quoted(at.isoformat())}, true), "
+    return f"SELECT {timed}{_settings_of(principal)}"
+
+
+@lru_cache(maxsize=_REMEMBERED_MAX)
+def _settings_of(principal: Principal) -> str:
+    return ", ".join(
+        f"set_config('{name}', {value}, true)" for name, value in _list_settings(principal)
+    )
+
+
+def _list_settings(principal: Principal) -> Iterator[tuple[str, str]]:
+    """Names, and SQL for the values; the role last: it may not look at teams of others."""
+    yield "suifang.subject", _quoted(principal.subject)
+    if principal.sees_measured:
+        yield "suifang.measured", "'on'"
+    if Role.AUDITOR in principal.roles:
+        yield "suifang.audit", "'on'"
+    centres = f"{_quoted(sorted(principal.seen_centre_ids))}::text[]"
+    teams = f"{_quoted(sorted(principal.seen_team_ids))}::text[]"
+    if principal.seen_centre_ids:
+        yield "suifang.centres", f"{centres}::text"
+        of_centres = f"SELECT id FROM team WHERE centre_id = ANY({centres})"  # noqa: S608 - quoted
+        teams = f"ARRAY(SELECT unnest({teams}) UNION {of_centres})"
+    if principal.seen_team_ids or principal.seen_centre_ids:
+        yield "suifang.teams", f"{teams}::text"
+    yield "role", _quoted(_ROLES[principal.reach])
+
+
+def _quoted(value: object) -> str:
+    return Literal(value).as_string(None)
 
 
 async def become_process(connection: AsyncConnection[Any]) -> None:

@@ -23,7 +23,6 @@ from api.cases.schemas import (
 )
 from api.cursors import NUMBER_MAX, Cursor, Number, PageQuery
 from api.errors import NotFoundError
-from api.feed import read_head
 from api.local_days import local_day
 from api.services import Running
 
@@ -54,9 +53,9 @@ async def list_cases(
     cursors = _CURSORS[query.sort]
     after = cursors.read(query.cursor)
     today = local_day(running.clock())
+    feed_number = await running.feed.position()
     async with running.database.reading(principal) as connection:
         rows = await queries.list_sorted(connection, principal, query, after=after, today=today)
-        feed_number = await read_head(connection)
     items = [CaseOut.model_validate(row) for row in rows[: query.limit]]
     await running.audit.saw(principal, "list_cases", (item.resident_id for item in items))
     more = len(rows) > query.limit

@@ -785,13 +785,17 @@ CREATE FUNCTION sees_everybody() RETURNS boolean LANGUAGE sql STABLE PARALLEL SA
 
 -- A resident whom no team has: then the centre that measured is responsible.
 CREATE FUNCTION has_team(resident text) RETURNS boolean
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT EXISTS (SELECT FROM resident r WHERE r.id = resident AND r.team_id IS NOT NULL) $$;
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM resident r WHERE r.id = $1 AND r.team_id IS NOT NULL);
+END $$;
 
 -- The end of the feed, for everybody: a number says nothing of anyone.
 CREATE FUNCTION feed_head() RETURNS bigint
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT coalesce(max(number), 0) FROM outbox $$;
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN (SELECT coalesce(max(number), 0) FROM outbox);
+END $$;
 
 ALTER TABLE resident ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON resident TO suifang_api
@@ -960,8 +964,9 @@ CREATE POLICY everybody ON package TO suifang_api_all USING (true);
 
 -- An id that is somebody else's; one that nobody has yet is nobody's.
 CREATE FUNCTION is_strangers(kind text, id text) RETURNS boolean
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
-    SELECT CASE kind
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN CASE $1
         WHEN 'resident' THEN EXISTS (
             SELECT FROM resident r
             WHERE r.id = $2 AND r.team_id IS NOT NULL
@@ -969,7 +974,8 @@ CREATE FUNCTION is_strangers(kind text, id text) RETURNS boolean
         WHEN 'contract' THEN EXISTS (
             SELECT FROM contract c JOIN resident r ON r.id = c.resident_id
             WHERE c.id = $2 AND (r.team_id = ANY (seen_teams())) IS NOT TRUE)
-        ELSE false END $$;
+        ELSE false END;
+END $$;
 ALTER TABLE registry_entry ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON registry_entry TO suifang_api USING (NOT is_strangers(kind, id));
 CREATE POLICY everybody ON registry_entry TO suifang_api_all USING (true);
@@ -1060,18 +1066,23 @@ CREATE INDEX audit_entry_by_seal ON audit_entry (seal, id);
 CREATE FUNCTION audit_write(
     at timestamptz, subject text, action text, object text, residents text[], things text[]
 ) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    known bigint[] := ARRAY(SELECT h.handle FROM audit_handle h
+                            WHERE h.resident_id = ANY(residents) ORDER BY 1);
 BEGIN
-    INSERT INTO audit_handle (resident_id)
-    SELECT DISTINCT n.id FROM unnest(residents) AS n (id)
-    WHERE n.id IS NOT NULL
-      AND NOT EXISTS (SELECT FROM audit_handle h WHERE h.resident_id = n.id)
-    ORDER BY n.id
-    ON CONFLICT DO NOTHING;
+    IF cardinality(known) < cardinality(residents) THEN  -- Or somebody is named twice.
+        INSERT INTO audit_handle (resident_id)
+        SELECT DISTINCT n.id FROM unnest(residents) AS n (id)
+        WHERE n.id IS NOT NULL
+          AND NOT EXISTS (SELECT FROM audit_handle h WHERE h.resident_id = n.id)
+        ORDER BY n.id
+        ON CONFLICT DO NOTHING;
+        known := ARRAY(SELECT h.handle FROM audit_handle h
+                       WHERE h.resident_id = ANY(residents) ORDER BY 1);
+    END IF;
     INSERT INTO audit_entry (at, subject, action, object, handles, things)
-    SELECT audit_write.at, audit_write.subject, audit_write.action, audit_write.object,
-           ARRAY(SELECT h.handle FROM audit_handle h
-                 WHERE h.resident_id = ANY(residents) ORDER BY 1),
-           coalesce(audit_write.things, '{}');
+    VALUES (audit_write.at, audit_write.subject, audit_write.action, audit_write.object,
+            known, coalesce(audit_write.things, '{}'));
 END $$;
 REVOKE EXECUTE ON FUNCTION audit_write FROM PUBLIC;
 

@@ -1,0 +1,37 @@
+-- The same functions as before.
+CREATE OR REPLACE FUNCTION has_team(resident text) RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM resident r WHERE r.id = resident AND r.team_id IS NOT NULL) $$;
+
+CREATE OR REPLACE FUNCTION feed_head() RETURNS bigint
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT coalesce(max(number), 0) FROM outbox $$;
+
+CREATE OR REPLACE FUNCTION is_strangers(kind text, id text) RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT CASE kind
+        WHEN 'resident' THEN EXISTS (
+            SELECT FROM resident r
+            WHERE r.id = $2 AND r.team_id IS NOT NULL
+              AND (r.team_id = ANY (seen_teams())) IS NOT TRUE)
+        WHEN 'contract' THEN EXISTS (
+            SELECT FROM contract c JOIN resident r ON r.id = c.resident_id
+            WHERE c.id = $2 AND (r.team_id = ANY (seen_teams())) IS NOT TRUE)
+        ELSE false END $$;
+
+CREATE OR REPLACE FUNCTION audit_write(
+    at timestamptz, subject text, action text, object text, residents text[], things text[]
+) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    INSERT INTO audit_handle (resident_id)
+    SELECT DISTINCT n.id FROM unnest(residents) AS n (id)
+    WHERE n.id IS NOT NULL
+      AND NOT EXISTS (SELECT FROM audit_handle h WHERE h.resident_id = n.id)
+    ORDER BY n.id
+    ON CONFLICT DO NOTHING;
+    INSERT INTO audit_entry (at, subject, action, object, handles, things)
+    SELECT audit_write.at, audit_write.subject, audit_write.action, audit_write.object,
+           ARRAY(SELECT h.handle FROM audit_handle h
+                 WHERE h.resident_id = ANY(residents) ORDER BY 1),
+           coalesce(audit_write.things, '{}');
+END $$;
