@@ -153,6 +153,8 @@ def _root(program_version: str) -> APIRouter:
                 "alerts": "/v1/alerts",
                 "stream": "/v1/alerts/stream",
                 "readings": "/v1/residents/{resident_id}/readings",
+                "reading": "/v1/readings/{reading_id}",
+                "unclaimed": "/v1/readings/unclaimed",
                 **{each.path: f"/v1/{each.path}" for each in COLLECTIONS},
                 "enrolments": ENROLMENTS_PATH,
                 "renewals": RENEWALS_PATH,

@@ -19,13 +19,14 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from api.document import PROBLEM, is_fhir, list_methods, refine
 from api.errors import ApiError, BadParameterError, NotReadyError
 from api.fhir.resources.operation_outcome import build as build_outcome
 from api.fhir.resources.operation_outcome import issue
 from api.headers import HEADERS
 
 FHIR_MEDIA_TYPE = "application/fhir+json"
-MEDIA_TYPE = "application/problem+json"
+MEDIA_TYPE = PROBLEM
 VALUE_CHARACTERS_MAX = 200
 NOT_SHOWN = "(not shown)"
 _NAMED = re.compile(r"([a-z_]+): ")
@@ -90,13 +91,17 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
         HTTPStatus.NOT_FOUND: "there is nothing at this address; the root / lists what there is",
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not possible here; see Allow",
     }
+    headers = dict(refused.headers or {})
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:  # The route that refused knows only its own.
+        allowed = list_methods(request.app.openapi(), request.url.path)
+        headers["Allow"] = ", ".join(allowed) or headers.get("Allow", "")
     return _respond(
         request,
         slug=status.phrase.lower().replace(" ", "-"),
         title=status.phrase,
         status=status,
         detail=details.get(status, str(refused.detail)),
-        headers=refused.headers,
+        headers=headers,
     )
 
 
@@ -169,7 +174,7 @@ def _respond(
     checks: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    if _is_fhir(request.url.path):
+    if is_fhir(request.url.path):
         single = [
             issue(status, slug, f"{each.field}: {each.value!r}: {each.remedy}", path=each.field)
             for each in errors or ()
@@ -195,22 +200,12 @@ def _respond(
     )
 
 
-def _is_fhir(path: str) -> bool:
-    return path == "/fhir" or path.startswith("/fhir/")
-
-
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's document, with the media type that problems really have."""
+    """FastAPI's document, put right; made once."""
     if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
+        app.openapi_schema = refine(
+            get_openapi(
+                title=app.title, version=app.version, description=app.description, routes=app.routes
+            )
         )
-        for path, operations in document["paths"].items():
-            if _is_fhir(path):
-                continue  # OperationOutcomes, which say their media type themselves.
-            for operation in operations.values():
-                for code in {"4XX", "5XX"}.intersection(operation["responses"]):
-                    response = operation["responses"][code]
-                    response["content"] = {MEDIA_TYPE: next(iter(response["content"].values()))}
-        app.openapi_schema = document
     return app.openapi_schema

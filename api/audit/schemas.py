@@ -3,9 +3,10 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
 from api.cursors import Name, PageQuery
+from api.instants import Instant
 
 
 class AuditQuery(PageQuery):
@@ -13,8 +14,8 @@ class AuditQuery(PageQuery):
 
     subject: Annotated[Name | None, Field(description="Who")] = None
     resident: Annotated[Name | None, Field(description="Whom: a pseudonym")] = None
-    since: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    since: Instant | None = None
+    until: Instant | None = None
 
 
 class AuditOut(BaseModel):

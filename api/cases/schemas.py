@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.cursors import Name, PageQuery
+from api.instants import Day
 
 Condition = Literal["hypertension", "diabetes"]
 Severity = Literal["info", "warn", "high", "critical"]
@@ -34,10 +35,10 @@ class CaseFilters(CountQuery):
     ] = None
     resident: Annotated[Name | None, Field(description="Pseudonym")] = None
     due_before: Annotated[
-        date | None, Field(description="Something is due before this local day")
+        Day | None, Field(description="Something is due before this local day")
     ] = None
     due_after: Annotated[
-        date | None, Field(description="The earliest thing due is due after this local day")
+        Day | None, Field(description="The earliest thing due is due after this local day")
     ] = None
     overdue: Annotated[
         bool | None, Field(description="Whether the last day to do something has passed")

@@ -23,7 +23,8 @@ from pydantic import (
 
 from api.corrections import examples
 from api.cursors import Name, PageQuery
-from api.readings.schemas import Exact, Instant, Kind, MeasuredOut
+from api.instants import Instant
+from api.readings.schemas import Exact, Kind, MeasuredOut
 from gateway.wire.readings import MealContext, StatusFlag
 from ingest.db.amendments import Changes
 from ingest.db.entities import ExternalId

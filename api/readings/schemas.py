@@ -5,25 +5,14 @@ from decimal import Decimal
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from api.cursors import PageQuery
-from gateway.wire.times import parse_instant
+from api.instants import Instant
 
 Kind = Literal["blood_pressure", "glucose"]
 # In JSON a number with every digit that the device reported: 7.00 stays 7.00.
 Exact = Annotated[Decimal, WithJsonSchema({"type": "number"})]
-
-
-def _instant(value: object) -> object:
-    return parse_instant(value) if isinstance(value, str) else value
-
-
-Instant = Annotated[
-    datetime,
-    BeforeValidator(_instant),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
 
 
 class ReadingQuery(PageQuery):

@@ -263,10 +263,7 @@ def _tell(parsed: _Parsed, outcomes: dict[str, Outcome]) -> dict[str, Any]:
             "description": "One JSON object a line: a body of PUT with `id`, and `version` if it "
             "matters which one it replaces",
             "content": {
-                "application/x-ndjson": {
-                    "schema": {"type": "string"},
-                    "example": examples.BULK_LINES,
-                }
+                "application/x-ndjson": {"example": examples.BULK_LINES}  # No schema says lines.
             },
         }
     },
@@ -275,7 +272,7 @@ async def write_residents(
     running: Running,
     principal: Annotated[Principal, require(Permission.RESIDENTS_WRITE)],
     request: Request,
-    content_type: Annotated[str, Header(max_length=200)] = "",
+    content_type: Annotated[str, Header(max_length=200, include_in_schema=False)] = "",
     _: Annotated[
         str | None,
         Header(alias="Idempotency-Key", max_length=200, description="Not needed: send it again"),

@@ -13,6 +13,7 @@ from fastapi import Header
 from api.errors import BadParameterError
 
 _TAGS: Final = re.compile(r'\s*(?:W/)?"[^"]*"\s*(?:,\s*(?:W/)?"[^"]*"\s*)*')
+_PATTERN: Final = rf"^(\s*\*\s*|{_TAGS.pattern})$"
 _STRONG: Final = re.compile(r'(?<!W/)"(\d{1,9})"')
 _ANY_STRENGTH: Final = re.compile(r'"(\d{1,9})"')
 
@@ -21,6 +22,7 @@ IfMatch = Annotated[
     Header(
         alias="If-Match",
         max_length=200,
+        json_schema_extra={"pattern": _PATTERN},
         description='Only if this version still stands, as `"3"`; `*`: only if it is there',
     ),
 ]
@@ -29,6 +31,7 @@ IfNoneMatch = Annotated[
     Header(
         alias="If-None-Match",
         max_length=200,
+        json_schema_extra={"pattern": _PATTERN},
         description='`*`: only if it is not there; of a GET: 304 if this version stands, as `"3"`',
     ),
 ]

@@ -9,6 +9,7 @@ GET  /v1/{collection}/{id}/history   every version: who, when, what
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 from fastapi import APIRouter, Body, Path, Query, Response
 from fastapi.openapi.models import Example
@@ -113,7 +114,7 @@ def _make_put(collection: Collection) -> Any:  # noqa: ANN401 - a route
         response.headers["ETag"] = etag(row["version"])
         if outcome.status == "created":
             response.status_code = 201
-            response.headers["Location"] = f"/v1/{collection.path}/{id}"
+            response.headers["Location"] = f"/v1/{collection.path}/{quote(id, safe='')}"
         return collection.answer(row)
 
     shown: dict[str, Example] = {"whole": {"value": examples.body(collection.kind)}}

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from api.cursors import PageQuery
+from api.instants import Day
 from api.registry import examples
 from ingest.db import entities
 from ingest.db.entities import (
@@ -103,8 +104,8 @@ class StaffIn(Content):
 
     centre_id: ExternalId
     role: StaffRole
-    since: date
-    until: Annotated[date | None, Field(description="Last day; null: still so")] = None
+    since: Day
+    until: Annotated[Day | None, Field(description="Last day; null: still so")] = None
     team_ids: list[ExternalId] = []
     subject: Annotated[Title | None, Field(description="`sub` of their tokens")] = None
 
@@ -162,8 +163,8 @@ class ConditionIn(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     condition: Annotated[ConditionName, Field(description="`diabetes` is type 2")]
-    since: date
-    until: Annotated[date | None, Field(description="Last day; null: still so")] = None
+    since: Day
+    until: Annotated[Day | None, Field(description="Last day; null: still so")] = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -196,10 +197,10 @@ class ResidentIn(Content):
     model_config = ConfigDict(json_schema_extra={"examples": [examples.RESIDENT]})
 
     team_id: Annotated[ExternalId | None, Field(description="Who cares for the resident")] = None
-    birth_date: Annotated[date | None, Field(description="null: unknown, counts as adult")] = None
+    birth_date: Annotated[Day | None, Field(description="null: unknown, counts as adult")] = None
     sex: Sex | None = None
     enrolled_on: Annotated[
-        date | None, Field(description="Managed from that day; null: owes no routine visit")
+        Day | None, Field(description="Managed from that day; null: owes no routine visit")
     ] = None
     conditions: Annotated[list[ConditionIn], Field(max_length=entities.CONDITIONS_MAX)] = []
     personal: Annotated[PersonalIn | None, Field(description="Left out or null: unchanged")] = None
@@ -254,13 +255,13 @@ class ContractIn(Content):
 
     resident_id: ExternalId
     package_id: ExternalId
-    signed_on: date | None = None
-    since: date
-    until: Annotated[date | None, Field(description="Last day; null: open")] = None
+    signed_on: Day | None = None
+    since: Day
+    until: Annotated[Day | None, Field(description="Last day; null: open")] = None
     follows: Annotated[ExternalId | None, Field(description="The contract before it")] = None
     followed_as: Literal["renewal", "switch"] | None = None
     ended_on: Annotated[
-        date | None, Field(description="From that day it runs no more; needs `end_reason`")
+        Day | None, Field(description="From that day it runs no more; needs `end_reason`")
     ] = None
     end_reason: EndReason | None = None
     referral_hospitals: Annotated[

@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 
 from api.corrections.schemas import AmendmentOut
 from api.cursors import PageQuery
-from api.readings.schemas import Exact, Instant, Kind
+from api.instants import Instant
+from api.readings.schemas import Exact, Kind
 
 ItemKind = Literal["reading", "session", "case", "alert", "record", "contract"]
 RANKS: Final[dict[str, int]] = {

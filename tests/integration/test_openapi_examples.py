@@ -21,7 +21,7 @@ _PATHS = (*(f"/v1/{collection.path}" for collection in COLLECTIONS),)
 OPERATIONS = [
     (path, method)
     for path, operations in DOCUMENT["paths"].items()
-    if path.startswith(_PATHS) and not path.endswith("/readings")
+    if path.startswith(_PATHS) and not path.endswith(("/readings", "/timeline"))
     for method in operations
 ]
 

@@ -1,0 +1,62 @@
+"""What FastAPI's OpenAPI document does not say right by itself.
+
+Problems have a media type of their own; a parameter in an address or a header is never null; and
+which methods an address really has is asked by whoever is refused one.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any, Final
+
+PROBLEM: Final = "application/problem+json"
+_METHODS: Final = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
+_NULL: Final = {"type": "null"}
+
+
+def refine(document: dict[str, Any]) -> dict[str, Any]:
+    """The document put right, in place."""
+    for path, operation in list_operations(document):
+        for code in {"4XX", "5XX"}.intersection(operation["responses"]):
+            if is_fhir(path):
+                continue  # OperationOutcomes, which say their media type themselves.
+            response = operation["responses"][code]
+            response["content"] = {PROBLEM: next(iter(response["content"].values()))}
+        for parameter in operation.get("parameters", ()):
+            parameter["schema"] = _without_null(parameter["schema"])
+    return document
+
+
+def is_fhir(path: str) -> bool:
+    """Whether an address speaks FHIR, errors included."""
+    return path == "/fhir" or path.startswith("/fhir/")
+
+
+def list_operations(document: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every operation with its path."""
+    for path, methods in document["paths"].items():
+        yield from ((path, operation) for name, operation in methods.items() if name in _METHODS)
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter is there or left out; left out is what null would mean."""
+    kinds = [kind for kind in schema.get("anyOf", ()) if kind != _NULL]
+    if not kinds or len(kinds) == len(schema["anyOf"]):
+        return schema
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
+    return {**rest, **(kinds[0] if len(kinds) == 1 else {"anyOf": kinds})}
+
+
+def list_methods(document: Mapping[str, Any], path: str) -> list[str]:
+    """The methods of the address with the fewest parameters that this path fits; upper case."""
+    found = [template for template in document["paths"] if _pattern_of(template).fullmatch(path)]
+    if not found:
+        return []
+    plainest = min(found, key=lambda template: template.count("{"))
+    return sorted(name.upper() for name in document["paths"][plainest] if name in _METHODS)
+
+
+@lru_cache(maxsize=1_000)
+def _pattern_of(template: str) -> "re.Pattern[str]":
+    literals = re.split(r"\{[^}]*\}", template)
+    return re.compile("[^/]+".join(map(re.escape, literals)))

@@ -1,0 +1,92 @@
+"""Promise: whatever is sent to any address of the OpenAPI document, the answer is what it promises.
+
+Schemathesis goes through the whole document with all its checks, on the real process and a database
+with people in it: no fault of the server, no status, media type, header or body that the document
+does not name, nothing accepted that it forbids, nothing refused that it allows, nothing open
+without a credential. ``make fuzz-api SECONDS=600 SEED=7`` takes longer and other values.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from deploy.pki.folder import AuthorityFolder
+from gateway.wire.times import utc_now
+from ingest.db.connections import connect
+from tests.fix_db import Database
+from tests.integration.api_processes import Api, a_dispatcher, an_api
+from tests.integration.registry_bench import make_key_file, make_pseudonym_key
+from tests.integration.security_world import build_world
+from tests.tokens import ISSUER, Signer
+
+SEED = os.environ.get("FUZZ_API_SEED", "1")
+SECONDS = os.environ.get("FUZZ_API_SECONDS")
+# By number of requests, so that the same seed sends the same on a slow machine, too.
+LONG = ("--max-time", SECONDS) if SECONDS else ("--max-examples", "4")
+COMMAND = Path(sys.executable).with_name("schemathesis")
+CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
+STREAMS = "/stream$"  # They do not end.
+
+
+def a_token(signer: Signer, role: str) -> str:
+    at = int(utc_now().timestamp())
+    return signer.sign(signer.claims(iat=at, exp=at + 3_600, sub=role, roles=[role], teams=[]))
+
+
+@asynccontextmanager
+async def a_full_api(database: Database, folder: Path, signer: Signer) -> AsyncIterator[Api]:
+    """An API that lacks nothing: keys, an authority, an issuer, people."""
+    jwks = folder / "jwks.json"
+    jwks.write_bytes(signer.jwks())
+    authority = AuthorityFolder(folder / "pki")
+    authority.make("Fuzz", at=utc_now())
+    async with await connect(database.dsn, application_name="test", autocommit=True) as writer:
+        await build_world(writer)
+        await writer.execute("DELETE FROM resident_key")  # Of a key that nobody has.
+        await writer.execute("DELETE FROM outbox")  # They hold only what row-level security asks.
+    settings = {
+        "API_AUTHENTICATION": "required",
+        "API_AUTH__ISSUER": ISSUER,
+        "API_AUTH__JWKS_FILE": str(jwks),
+        "API_KEY_FILE": str(make_key_file(folder)),
+        "API_PSEUDONYM_KEY_FILE": str(make_pseudonym_key(folder)),
+        "API_CA_FILE": str(authority.certificate),
+        "API_CA_KEY_FILE": str(authority.key),
+        "API_LIMITS__PERSON_BURST": str(10**6),
+    }
+    async with a_dispatcher(database), an_api(database, **settings) as api:
+        yield api
+
+
+@pytest.mark.slow
+async def test_every_operation_keeps_what_the_document_says(
+    database: Database, tmp_path: Path
+) -> None:
+    signer = Signer()
+    async with a_full_api(database, tmp_path, signer) as api:
+        run = await asyncio.create_subprocess_exec(
+            *(COMMAND, "--config-file", CONFIGURATION, "run"),
+            f"{str(api.client.base_url).rstrip('/')}/openapi.json",
+            *("--header", f"Authorization: Bearer {a_token(signer, 'contract_system')}"),
+            *("--checks", "all", "--seed", SEED, *LONG),
+            *("--exclude-path-regex", STREAMS, "--request-timeout", "40"),
+            *("--no-color", "--continue-on-failure"),
+            cwd=tmp_path,
+            env={
+                **os.environ,
+                "SCHEMATHESIS_HOOKS": str(CONFIGURATION.with_name("schemathesis_hooks.py")),
+                "FUZZ_AUDITOR": a_token(signer, "auditor"),
+                "NO_PROXY": "*",
+            },
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        said, _ = await run.communicate()
+    text = said.decode()
+
+    assert run.returncode == 0, text
