@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 LOCK := requirements.lock
+CONSOLE := api/console
+VENDOR := $(CONSOLE)/static/vendor
+NODE := .node
 
 .DEFAULT_GOAL := help
 
@@ -16,8 +19,24 @@ demo: setup ## the whole way on real readings; then the API stays up (DEMO_SECON
 	@$(BIN)/suifang demo
 
 .PHONY: test
-test: setup ## the whole test suite on the real services
+test: setup browser ## the whole test suite on the real services and in a real browser
 	@$(BIN)/python -m pytest
+
+# The console's tests need the distribution's Chromium, and a font that has Chinese.
+.PHONY: browser
+browser:
+	@if ! command -v chromium >/dev/null && ! command -v chromium-browser >/dev/null && ! command -v google-chrome >/dev/null; then \
+		if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+			echo "make: no Chromium for the console's tests: apt install chromium fonts-noto-cjk"; exit 1; fi; \
+		echo "installing Chromium"; \
+		packages="chromium fonts-noto-cjk"; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$packages >/dev/null 2>&1 \
+			|| { apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$packages >/dev/null; }; \
+	fi
+
+.PHONY: screenshots
+screenshots: setup browser ## pictures of the console's pages, into docs/images
+	@$(BIN)/python -m tests.screenshots
 
 .PHONY: faults
 faults: setup ## everything killed, cut and starved under 30 schedules, nothing lost (ARGS="--seed 7")
@@ -72,8 +91,26 @@ check: setup ## format, lint, types, import contracts, tidiness
 	$(BIN)/python -m pytest -q tests/architecture
 
 .PHONY: setup
-setup: $(VENV)/.locked ## virtual environment and embedded stack, nothing running
+setup: $(VENV)/.locked ## virtual environment, pages' scripts and embedded stack, nothing running
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory assets; \
+		else echo "npm not found: the console runs without live updates and charts"; fi
 	@$(BIN)/suifang stack fetch
+
+.PHONY: assets
+assets: $(VENDOR)/.locked ## the scripts of others that the console's pages load (needs Node)
+	@:
+
+# npm compares every package with the hash in the lock file; the files go into the wheel.
+$(VENDOR)/.locked: $(CONSOLE)/package-lock.json
+	@command -v npm >/dev/null || { echo "make: npm not found: apt install npm"; exit 1; }
+	@echo "installing the console's scripts"
+	@mkdir -p $(NODE) && cp $(CONSOLE)/package.json $(CONSOLE)/package-lock.json $(NODE)/
+	@npm ci --prefix $(NODE) --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+	@mkdir -p $(VENDOR)
+	@cp $(NODE)/node_modules/htmx.org/dist/htmx.min.js $(NODE)/node_modules/echarts/dist/echarts.min.js $(VENDOR)/
+	@cp $(NODE)/node_modules/htmx.org/LICENSE $(VENDOR)/htmx.LICENSE
+	@cat $(NODE)/node_modules/echarts/LICENSE $(NODE)/node_modules/echarts/NOTICE $(NODE)/node_modules/zrender/LICENSE > $(VENDOR)/echarts.LICENSE
+	@touch $@
 
 # Interrupted anywhere, the marker is missing and the next run goes on; pip verifies every hash.
 $(VENV)/.locked: $(LOCK) pyproject.toml
@@ -119,5 +156,5 @@ clean: ## remove everything these commands made
 	@test ! -x $(BIN)/suifang || for home in .suifang/faults .suifang/bench .suifang/test/bench .suifang/test; do \
 		test ! -d $$home || SUIFANG_HOME=$$home $(BIN)/suifang stack down --erase || exit 1; done
 	@test ! -x $(BIN)/suifang || $(BIN)/suifang stack down --erase
-	rm -rf $(VENV) .venv-bench .suifang .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENDOR) $(NODE) $(VENV) .venv-bench .suifang .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

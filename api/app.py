@@ -21,6 +21,7 @@ from api.audit import routes as audit_routes
 from api.audit.log import AuditLog
 from api.auth.authenticator import Authenticator
 from api.cases import routes as cases
+from api.console.app import PREFIX, create_console
 from api.corrections import claims
 from api.database import Database
 from api.enrolment import routes as enrolment
@@ -132,6 +133,7 @@ def _include_routes(app: FastAPI) -> None:
     app.include_router(indicators.router, prefix="/v1/indicators", tags=["indicators"])
     app.include_router(audit_routes.router, prefix="/v1/audit", tags=["audit"])
     app.include_router(fhir.router, prefix="/fhir")
+    app.mount(PREFIX, create_console(app.state.services))
 
 
 def _load_authority(settings: ApiSettings) -> Authority | None:
@@ -162,6 +164,7 @@ def _root(program_version: str) -> APIRouter:
                 "indicators": "/v1/indicators",
                 "audit": "/v1/audit",
                 "fhir": "/fhir/metadata",
+                "console": f"{PREFIX}/",
                 "health": "/healthz",
                 "ready": "/readyz",
                 "openapi": "/openapi.json",

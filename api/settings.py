@@ -20,6 +20,7 @@ from pydantic_settings import SettingsConfigDict
 
 from api.audit.settings import AuditSettings
 from api.auth.settings import EMBEDDED_ISSUER, AuthSettings, is_loopback
+from api.console.settings import ConsoleSettings
 from api.indicators.settings import IndicatorSettings
 from api.limits import LimitSettings
 from ingest.db.connections import Dsn
@@ -71,6 +72,7 @@ class ApiSettings(ProcessSettings):
     # Off: whoever reaches this machine's loopback may everything. For development only.
     authentication: Literal["required", "off"] = "required"
     auth: AuthSettings = AuthSettings()
+    console: ConsoleSettings = ConsoleSettings()
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_000  # 0: any free one, printed at the start.
     key_file: FilePath | None = None  # Wraps the keys of names; None: names are not kept.
     pseudonym_key_file: FilePath | None = None  # None: ids are not compared with ID numbers.
@@ -99,6 +101,16 @@ class ApiSettings(ProcessSettings):
     def _authority_is_whole(self) -> Self:
         if (self.ca_file is None) != (self.ca_key_file is None):
             msg = "API_CA_FILE and API_CA_KEY_FILE belong together: set both, or none"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _people_are_offered_by_the_embedded_issuer_only(self) -> Self:
+        if self.console.people_file is not None and self.auth.issuer != EMBEDDED_ISSUER:
+            msg = (
+                "API_CONSOLE__PEOPLE_FILE is for the private stack's own issuer; "
+                "leave it out, people sign in at yours"
+            )
             raise ValueError(msg)
         return self
 

@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.fix_broker",
     "tests.fix_clock",
     "tests.fix_processes",
+    "tests.fix_browser",
 ]

@@ -146,7 +146,8 @@ async def _stay(run: Demo, path: Path, display: Display, stop: asyncio.Event) ->
     if run.settings.seconds is None:
         api = run.progress.api
         _console.print(
-            f"\nAPI: {api}/v1/alerts  {api}/v1/cases  {api}/v1/alerts/stream\n"
+            f"\nconsole: {api}/console/  (a doctor, a team leader, an operator)\n"
+            f"API: {api}/v1/alerts  {api}/v1/cases  {api}/v1/alerts/stream\n"
             f'     curl -H "Authorization: Bearer $({_COMMAND} token)" {api}/v1/alerts',
             soft_wrap=True,
             highlight=False,

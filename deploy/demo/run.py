@@ -22,6 +22,7 @@ from api.auth.permissions import Role
 from deploy.demo.enrolment import enrol_sites, identity_of
 from deploy.demo.errors import DemoError
 from deploy.demo.observer import Observer, percentiles
+from deploy.demo.people import PEOPLE
 from deploy.demo.report import read_database
 from deploy.demo.settings import DemoSettings
 from deploy.demo.supervisor import Supervisor
@@ -164,6 +165,7 @@ class Demo:
                 "API_CA_FILE": str(self.stack.authority.certificate),
                 "API_CA_KEY_FILE": str(self.stack.authority.key),
                 **Issuer(self.stack.home).environment(),
+                **Issuer(self.stack.home).console_environment(PEOPLE),
             },
             speaks=True,
         )

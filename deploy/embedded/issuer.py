@@ -10,19 +10,16 @@ import secrets
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
 
-import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from jwt.algorithms import ECAlgorithm
 
 from api.auth.permissions import Role
-from api.auth.settings import EMBEDDED_ISSUER, AuthSettings
+from api.auth.settings import EMBEDDED_ISSUER
+from api.auth.signing import Bearer, SigningKey
 from deploy.embedded.errors import NotReadyError, StateError
 from deploy.embedded.folders import hold_lock, recall_layout, require_ours, write_private
-
-LIFETIME_MAX: Final = timedelta(hours=24)
 
 
 class Issuer:
@@ -38,6 +35,25 @@ class Issuer:
         return {
             "API_AUTH__ISSUER": EMBEDDED_ISSUER,
             "API_AUTH__JWKS_FILE": str(self._folder / "jwks.json"),
+        }
+
+    def console_environment(self, people: Collection[Bearer]) -> dict[str, str]:
+        """Settings that have an API's console offer these people on its sign-in page."""
+        self._require_key()
+        listed = [
+            {
+                "subject": each.subject,
+                "roles": sorted(str(role) for role in each.roles),
+                "teams": sorted(each.teams),
+                "centres": sorted(each.centres),
+            }
+            for each in people
+        ]
+        offered = self._folder / "people.json"
+        write_private(offered, json.dumps(listed, ensure_ascii=False))
+        return {
+            "API_CONSOLE__PEOPLE_FILE": str(offered),
+            "API_CONSOLE__SIGNING_KEY_FILE": str(self._folder / "key.pem"),
         }
 
     def issue(
@@ -56,23 +72,10 @@ class Issuer:
             NotReadyError: There is no private stack here.
             ValueError: The lifetime is above a day, or not above nothing.
         """
-        if not timedelta() < lifetime <= LIFETIME_MAX:
-            msg = "a token lives between a second and a day"
-            raise ValueError(msg)
         pem = self._require_key()
-        claims: dict[str, Any] = {
-            "iss": EMBEDDED_ISSUER,
-            "aud": AuthSettings().audience,
-            "sub": subject,
-            "iat": int(at.timestamp()),
-            "exp": int((at + lifetime).timestamp()),
-            "jti": secrets.token_hex(8),
-            "roles": sorted(str(role) for role in roles),
-            "teams": sorted(teams),
-            "centres": sorted(centres),
-        }
         key_id = json.loads((self._folder / "jwks.json").read_text("ascii"))["keys"][0]["kid"]
-        return jwt.encode(claims, pem, algorithm="ES256", headers={"kid": key_id, "typ": "at+jwt"})
+        bearer = Bearer(subject=subject, roles=roles, teams=teams, centres=centres)
+        return SigningKey(pem=pem, key_id=key_id).sign(bearer, at=at, lifetime=lifetime)
 
     def _require_key(self) -> str:
         layout = recall_layout(self._home)

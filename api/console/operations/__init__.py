@@ -1,0 +1,1 @@
+"""Operations: whether the server does its work."""

@@ -1,0 +1,166 @@
+"""Signing in and out, and the choice of a language. The session is one cookie with one token.
+
+``HttpOnly``: no script reads it; ``SameSite=Strict``: no other site's link or form sends it;
+``Secure`` where the page came by https; it ends with its token. Nothing is kept on the server,
+so any number of API processes serve one session.
+"""
+
+from typing import Annotated, Final, cast
+from urllib.parse import parse_qs, urlencode
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import RedirectResponse, Response
+
+from api.auth.guard import Authenticated
+from api.auth.permissions import Permission
+from api.auth.principal import Principal
+from api.console.doorkeeper import COOKIE
+from api.console.pages import LANGUAGE_COOKIE, LANGUAGES, PREFIX, Shown
+from api.console.people import People
+from api.errors import BadParameterError, UnauthenticatedError
+from api.services import Running
+
+router = APIRouter()
+
+_SIGN_IN: Final = f"{PREFIX}/sign-in"
+_COOKIE_BYTES_MAX: Final = 4_000  # Browsers keep 4,096 with its name. Source: RFC 6265, 6.1.
+_LANGUAGE_S: Final = 31_536_000  # A year.
+_FIELD_CHARACTERS_MAX: Final = 2_000
+
+
+def address_for(request: Request) -> str:
+    """The sign-in page that leads back to the page asked for."""
+    asked = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if request.method != "GET" or request.headers.get("hx-request") == "true":
+        return _SIGN_IN
+    return f"{_SIGN_IN}?{urlencode({'next': asked})}"
+
+
+def forget(request: Request, response: Response) -> None:
+    """End the session in this browser."""
+    response.delete_cookie(
+        COOKIE, path=PREFIX, httponly=True, samesite="strict", secure=_is_secure(request)
+    )
+
+
+@router.get("/")
+async def enter(principal: Authenticated) -> RedirectResponse:
+    """The first page of whoever is signed in."""
+    return RedirectResponse(_home(principal), status_code=303)
+
+
+@router.get("/sign-in")
+async def show_sign_in(
+    request: Request,
+    running: Running,
+    pages: Shown,
+    next_: Annotated[str, Query(alias="next")] = "",
+) -> Response:
+    """Whom one can be here; where nobody is offered, what the operator must set."""
+    people = cast("People", request.app.state.people)
+    return pages.render(
+        request,
+        "sign_in.html",
+        people=people.offered,
+        issuer=running.settings.auth.issuer,
+        next=_own_path(next_),
+        refused=False,
+    )
+
+
+@router.post("/sign-in")
+async def sign_in(request: Request, running: Running, pages: Shown) -> Response:
+    """Become one of the people offered."""
+    form = await read_form(request)
+    people, next_ = cast("People", request.app.state.people), _own_path(form.get("next", ""))
+    token = people.sign_in(form.get("subject", ""), at=running.clock())
+    if token is None:
+        return pages.render(
+            request,
+            "sign_in.html",
+            status=422,
+            people=people.offered,
+            issuer=running.settings.auth.issuer,
+            next=next_,
+            refused=True,
+        )
+    principal = await running.authenticator.authenticate(f"Bearer {token}")
+    response = RedirectResponse(next_ or _home(principal), status_code=303)
+    remember(request, response, token, principal, now_s=running.clock().timestamp())
+    return response
+
+
+def remember(
+    request: Request, response: Response, token: str, principal: Principal, *, now_s: float
+) -> None:
+    """Keep a checked token in the browser until it ends.
+
+    Raises:
+        UnauthenticatedError: It is too long for a cookie.
+    """
+    if len(token) > _COOKIE_BYTES_MAX:
+        msg = f"the token has {len(token)} bytes; a browser keeps {_COOKIE_BYTES_MAX} of a session"
+        raise UnauthenticatedError(msg)
+    ends_s = principal.expires_at.timestamp() if principal.expires_at is not None else now_s
+    response.set_cookie(
+        COOKIE,
+        token,
+        path=PREFIX,
+        max_age=max(0, int(ends_s - now_s)),
+        httponly=True,
+        samesite="strict",
+        secure=_is_secure(request),
+    )
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request) -> RedirectResponse:
+    """End the session in this browser; the token itself ends by its own time."""
+    response = RedirectResponse(_SIGN_IN, status_code=303)
+    forget(request, response)
+    return response
+
+
+@router.post("/language")
+async def choose_language(request: Request) -> RedirectResponse:
+    """Change the language of all pages in this browser, and go on where one was."""
+    form = await read_form(request)
+    language = form.get("language", "")
+    if language not in LANGUAGES:
+        raise BadParameterError(field="language", value=language, remedy="must be zh or en")
+    response = RedirectResponse(_own_path(form.get("next", "")) or f"{PREFIX}/", status_code=303)
+    response.set_cookie(
+        LANGUAGE_COOKIE,
+        language,
+        path=PREFIX,
+        max_age=_LANGUAGE_S,
+        samesite="strict",
+        secure=_is_secure(request),
+    )
+    return response
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a form, each once; the front door has bounded its size."""
+    body = await request.body()
+    try:
+        fields = parse_qs(body.decode("utf-8"), keep_blank_values=True, max_num_fields=50)
+    except ValueError as error:
+        raise BadParameterError(field="form", value="", remedy="must be a form in UTF-8") from error
+    return {name: values[-1][:_FIELD_CHARACTERS_MAX] for name, values in fields.items()}
+
+
+def _home(principal: Principal) -> str:
+    if principal.may(Permission.ALERTS_READ):
+        return f"{PREFIX}/today"
+    return f"{PREFIX}/operations"
+
+
+def _own_path(address: str) -> str:
+    """The address if it is one of the console's pages, else nothing: never another host."""
+    inside = address.startswith(f"{PREFIX}/") and not address.startswith(_SIGN_IN)
+    return address if inside and "\\" not in address and address.isprintable() else ""
+
+
+def _is_secure(request: Request) -> bool:
+    return request.url.scheme == "https"

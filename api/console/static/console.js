@@ -1,0 +1,176 @@
+// The live part of the pages: one stream of events per browser, whatever number of tabs.
+//
+// The list itself always comes whole from the server. An event only says "ask again", so an event
+// that is lost, doubled or late can never leave an alert out: whenever the stream begins anew, the
+// list is read first and the stream goes on after the number that the list carries.
+"use strict";
+
+(() => {
+  const RETRY_MS = [500, 1000, 2000, 4000, 8000];
+  const SAFETY_MS = 60000; // Asks even when nothing is heard: days become overdue without an event.
+  const NEW_MS = 6000; // How long a new line stays marked.
+  const EVENTS = ["alert.raised", "alert.changed", "case.changed"];
+  const panel = () => document.getElementById("panel");
+
+  watchExpiry();
+  if (panel()) watchPanel();
+
+  function watchExpiry() {
+    const ends = Date.parse(document.body.dataset.expires || "");
+    if (!ends) return;
+    const tick = () => {
+      const left = ends - Date.now();
+      if (left <= 0) return location.reload(); // The server says where to sign in.
+      document.getElementById("expiry").hidden = left > 10 * 60000;
+      setTimeout(tick, Math.min(left + 500, 30000));
+    };
+    tick();
+  }
+
+  function watchPanel() {
+    const channel = "BroadcastChannel" in window ? new BroadcastChannel("suifang-feed") : null;
+    let failures = 0;
+    let asking = null;
+    let again = false;
+    let timer = 0;
+    const arrived = new Map();
+
+    const tell = (message) => {
+      hear(message);
+      if (channel) channel.postMessage(message);
+    };
+    const hear = (message) => {
+      if (message.state) show(message.state);
+      if (message.news) refresh();
+    };
+    if (channel) channel.onmessage = (event) => hear(event.data);
+
+    // Without locks (a page not served by https) every tab has a stream of its own.
+    if (navigator.locks && channel) {
+      navigator.locks.request("suifang-feed", () => { lead(); return new Promise(() => {}); });
+      setTimeout(() => { if (state() === "connecting") show("live"); }, 1500); // Another tab leads.
+    } else {
+      lead();
+    }
+    setInterval(refresh, SAFETY_MS);
+    document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+    wireSound();
+
+    // --- the stream, in the one tab that leads -------------------------------------------------
+
+    async function lead() {
+      for (;;) {
+        if (failures || !panel()) await wait(RETRY_MS[Math.min(failures, RETRY_MS.length) - 1] || 0);
+        if (failures && !(await refresh())) { failures += 1; continue; }
+        await follow(panel().dataset.feed);
+        failures += 1;
+        tell({ state: "lost" });
+      }
+    }
+
+    function follow(after) {
+      return new Promise((ended) => {
+        const source = new EventSource(`/console/feed/stream?after=${after}`);
+        source.onopen = () => {
+          failures = 0;
+          tell({ state: "live", news: true });
+        };
+        for (const kind of EVENTS) source.addEventListener(kind, () => tell({ news: true }));
+        source.onerror = () => { source.close(); ended(); };
+        addEventListener("pagehide", () => source.close(), { once: true });
+      });
+    }
+
+    // --- the list ------------------------------------------------------------------------------
+
+    // One question at a time; what is heard meanwhile asks once more.
+    function refresh() {
+      if (asking) { again = true; return asking; }
+      asking = ask().finally(() => {
+        asking = null;
+        if (again) { again = false; clearTimeout(timer); timer = setTimeout(refresh, 150); }
+      });
+      return asking;
+    }
+
+    async function ask() {
+      const headers = { "HX-Request": "true" };
+      let response;
+      try {
+        response = await fetch(panel().dataset.source, { headers, credentials: "same-origin" });
+      } catch {
+        show("lost");
+        return false;
+      }
+      if (response.status === 401) { location.reload(); return false; }
+      if (!response.ok) { show("lost"); return false; }
+      await swap(await response.text());
+      if (state() === "lost" && !failures) show("live");
+      return true;
+    }
+
+    async function swap(text) {
+      const before = new Set([...document.querySelectorAll(".alert")].map((each) => each.id));
+      if (window.htmx) {
+        const place = { target: panel(), sourceElement: panel(), swap: "outerMorph" };
+        await window.htmx.swap({ text, ...place });
+      } else {
+        panel().outerHTML = text;
+      }
+      const rows = [...document.querySelectorAll(".alert")];
+      const fresh = rows.filter((each) => !before.has(each.id));
+      for (const each of fresh) arrived.set(each.id, Date.now());
+      for (const each of rows) {
+        if (Date.now() - (arrived.get(each.id) || 0) < NEW_MS) each.classList.add("is-new");
+      }
+      if (!fresh.length) return;
+      const teller = document.getElementById("announce");
+      teller.textContent = teller.dataset.arrived.replace("{what}", fresh[0].dataset.what);
+      if (fresh.some((each) => each.dataset.severity === "critical")) beep();
+    }
+
+    // --- what is shown of it -------------------------------------------------------------------
+
+    function state() { return document.getElementById("live").dataset.state; }
+
+    function show(next) {
+      const live = document.getElementById("live");
+      live.dataset.state = next;
+      live.querySelector(".text").textContent = live.dataset[next];
+      document.getElementById("lost").hidden = next !== "lost";
+    }
+  }
+
+  // --- sound, off until somebody wants it ---------------------------------------------------------
+
+  function wireSound() {
+    const button = document.getElementById("sound");
+    const showSound = () => {
+      const on = localStorage.getItem("suifang-sound") === "on";
+      button.setAttribute("aria-pressed", String(on));
+      button.querySelector("span").textContent = on ? button.dataset.on : button.dataset.off;
+    };
+    button.addEventListener("click", () => {
+      localStorage.setItem("suifang-sound", localStorage.getItem("suifang-sound") === "on" ? "off" : "on");
+      showSound();
+      beep();
+    });
+    showSound();
+  }
+
+  function beep() {
+    if (localStorage.getItem("suifang-sound") !== "on") return;
+    const sound = new AudioContext();
+    const tone = sound.createOscillator();
+    const volume = sound.createGain();
+    tone.frequency.value = 880;
+    volume.gain.setValueAtTime(0.15, sound.currentTime);
+    volume.gain.exponentialRampToValueAtTime(0.001, sound.currentTime + 0.5);
+    tone.connect(volume).connect(sound.destination);
+    tone.start();
+    tone.stop(sound.currentTime + 0.5);
+    tone.onended = () => sound.close();
+  }
+
+  function wait(ms) { return new Promise((done) => setTimeout(done, ms)); }
+})();

@@ -1,0 +1,1 @@
+"""Today: what a team must do now, live."""

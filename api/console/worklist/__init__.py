@@ -1,0 +1,1 @@
+"""Worklist: which cases ask for something, by risk and by day."""

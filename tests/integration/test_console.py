@@ -1,0 +1,201 @@
+"""Promise: a doctor at a browser sees what is theirs, at once, and loses none of it.
+
+A real Chromium on the real API, dispatcher and database; readings come through ingest's writer
+and are judged by the judge.
+"""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, ViewportSize, expect
+
+from deploy.embedded.stack import Stack
+from gateway.wire.times import utc_now
+from ingest.db.connections import connect
+from tests.fix_db import cloned
+from tests.integration.console_bench import (
+    DESKTOP,
+    DOCTOR,
+    OPERATOR,
+    OTHER_DOCTOR,
+    PHONE,
+    Console,
+    Desk,
+    a_console,
+    a_desk,
+)
+from tests.integration.console_world import LONG, PEOPLE, STRANGER, TEAM, build_world
+
+PAGES: Final[tuple[str, ...]] = ("today",)
+AXE: Final = Path(__file__).parents[2] / ".node" / "node_modules" / "axe-core" / "axe.min.js"
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def console(stack: Stack, template_database: str) -> AsyncIterator[Console]:
+    """One console for all tests of this file; each says what it changes in its world."""
+    with cloned(stack, template_database) as database:
+        async with await connect(
+            database.dsn, application_name="test", autocommit=True
+        ) as connection:
+            world = await build_world(connection, database, utc_now())
+            async with a_console(stack, database, world) as running:
+                yield running
+
+
+async def test_one_signs_in_sees_until_when_and_signs_out(
+    browser: Browser, console: Console
+) -> None:
+    async with a_desk(browser, console) as desk:
+        await desk.sign_in(DOCTOR)
+        await expect(desk.page.locator(".who")).to_contain_text("登录有效至")
+        (cookie,) = [
+            each for each in await desk.page.context.cookies() if each["name"] == "suifang_session"
+        ]
+        await desk.page.get_by_role("button", name="退出").click()
+        await desk.go("today")
+        await expect(desk.page.get_by_role("heading", name="选择身份")).to_be_visible()
+
+    assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Strict", "/console")
+    assert desk.faults == []
+
+
+async def test_today_shows_one_item_a_case_critical_first(
+    browser: Browser, console: Console
+) -> None:
+    async with a_desk(browser, console) as desk:
+        await desk.sign_in(DOCTOR)
+        await desk.is_live()
+        rows = desk.page.locator(".alert")
+        severities = [await row.get_attribute("data-severity") for row in await rows.all()]
+        order = ["critical", "high", "warn", "info"]
+
+    assert len(severities) >= 5
+    assert severities == sorted(severities, key=lambda each: order.index(each or ""))
+    assert desk.faults == []
+
+
+async def test_an_emergency_appears_in_the_open_page_and_only_its_team_sees_it(
+    browser: Browser, console: Console
+) -> None:
+    async with a_desk(browser, console) as desk, a_desk(browser, console) as other:
+        await desk.sign_in(DOCTOR)
+        await other.sign_in(OTHER_DOCTOR)
+        await desk.is_live()
+        await other.is_live()
+        await console.measure(PEOPLE[7], "192", "118")
+        row = desk.page.locator(".alert-critical", has_text="192/118 mmHg")
+        await expect(row).to_be_visible()
+        await expect(row).to_contain_text("危急")
+        # The other page has heard of something later, so of this, too, had it been told.
+        await console.measure(STRANGER, "188", "121")
+        await expect(other.page.locator(".alert", has_text="188/121 mmHg")).to_be_visible()
+        await expect(other.page.locator(".alert", has_text="192/118 mmHg")).to_have_count(0)
+        await expect(desk.page.locator(".alert", has_text="188/121 mmHg")).to_have_count(0)
+        codes = await other.page.locator(".alert .code").all_inner_texts()
+
+    assert codes
+    assert not {person.id[2:10].upper() for person in PEOPLE if person.team == TEAM} & {*codes}
+    assert desk.faults == other.faults == []
+
+
+async def test_the_api_restarts_and_the_open_page_says_so_and_misses_no_alert(
+    browser: Browser, console: Console
+) -> None:
+    async with a_desk(browser, console) as desk:
+        await desk.sign_in(DOCTOR)
+        await desk.is_live()
+        await console.stop()
+        await expect(desk.page.locator("#lost")).to_be_visible()
+        await console.measure(LONG, "197", "123")
+        await console.start()
+        await expect(desk.page.locator(".alert", has_text="197/123 mmHg")).to_be_visible()
+        await desk.is_live()
+        await expect(desk.page.locator("#lost")).to_be_hidden()
+        await console.measure(PEOPLE[2], "185", "112")
+        await expect(desk.page.locator(".alert", has_text="185/112 mmHg")).to_be_visible()
+
+    # A browser says that it cannot reach a server that is not there; nothing else is wrong.
+    assert all("ERR_" in fault for fault in desk.faults), desk.faults
+
+
+async def test_the_language_is_one_switch_away_and_stays(
+    browser: Browser, console: Console
+) -> None:
+    async with a_desk(browser, console) as desk:
+        await desk.sign_in(DOCTOR)
+        await expect(desk.page.get_by_role("heading", name="今日")).to_be_visible()
+        await desk.page.get_by_role("button", name="English").click()
+        await expect(desk.page.get_by_role("heading", name="Today")).to_be_visible()
+        await desk.go("today")
+        await expect(desk.page.locator("html")).to_have_attribute("lang", "en")
+        await expect(desk.page.locator(".alert").first).to_contain_text("limit")
+
+    assert desk.faults == []
+
+
+async def test_an_operator_sees_the_server_and_no_resident(
+    browser: Browser, console: Console
+) -> None:
+    async with a_desk(browser, console) as desk:
+        await desk.sign_in(OPERATOR)
+        await expect(desk.page.get_by_role("heading", name="运行状态")).to_be_visible()
+        await expect(desk.page.get_by_role("row", name="数据库")).to_contain_text("正常")
+        response = await desk.page.goto(f"{console.address}/console/today")
+        assert response is not None
+        assert response.status == 403
+        await expect(desk.page.locator(".lead")).to_contain_text("不能查看")
+
+
+async def serious_violations(desk: Desk) -> list[str]:
+    """What axe-core calls serious or critical on the page as it stands."""
+    assert AXE.is_file(), "run `make assets`"
+    await desk.page.evaluate(AXE.read_text("utf-8"))
+    found = await desk.page.evaluate("axe.run()")
+    return [
+        f"{violation['id']}: {node['html']} {node['failureSummary']}"
+        for violation in found["violations"]
+        if violation["impact"] in {"serious", "critical"}
+        for node in violation["nodes"]
+    ]
+
+
+@pytest.mark.parametrize(
+    "viewport", [pytest.param(DESKTOP, id="desktop"), pytest.param(PHONE, id="phone")]
+)
+async def test_every_page_is_accessible_and_fits_its_screen(
+    browser: Browser, console: Console, viewport: ViewportSize
+) -> None:
+    async with a_desk(browser, console, viewport=viewport, language="en") as desk:
+        await desk.go("sign-in")
+        found = await serious_violations(desk)
+        await desk.sign_in(DOCTOR)
+        for page in PAGES:
+            await desk.go(page.format(id=LONG.id))
+            found += await serious_violations(desk)
+            width = await desk.page.evaluate("document.documentElement.scrollWidth")
+            assert width <= viewport["width"], page
+
+    assert found == []
+    assert desk.faults == []
+
+
+async def test_the_keyboard_reaches_everything_and_shows_where_it_is(
+    browser: Browser, console: Console
+) -> None:
+    async with a_desk(browser, console) as desk:
+        await desk.sign_in(DOCTOR)
+        await desk.is_live()
+        await desk.go("today")
+        await desk.page.keyboard.press("Tab")
+        await expect(desk.page.locator(".skip")).to_be_focused()
+        await desk.page.keyboard.press("Enter")
+        await expect(desk.page.locator("#main")).to_be_focused()
+        await desk.page.keyboard.press("Tab")
+        await expect(desk.page.locator("#sound")).to_be_focused()
+        await desk.page.keyboard.press("Enter")
+        await expect(desk.page.locator("#sound")).to_have_attribute("aria-pressed", "true")

@@ -1,0 +1,91 @@
+"""Pictures of every page of the console for the documents: ``make screenshots``.
+
+The world of the console's tests, a desktop of a clinic and a phone, both languages.
+"""
+
+import asyncio
+import os
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+from playwright.async_api import async_playwright
+
+from deploy.embedded.stack import Stack
+from gateway.wire.times import utc_now
+from ingest.db import migrate
+from ingest.db.connections import connect
+from tests.builders import a_batch, a_blood_pressure, a_glucose
+from tests.fix_browser import FLAGS, find_chromium
+from tests.fix_db import Database
+from tests.integration.console_bench import (
+    DESKTOP,
+    DOCTOR,
+    PHONE,
+    Console,
+    Desk,
+    a_console,
+    a_desk,
+)
+from tests.integration.console_world import LONG, PEOPLE, build_world
+from tests.integration.judge_bench import JudgeBench
+
+FOLDER: Final = Path(__file__).parents[1] / "docs" / "images"
+NAME: Final = "console_screenshots"
+SIZES: Final = {"desktop": DESKTOP, "phone": PHONE}
+PAGES: Final = {"sign-in": "sign-in", "today": "today"}
+
+
+async def _prepare(world: JudgeBench) -> None:
+    """Two emergencies of this morning, the second not judged yet."""
+    now = utc_now()
+    early = a_blood_pressure("186", "112", at=now - timedelta(minutes=52), resident_id=PEOPLE[9].id)
+    late = a_glucose("3.4", at=now - timedelta(minutes=3), resident_id=PEOPLE[8].id)
+    world.clock.now = now - timedelta(minutes=40)
+    await world.store(a_batch(early), at=world.clock.now)
+    await world.settle(minutes=15)
+    await world.store(a_batch(late), at=now)
+
+
+async def _take(desk: Desk, page: str, address: str, suffix: str) -> None:
+    await desk.go(address)
+    if page != "sign-in":
+        await desk.is_live() if page == "today" else None
+    await desk.page.wait_for_load_state("load")
+    await desk.page.screenshot(path=FOLDER / f"console-{page}-{suffix}.png")
+
+
+async def _take_all(console: Console) -> None:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        for size, viewport in SIZES.items():
+            for language in ("zh", "en"):
+                async with a_desk(browser, console, viewport=viewport, language=language) as desk:
+                    for page, address in PAGES.items():
+                        if page == "today":
+                            await desk.sign_in(DOCTOR)
+                        await _take(desk, page, address.format(id=LONG.id), f"{language}-{size}")
+                    sys.stdout.write(f"{language} {size}: {len(desk.faults)} faults\n")
+        await browser.close()
+
+
+async def main() -> None:
+    """Make the world, show it, take the pictures, take the world away."""
+    checkout = Stack.of_checkout()
+    os.environ["SUIFANG_PACKAGES"] = str(checkout.fetch())
+    stack = Stack.of_checkout(checkout.home / "test")
+    stack.up()
+    FOLDER.mkdir(exist_ok=True)
+    database = Database(NAME, stack.create_database(NAME))
+    migrate.upgrade(database.dsn)
+    async with await connect(database.dsn, application_name="test", autocommit=True) as connection:
+        world = await build_world(connection, database, utc_now() - timedelta(minutes=55))
+        await _prepare(world)
+        async with a_console(stack, database, world) as console:
+            await _take_all(console)
+    stack.drop_database(NAME)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

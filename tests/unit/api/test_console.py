@@ -1,0 +1,128 @@
+"""Promise: the console's words are whole in both languages, and its door is shut to strangers."""
+
+import string
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import SecretStr, ValidationError
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from api.auth.permissions import Role
+from api.auth.settings import AuthSettings
+from api.console.doorkeeper import Doorkeeper, is_of_this_site
+from api.console.pages import read_words
+from api.console.settings import ConsoleSettings
+from api.console.sign_in import _own_path
+from api.console.states import REFERRAL_STATES, STATES
+from api.settings import ApiSettings
+from rules.codes import AlertCode, CaseState, Condition, Severity
+
+
+def fields_of(text: str) -> set[str]:
+    """The names in braces."""
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+def codes() -> Iterator[str]:
+    """Every code of the database that a page may have to say."""
+    yield from (f"code.{code.name}" for code in AlertCode if code.value)
+    yield from (f"state.{state.name.lower()}" for state in CaseState)
+    yield from (f"severity.{severity.name.lower()}" for severity in Severity)
+    yield from (f"condition.{condition.name.lower()}" for condition in Condition)
+    yield from (f"role.{role}" for role in Role)
+
+
+def test_both_languages_have_the_same_texts_with_the_same_fields() -> None:
+    chinese, english = read_words("zh"), read_words("en")
+
+    assert chinese.keys() == english.keys()
+    for name, text in chinese.items():
+        assert fields_of(text) == fields_of(english[name]), name
+        assert text.strip(), name
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_every_code_of_the_database_has_its_word(language: str) -> None:
+    words = read_words("zh" if language == "zh" else "en")
+
+    assert {*codes()} <= words.keys()
+
+
+def test_the_states_are_those_of_the_rules() -> None:
+    assert {*STATES} == {state.name.lower() for state in CaseState}
+    assert {*REFERRAL_STATES} <= {*STATES}
+
+
+@pytest.mark.parametrize(
+    ("headers", "ours"),
+    [
+        ({"sec-fetch-site": "same-origin"}, True),
+        ({"sec-fetch-site": "same-site", "origin": "http://host:1", "host": "host:1"}, False),
+        ({"sec-fetch-site": "cross-site"}, False),
+        ({"sec-fetch-site": "none"}, False),
+        ({"origin": "http://host:1", "host": "host:1"}, True),
+        ({"origin": "http://host:2", "host": "host:1"}, False),
+        ({"origin": "null", "host": "host:1"}, False),
+        ({"origin": "http://host:1@evil.example", "host": "host:1"}, False),
+        ({"host": "host:1"}, False),
+        ({}, False),
+        ({"origin": "", "host": ""}, False),
+    ],
+)
+def test_only_a_page_of_ours_may_change_something(headers: dict[str, str], *, ours: bool) -> None:
+    assert is_of_this_site(Headers(headers)) is ours
+
+
+async def test_the_cookie_becomes_the_bearer_token_and_never_wins_over_one() -> None:
+    app = FastAPI()
+    app.add_middleware(Doorkeeper)
+
+    @app.api_route("/", methods=["GET", "POST"])
+    async def tell(request: Request) -> JSONResponse:
+        return JSONResponse(request.headers.get("authorization"))
+
+    transport = httpx.ASGITransport(app)
+    cookie = {"cookie": "other=1; suifang_session=abc.def"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://host") as client:
+        told = [
+            (await client.get("/", headers=cookie)).json(),
+            (await client.get("/", headers={**cookie, "authorization": "Bearer x"})).json(),
+            (await client.get("/")).json(),
+        ]
+        forged = await client.post("/", headers={**cookie, "origin": "https://evil.example"})
+        own = await client.post("/", headers={**cookie, "origin": "http://host"})
+
+    assert told == ["Bearer abc.def", "Bearer x", None]
+    assert (forged.status_code, own.status_code) == (403, 200)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://evil.example/console/",
+        "//evil.example",
+        "/console/\\evil.example",
+        "/v1/cases",
+        "/console",
+        "/console/sign-in",
+        "/console/today\r\nSet-Cookie: x",
+        "",
+    ],
+)
+def test_after_signing_in_one_stays_in_the_console(address: str) -> None:
+    assert _own_path(address) == ""
+    assert _own_path("/console/today?a=b") == "/console/today?a=b"
+
+
+def test_people_are_never_offered_beside_an_issuer_of_a_deployment() -> None:
+    people = {"people_file": __file__, "signing_key_file": __file__}
+    console = ConsoleSettings.model_validate(people)
+    auth = AuthSettings(issuer="https://issuer.example", jwks_url="https://issuer.example/keys")
+    with pytest.raises(ValidationError, match="API_CONSOLE__PEOPLE_FILE"):
+        ApiSettings(db_dsn=SecretStr("postgresql://x"), auth=auth, console=console)
+    with pytest.raises(ValidationError, match="belong together"):
+        ConsoleSettings.model_validate({"people_file": __file__})
