@@ -34,7 +34,11 @@ from tests.integration.judge_bench import JudgeBench
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "images"
 NAME: Final = "console_screenshots"
 SIZES: Final = {"desktop": DESKTOP, "phone": PHONE}
-PAGES: Final = {"sign-in": "sign-in", "today": "today"}
+PAGES: Final = {
+    "sign-in": "sign-in",
+    "today": "today",
+    "resident": "residents/{id}?days=1095",
+}
 
 
 async def _prepare(world: JudgeBench) -> None:
@@ -50,9 +54,10 @@ async def _prepare(world: JudgeBench) -> None:
 
 async def _take(desk: Desk, page: str, address: str, suffix: str) -> None:
     await desk.go(address)
-    if page != "sign-in":
-        await desk.is_live() if page == "today" else None
-    await desk.page.wait_for_load_state("load")
+    if page == "today":
+        await desk.is_live()
+    if page == "resident":
+        await desk.page.locator('#charts[aria-busy="false"]').wait_for()
     await desk.page.screenshot(path=FOLDER / f"console-{page}-{suffix}.png")
 
 

@@ -21,6 +21,7 @@ from api.console.doorkeeper import Doorkeeper
 from api.console.operations import routes as operations
 from api.console.pages import PREFIX, Pages
 from api.console.people import read_people
+from api.console.residents import routes as residents
 from api.console.today import routes as today
 from api.errors import ApiError, UnauthenticatedError
 from api.services import Services
@@ -53,6 +54,7 @@ def create_console(services: Services) -> FastAPI:
     app.include_router(sign_in.router)
     app.include_router(stream.router, prefix="/feed")
     app.include_router(today.router)
+    app.include_router(residents.router)
     app.include_router(operations.router)
     app.mount("/static", _Versioned(directory=_STATIC), name="static")
     return app

@@ -27,6 +27,7 @@ from tests.builders import Literal, a_batch, a_blood_pressure, a_glucose
 from tests.fix_clock import TestClock
 from tests.fix_db import Database
 from tests.integration.judge_bench import JudgeBench
+from tests.integration.writer_bench import receipts_of
 
 TEAM: Final = "east-1"
 OTHER_TEAM: Final = "east-2"
@@ -140,7 +141,7 @@ def readings_at(person: Person, at: datetime, share: float, chance: Random) -> I
             f"{fasting + chance.uniform(1.4, 3.2):.1f}",
             at=at + timedelta(hours=2),
             resident_id=person.id,
-            meal_context="after_meal_2h",
+            meal_context="postprandial_2h",
         )
 
 
@@ -162,7 +163,8 @@ async def build_world(connection: Connection, database: Database, now: datetime)
                 when = at + timedelta(minutes=chance.randint(0, 60))
                 sent += readings_at(person, when, share, chance)
         clock.now = now - timedelta(days=days, minutes=30)
-        await bench.store(a_batch(*sent), at=clock.now)
+        settled = await bench.store(a_batch(*sent), at=clock.now)
+        assert not any(receipt.quarantined for receipt in receipts_of(settled))
         await bench.settle(minutes=12)
         for person in PEOPLE if days in SEEN_DAYS else ():
             await bench.record("visit", resident_id=person.id, mode="clinic")

@@ -29,7 +29,7 @@ from tests.integration.console_bench import (
 )
 from tests.integration.console_world import LONG, PEOPLE, STRANGER, TEAM, build_world
 
-PAGES: Final[tuple[str, ...]] = ("today",)
+PAGES: Final[tuple[str, ...]] = ("today", "residents/{id}?days=1095")
 AXE: Final = Path(__file__).parents[2] / ".node" / "node_modules" / "axe-core" / "axe.min.js"
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -151,6 +151,44 @@ async def test_an_operator_sees_the_server_and_no_resident(
         await expect(desk.page.locator(".lead")).to_contain_text("不能查看")
 
 
+async def test_a_resident_s_chart_has_both_series_bands_of_the_profile_and_says_why(
+    browser: Browser, console: Console
+) -> None:
+    async with a_desk(browser, console) as desk:
+        await desk.sign_in(DOCTOR)
+        await desk.go(f"residents/{LONG.id}?days=365")
+        await desk.page.locator('#charts[aria-busy="false"]').wait_for()
+        pressure = desk.page.locator("#pressure svg")
+        for tone in ("#0b6b6b", "#34558b"):  # The lines of both sides.
+            line = pressure.locator(f'path[fill="none"][stroke="{tone}"]').first
+            assert len(await line.get_attribute("d") or "") > 200
+        for tone in ("#f6c9ca", "#faecc2"):  # Emergency, and above the control limit.
+            assert await pressure.locator(f'path[fill="{tone}"]').count() == 2
+        # Source: profile wuzhou, bp_office and bp_emergency; the resident is diagnosed.
+        for limit in ("> 140", "> 90", "危急 ≥ 180", "危急 ≥ 110", "收缩压", "舒张压"):
+            await expect(pressure.get_by_text(limit, exact=True)).to_have_count(1)
+        glucose = desk.page.locator("#glucose svg")
+        for limit in ("空腹界值 > 7", "餐后 2 小时界值 ≥ 10", "危急 ≥ 16.7", "危急（低） ≤ 3.9"):
+            await expect(glucose.get_by_text(limit, exact=True)).to_have_count(1)
+        await expect(desk.page.locator("#pressure-note")).to_contain_text("wuzhou 版本 1")
+        flagged = pressure.locator('path[stroke="#9a4a00"]').first
+        await flagged.hover()
+        await expect(desk.page.locator(".tip").first).to_contain_text("控制不满意")
+        await expect(desk.page.get_by_role("heading", name="病例经过")).to_be_visible()
+
+    assert desk.faults == []
+
+
+async def test_a_stranger_s_page_is_no_page(browser: Browser, console: Console) -> None:
+    async with a_desk(browser, console) as desk:
+        await desk.sign_in(DOCTOR)
+        for person in (STRANGER.id, "r-nobody"):
+            response = await desk.page.goto(f"{console.address}/console/residents/{person}")
+            assert response is not None
+            assert response.status == 404
+            await expect(desk.page.locator(".lead")).to_contain_text("没有这个页面或居民")
+
+
 async def serious_violations(desk: Desk) -> list[str]:
     """What axe-core calls serious or critical on the page as it stands."""
     assert AXE.is_file(), "run `make assets`"
@@ -176,6 +214,8 @@ async def test_every_page_is_accessible_and_fits_its_screen(
         await desk.sign_in(DOCTOR)
         for page in PAGES:
             await desk.go(page.format(id=LONG.id))
+            if page != "today":
+                await desk.page.locator('#charts[aria-busy="false"]').wait_for()
             found += await serious_violations(desk)
             width = await desk.page.evaluate("document.documentElement.scrollWidth")
             assert width <= viewport["width"], page

@@ -13,6 +13,10 @@
   const panel = () => document.getElementById("panel");
 
   watchExpiry();
+  for (const name of ["htmx:error", "htmx:response:error"]) {
+    document.addEventListener(name, () => { document.getElementById("failure").hidden = false; });
+  }
+  document.addEventListener("htmx:before:request", () => { document.getElementById("failure").hidden = true; });
   if (panel()) watchPanel();
 
   function watchExpiry() {

@@ -1,0 +1,1 @@
+"""One resident: trend, cases with their history, contract and team."""
