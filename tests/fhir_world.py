@@ -8,6 +8,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+import httpx
 from fhir.resources.R4B import get_fhir_model_class
 
 Json = dict[str, Any]
@@ -41,3 +42,24 @@ def exact(text: str) -> Json:
 def resources_in(bundle: Json) -> list[Json]:
     """What a page holds."""
     return [entry["resource"] for entry in bundle.get("entry", [])]
+
+
+async def ask(
+    client: httpx.AsyncClient,
+    path: str,
+    expected: int = 200,
+    /,
+    **asked: Any,  # noqa: ANN401 - parameters are of any type
+) -> Json:
+    """One answer of ``/fhir``, checked; its numbers with their digits."""
+    response = await client.get(f"/fhir/{path}", params=asked or None)
+    assert response.status_code == expected, response.text
+    assert response.headers["content-type"].startswith("application/fhir+json")
+    found = exact(response.text)
+    check(found)
+    return found
+
+
+async def found_in(client: httpx.AsyncClient, name: str, **asked: Any) -> list[str]:  # noqa: ANN401
+    """The ids that a search finds."""
+    return [each["id"] for each in resources_in(await ask(client, name, **asked))]

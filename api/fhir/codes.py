@@ -29,6 +29,7 @@ DEVICE_IDS: Final = "urn:suifang:device"
 GATEWAY_IDS: Final = "urn:suifang:gateway"
 TEAM_IDS: Final = "urn:suifang:team"
 CENTRE_IDS: Final = "urn:suifang:centre"
+ALERT_CODES: Final = "urn:suifang:alert-code"
 FACTS: Final = "urn:suifang:observation"
 """Codes of components beside the measured value: meal-context, setting, posture, device-status."""
 

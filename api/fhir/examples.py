@@ -15,10 +15,15 @@ from api.fhir.codes import Json
 from api.fhir.resources import (
     bundle,
     capability_statement,
+    detected_issue,
     device,
+    flag,
     observation,
     operation_outcome,
     patient,
+    provenance,
+    service_request,
+    task,
 )
 from api.fhir.resources.meta import EXACT
 from ingest.db.entities import Personal
@@ -80,6 +85,63 @@ _DEVICE_ROW: Final[Mapping[str, Any]] = {
 }
 
 
+ALERT_ROW: Final[Mapping[str, Any]] = {
+    "id": UUID("0c9d6a2e-0000-5000-8000-000000000001"),
+    "number": 41,
+    "resident_id": _RESIDENT,
+    "condition": "hypertension",
+    "code": "BP_UNSATISFIED_1",
+    "severity": "warn",
+    "status": "active",
+    "anchor_id": _READING,
+    "anchor_kind": "reading",
+    "raised_at": _AT,
+    "observed": "146/92 mmHg",
+    "threshold": "≥ 140/90 mmHg",
+    "source": "国家基本公共卫生服务规范 2017, 高血压",
+    "profile": "wuzhou",
+    "profile_version": "1",
+    "explanation": None,
+    "updated_at": _AT,
+}
+CASE_ROW: Final[Mapping[str, Any]] = {
+    "number": 7,
+    "resident_id": _RESIDENT,
+    "team_id": "cx-longgang-3",
+    "condition": "hypertension",
+    "state": "second_followup_open",
+    "profile": "wuzhou",
+    "profile_version": "1",
+    "updated_at": _AT,
+}
+TASK_ROW: Final[Mapping[str, Any]] = {
+    **CASE_ROW,
+    "kind": "second-followup",
+    "due": date(2026, 3, 30),
+}
+REFERRAL_ROW: Final[Mapping[str, Any]] = {
+    **CASE_ROW,
+    "to_state": "referral_recommended",
+    "at": _AT,
+    "author": "judge",
+    "threshold": "≥ 140/90 mmHg",
+    "input_ids": [_READING],
+    "status": "active",
+}
+PROVENANCE_ROW: Final[Mapping[str, Any]] = {
+    "kind": "reading",
+    "id": _READING,
+    "reading_id": _READING,
+    "gateway_id": "cx-longgang-gw1",
+    "device_id": "cuff-7F31",
+    "device_known": True,
+    "author": None,
+    "reason": None,
+    "received_at": _AT,
+    "captured_at": _AT,
+}
+
+
 def _capabilities() -> Json:
     parameter = capability_statement.Parameter("_id", "token", "Logical id")
     served = capability_statement.Served("Observation", "A reading as it stands", [parameter])
@@ -93,6 +155,11 @@ EXAMPLES: Final[Mapping[str, Callable[[], Json]]] = {
     ),
     "Device": lambda: device.build(_DEVICE_ROW),
     "Observation": lambda: observation.build(READING_ROW),
+    "DetectedIssue": lambda: detected_issue.build(ALERT_ROW),
+    "Flag": lambda: flag.build(CASE_ROW),
+    "Task": lambda: task.build(TASK_ROW),
+    "ServiceRequest": lambda: service_request.build(REFERRAL_ROW),
+    "Provenance": lambda: provenance.build(PROVENANCE_ROW),
 }
 
 

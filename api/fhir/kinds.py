@@ -15,11 +15,29 @@ from pydantic import AwareDatetime, TypeAdapter
 
 from api.auth.permissions import Permission
 from api.auth.principal import Principal
-from api.cursors import Cursor, Name
-from api.fhir import ids, queries
+from api.cursors import Cursor, Name, Number
+from api.fhir import ids, judged_queries, queries
 from api.fhir.codes import Json
-from api.fhir.resources import device, observation, patient
-from api.fhir.searches import DeviceQuery, ObservationQuery, PatientQuery, SearchQuery
+from api.fhir.resources import (
+    detected_issue,
+    device,
+    flag,
+    observation,
+    patient,
+    provenance,
+    service_request,
+    task,
+)
+from api.fhir.searches import (
+    DetectedIssueQuery,
+    DeviceQuery,
+    FlagQuery,
+    ObservationQuery,
+    OfPatientQuery,
+    PatientQuery,
+    ProvenanceQuery,
+    SearchQuery,
+)
 
 Row: TypeAlias = Mapping[str, Any]
 Find: TypeAlias = Callable[..., Awaitable[list[DictRow]]]
@@ -76,6 +94,7 @@ def _see_patient(row: Row, principal: Principal) -> Json:
     return patient.build(row, whole=principal.may(Permission.RESIDENTS_READ))
 
 
+_BY_NUMBER: Final[TypeAdapter[Any]] = TypeAdapter(Number)
 _BY_ID: Final[TypeAdapter[Any]] = TypeAdapter(Name)
 
 PATIENT: Final = ResourceType(
@@ -110,5 +129,64 @@ OBSERVATION: Final = ResourceType(
     cursor=Cursor("Observation", TypeAdapter(tuple[AwareDatetime, AwareDatetime, UUID])),
     says="A reading as it stands: a blood pressure with its components, or a glucose value",
 )
+DETECTED_ISSUE: Final = ResourceType(
+    name="DetectedIssue",
+    permission=Permission.ALERTS_READ,
+    query=DetectedIssueQuery,
+    find=judged_queries.list_alerts,
+    key=lambda row: row["number"],
+    build=lambda row, _: detected_issue.build(row),
+    cursor=Cursor("DetectedIssue", _BY_NUMBER),
+    says="An alert: what was seen, against which limit, by whose rule",
+)
+FLAG: Final = ResourceType(
+    name="Flag",
+    permission=Permission.CASES_READ,
+    query=FlagQuery,
+    find=judged_queries.list_cases,
+    key=lambda row: row["number"],
+    build=lambda row, _: flag.build(row),
+    cursor=Cursor("Flag", _BY_NUMBER),
+    says="A case: the standing state of one condition of a resident",
+)
+TASK: Final = ResourceType(
+    name="Task",
+    permission=Permission.FOLLOWUPS_READ,
+    query=OfPatientQuery,
+    find=judged_queries.list_tasks,
+    key=lambda row: (row["number"], row["kind"]),
+    build=lambda row, _: task.build(row),
+    cursor=Cursor("Task", TypeAdapter(tuple[Number, Name])),
+    says="A follow-up that is due, and by which local day",
+)
+SERVICE_REQUEST: Final = ResourceType(
+    name="ServiceRequest",
+    permission=Permission.FOLLOWUPS_READ,
+    query=OfPatientQuery,
+    find=judged_queries.list_referrals,
+    key=lambda row: row["number"],
+    build=lambda row, _: service_request.build(row),
+    cursor=Cursor("ServiceRequest", _BY_NUMBER),
+    says="A referral that the rules proposed, or a person ordered",
+)
+PROVENANCE: Final = ResourceType(
+    name="Provenance",
+    permission=Permission.READINGS_READ,
+    query=ProvenanceQuery,
+    find=judged_queries.list_provenance,
+    key=lambda row: (row["received_at"], row["id"]),
+    build=lambda row, _: provenance.build(row),
+    cursor=Cursor("Provenance", TypeAdapter(tuple[AwareDatetime, UUID])),
+    says="Where a reading comes from, and who changed what stands of it",
+)
 
-RESOURCE_TYPES: Final = (PATIENT, DEVICE, OBSERVATION)
+RESOURCE_TYPES: Final = (
+    PATIENT,
+    DEVICE,
+    OBSERVATION,
+    DETECTED_ISSUE,
+    FLAG,
+    TASK,
+    SERVICE_REQUEST,
+    PROVENANCE,
+)

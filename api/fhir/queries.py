@@ -18,6 +18,7 @@ from api.fhir.searches import (
     DeviceQuery,
     ObservationQuery,
     PatientQuery,
+    as_uuid,
     own_reading,
 )
 
@@ -174,16 +175,8 @@ def _named_ids(query: ObservationQuery) -> list[UUID] | None:
         texts.append(own_reading(query.named) or "")
     if not texts:
         return None
-    found = {_as_uuid(text) for text in texts}
+    found = {as_uuid(text) for text in texts}
     return [one for one in found if one is not None] if len(found) == 1 else []
-
-
-def _as_uuid(text: str) -> UUID | None:
-    try:
-        found = UUID(text)
-    except ValueError:
-        return None
-    return found if str(found) == text else None
 
 
 async def _fetch_claimed(connection: AsyncConnection[DictRow], resident: str | None) -> list[UUID]:

@@ -19,7 +19,7 @@ from api.fhir.answers import answer, answer_one, answer_page, base_of
 from api.fhir.kinds import PATIENT, RESOURCE_TYPES, ResourceType, Row
 from api.fhir.resources import capability_statement, patient
 from api.fhir.resources.capability_statement import Parameter, Served
-from api.fhir.searches import ObservationQuery, SearchQuery
+from api.fhir.searches import SearchQuery
 from api.registry.personal import open_personal
 from api.services import Running
 
@@ -32,6 +32,7 @@ _PARAMETER_TYPES: Final = {
     "status": "token",
     "_lastUpdated": "date",
     "date": "date",
+    "identified": "date",
     "patient": "reference",
     "subject": "reference",
     "target": "reference",
@@ -116,8 +117,7 @@ def _make_search(kind: ResourceType) -> Any:  # noqa: ANN401 - a route
         All that are given must hold. A parameter that is not listed is refused. `total` is left
         out: it is never a guess.
         """
-        if isinstance(query, ObservationQuery):
-            query.require_bounds()
+        query.require_bounds()
         after = kind.cursor.read(query.cursor)
         async with running.database.reading(principal) as connection:
             rows = await kind.list_rows(connection, query, after=after, rows=query.count + 1)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal, NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,10 +19,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.cursors import CURSOR_CHARACTERS_MAX, PAGE_ROWS_MAX, Name
 from api.errors import BadParameterError
 from api.fhir import ids
-from api.fhir.codes import DEVICE_IDS, LOINC, PANEL, READING_IDS, RESIDENT_IDS, Sugar, sugars_of
+from api.fhir.codes import (
+    ALERT_CODES,
+    DEVICE_IDS,
+    LOINC,
+    PANEL,
+    READING_IDS,
+    RESIDENT_IDS,
+    Sugar,
+    sugars_of,
+)
 
 VALUES_MAX: Final = 4  # Of one parameter: two bounds of each end are more than enough.
 ALWAYS: Final = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+NOTHING: Final = UUID(int=0)
+_NUMBER: Final = re.compile(r"[1-9]\d{0,17}", re.ASCII)
 _LOCAL: Final = ZoneInfo("Asia/Shanghai")
 _DATE: Final = re.compile(
     r"(?P<prefix>[a-z]{2})?(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)"
@@ -61,6 +73,9 @@ class SearchQuery(BaseModel):
         ),
     ] = None
     format: Annotated[Format | None, Field(alias="_format", description="JSON only")] = None
+
+    def require_bounds(self) -> None:
+        """Refuse what would look at too much. Raises ``BadParameterError``."""
 
 
 class DatedQuery(SearchQuery):
@@ -165,6 +180,52 @@ class ObservationQuery(OfPatientQuery):
             )
 
 
+class DetectedIssueQuery(OfPatientQuery):
+    """Filters of ``GET /fhir/DetectedIssue``."""
+
+    code: Annotated[
+        Name | None, Field(description="`urn:suifang:alert-code|BP_EMERGENCY` or the code alone")
+    ] = None
+    status: Annotated[Literal["final", "cancelled"] | None, Field(description="Of FHIR")] = None
+    identified: Annotated[Values, Field(description="When it was raised, with a prefix")] = []
+
+    @property
+    def raised(self) -> Span:
+        """When it was raised. Raises ``BadParameterError``."""
+        return read_span("identified", self.identified)
+
+    @property
+    def alert_code(self) -> str | None:
+        """The code asked for; one of nobody's where its system is not ours."""
+        if self.code is None:
+            return None
+        return next(iter(_token(self.code, ALERT_CODES)), "")
+
+
+class FlagQuery(OfPatientQuery):
+    """Filters of ``GET /fhir/Flag``."""
+
+    status: Annotated[
+        Literal["active", "inactive"] | None, Field(description="Inactive: nothing is asked")
+    ] = None
+
+
+class ProvenanceQuery(SearchQuery):
+    """Filters of ``GET /fhir/Provenance``; one of `target` and `_id` is needed."""
+
+    target: Annotated[Name | None, Field(description="`Observation/{id}`")] = None
+
+    @property
+    def reading(self) -> str | None:
+        """The reading asked for; None: any."""
+        return None if self.target is None else self.target.removeprefix("Observation/")
+
+    def require_bounds(self) -> None:
+        """Refuse to look at everybody's readings. Raises ``BadParameterError``."""
+        if self.target is None and self.id is None:
+            raise BadParameterError(field="target", value="", remedy="name a target or an _id")
+
+
 class Kinds(NamedTuple):
     """Which readings: pressures, and kinds of glucose readings."""
 
@@ -183,6 +244,24 @@ class Kinds(NamedTuple):
                 wanted.add(value)
         sugars = [sugar for value in sorted(wanted) for sugar in sugars_of(value)]
         return cls(pressure=PANEL in wanted, sugars=sugars)
+
+
+def as_uuid(text: str | None) -> UUID | None:
+    """The id that is written so; None for none, and an id of nothing for what is no id."""
+    if text is None:
+        return None
+    try:
+        found = UUID(text)
+    except ValueError:
+        return NOTHING
+    return found if str(found) == text else NOTHING
+
+
+def as_number(text: str | None) -> int | None:
+    """The number that is written so; None for none, and -1 for what is none of ours."""
+    if text is None:
+        return None
+    return int(text) if _NUMBER.fullmatch(text) else -1
 
 
 def read_identifier(field: str, text: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from api.fhir import codes, searches
 from api.fhir.kinds import RESOURCE_TYPES
 from gateway.wire.ids import new_id, partition_time_of
 from ingest.db.connections import Connection
-from tests.fhir_world import Json, check, exact, resources_in
+from tests.fhir_world import ask, check, exact, found_in, resources_in
 from tests.fix_db import Database as Fresh
 from tests.integration.registry_bench import (
     ID_NUMBER,
@@ -98,20 +98,8 @@ async def client(database: Fresh, connection: Connection) -> AsyncIterator[httpx
         yield opened
 
 
-async def ask(client: httpx.AsyncClient, path: str, expected: int = 200, /, **asked: Any) -> Json:  # noqa: ANN401
-    """One answer, checked; its numbers with their digits."""
-    response = await client.get(
-        f"/fhir/{path}", params={k.rstrip("_"): v for k, v in asked.items()}
-    )
-    assert response.status_code == expected, response.text
-    assert response.headers["content-type"].startswith("application/fhir+json")
-    found = exact(response.text)
-    check(found)
-    return found
-
-
 async def found_ids(client: httpx.AsyncClient, **asked: Any) -> list[str]:  # noqa: ANN401
-    return [each["id"] for each in resources_in(await ask(client, "Observation", **asked))]
+    return await found_in(client, "Observation", **asked)
 
 
 async def test_the_capabilities_are_told_to_anybody_and_name_what_there_is(
