@@ -29,6 +29,7 @@ from api.enrolment.authority import Authority
 from api.enrolment.files import load_authority
 from api.events import routes as events
 from api.feed import Feed
+from api.fhir import create_routes
 from api.fhir import routes as fhir
 from api.front_door import FrontDoor
 from api.indicators import closing_routes
@@ -96,7 +97,12 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
         responses=_PROBLEMS,
     )
     limiter = Limiter(settings.limits)
-    app.add_middleware(FrontDoor, limits=settings.limits, limiter=limiter, streams=bulk.STREAMS)
+    app.add_middleware(
+        FrontDoor,
+        limits=settings.limits,
+        limiter=limiter,
+        streams=bulk.STREAMS | create_routes.STREAMS,
+    )
     app.state.services = Services(
         settings=settings,
         clock=clock,
@@ -133,6 +139,7 @@ def _include_routes(app: FastAPI) -> None:
     app.include_router(indicators.router, prefix="/v1/indicators", tags=["indicators"])
     app.include_router(audit_routes.router, prefix="/v1/audit", tags=["audit"])
     app.include_router(fhir.router, prefix="/fhir")
+    app.include_router(create_routes.router, prefix="/fhir")
     app.mount(PREFIX, create_console(app.state.services))
 
 

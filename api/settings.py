@@ -21,6 +21,7 @@ from pydantic_settings import SettingsConfigDict
 from api.audit.settings import AuditSettings
 from api.auth.settings import EMBEDDED_ISSUER, AuthSettings, is_loopback
 from api.console.settings import ConsoleSettings
+from api.fhir.settings import FhirSettings
 from api.indicators.settings import IndicatorSettings
 from api.limits import LimitSettings
 from ingest.db.connections import Dsn
@@ -91,6 +92,7 @@ class ApiSettings(ProcessSettings):
     audit: AuditSettings = AuditSettings()
     indicators: IndicatorSettings = IndicatorSettings()
     limits: LimitSettings = LimitSettings()
+    fhir: FhirSettings = FhirSettings()
 
     # The deployment's authority (`suifang pki init`); without it no certificates are given here.
     ca_file: FilePath | None = None

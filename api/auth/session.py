@@ -70,6 +70,14 @@ def _quoted(value: object) -> str:
     return Literal(value).as_string(None)
 
 
+async def become_intake(connection: AsyncConnection[Any]) -> None:
+    """Go on as ingest does, to the end of the transaction: what the principal may is seen by then.
+
+    The subject stays, for the audit log.
+    """
+    await connection.execute("SELECT set_config('role', 'suifang_api_intake', true)")
+
+
 async def become_process(connection: AsyncConnection[Any]) -> None:
     """Make a fresh connection the API's own: it sees the feed, no resident's data."""
     await connection.execute(_BECOME_PROCESS)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from api.fhir.codes import Json
+from api.fhir.codes import RESIDENT_IDS, Json
 from api.fhir.resources import (
     bundle,
     capability_statement,
@@ -60,7 +60,6 @@ READING_ROW: Final[Mapping[str, Any]] = {
     "retracted": False,
     "late_context": None,
     "device_known": True,
-    "resident_seen": False,
     "identifiers": None,
     "version": 1,
     "updated_at": _AT,
@@ -160,6 +159,7 @@ EXAMPLES: Final[Mapping[str, Callable[[], Json]]] = {
     "Task": lambda: task.build(TASK_ROW),
     "ServiceRequest": lambda: service_request.build(REFERRAL_ROW),
     "Provenance": lambda: provenance.build(PROVENANCE_ROW),
+    "Bundle": lambda: received_bundle(),  # noqa: PLW0108 - it stands below
 }
 
 
@@ -193,6 +193,53 @@ def shown(name: str) -> Json:
         "description": f"One {name}",
         "content": _content(example(name), name),
         **({} if name == "CapabilityStatement" else {"headers": _ETAG}),
+    }
+
+
+def taken(name: str) -> Json:
+    """The body that a create takes."""
+    content = {"Observation": _incoming, "Bundle": _incoming_bundle}[name]()
+    return {"requestBody": {"required": True, "content": _content(content, name)}}
+
+
+def _incoming() -> Json:
+    """As another system would send it."""
+    sent = example("Observation")
+    kept = ("resourceType", "status", "code", "subject", "effectiveDateTime", "issued", "component")
+    named = {"system": "urn:example:his", "value": "o-4711"}
+    return {"identifier": [named], **{name: sent[name] for name in kept}}
+
+
+def _incoming_bundle() -> Json:
+    patient_at, observation_at = (f"urn:uuid:{UUID(int=n)}" for n in (1, 2))
+    known = {"system": RESIDENT_IDS, "value": _RESIDENT}
+    whom = {"resourceType": "Patient", "identifier": [known]}
+    measured = {**_incoming(), "subject": {"reference": patient_at}}
+    request = {"method": "POST"}
+    return {
+        "resourceType": "Bundle",
+        "type": "transaction",
+        "entry": [
+            {
+                "fullUrl": address,
+                "resource": resource,
+                "request": {**request, "url": resource["resourceType"]},
+            }
+            for address, resource in ((patient_at, whom), (observation_at, measured))
+        ],
+    }
+
+
+def received_bundle() -> Json:
+    """What became of the Bundle above."""
+    locations = (f"Patient/{_RESIDENT}", f"Observation/{_READING}")
+    return {
+        "resourceType": "Bundle",
+        "type": "transaction-response",
+        "entry": [
+            {"response": {"status": status, "location": location}}
+            for status, location in zip(("200", "201"), locations, strict=True)
+        ],
     }
 
 

@@ -14,7 +14,9 @@ from psycopg.rows import DictRow
 from psycopg.types.json import Jsonb
 
 from api.fhir.codes import MOLAR_UNITS, SPECIMENS
+from api.fhir.intake_queries import find_named
 from api.fhir.searches import (
+    NOTHING,
     DeviceQuery,
     ObservationQuery,
     PatientQuery,
@@ -73,7 +75,9 @@ SELECT r.id, r.kind, r.resident_id, r.centre_id, r.gateway_id, r.device_id, r.ca
        r.diastolic, r.pulse, r.arm, r.posture, r.glucose, r.meal_context, r.sample, r.unit,
        said.changes, said.retracted, late.meal_context AS late_context,
        EXISTS (SELECT FROM device d WHERE d.id = r.device_id) AS device_known,
-       seen.resident_seen, NULL::jsonb AS identifiers,
+       (
+           SELECT jsonb_agg(jsonb_build_array(i.system, i.value) ORDER BY i.system, i.value)
+           FROM observation_identifier i WHERE i.reading_id = r.id) AS identifiers,
        1 + said.number + late.number AS version,
        greatest(r.received_at, said.at, late.at) AS updated_at
 FROM ({candidates}) r
@@ -94,10 +98,6 @@ CROSS JOIN LATERAL (
       AND v.reading_id = r.id AND v.partition_at = r.partition_at
 ) late
 CROSS JOIN LATERAL (
-    SELECT EXISTS (SELECT FROM resident n WHERE n.id = said.changes ->> 'resident_id')
-               AS resident_seen
-) seen
-CROSS JOIN LATERAL (
     SELECT coalesce((said.changes ->> 'measured_at')::timestamptz, r.effective_at) AS taken_at,
            coalesce(said.changes ->> 'unit', r.unit) = ANY(%(molar)s) AS molar,
            coalesce(said.changes ->> 'meal_context', late.meal_context, r.meal_context)
@@ -106,8 +106,7 @@ CROSS JOIN LATERAL (
 WHERE (r.effective_at, r.captured_at, r.id)
       > (%(after_effective)s, %(after_captured)s::timestamptz, %(after_id)s::uuid)
   AND r.sample IS DISTINCT FROM 'control_solution'  -- A meter's test, of nobody.
-  AND (%(resident)s::text IS NULL OR %(resident)s = CASE
-       WHEN seen.resident_seen THEN said.changes ->> 'resident_id' ELSE r.resident_id END)
+  AND (%(resident)s::text IS NULL OR r.resident_id = %(resident)s)
   AND stands.taken_at >= %(taken_since)s AND stands.taken_at < %(taken_until)s
   AND greatest(r.received_at, said.at, late.at) >= %(updated_since)s
   AND greatest(r.received_at, said.at, late.at) < %(updated_until)s
@@ -121,14 +120,7 @@ LIMIT %(rows)s"""
 _OF_RESIDENT: Final = """
 SELECT * FROM visible_reading WHERE resident_id = %(resident)s
   AND effective_at >= %(after_effective)s"""
-_CLAIMED_TOO: Final = """
-UNION ALL
-SELECT * FROM visible_reading
-WHERE id = ANY(%(claimed)s) AND resident_id IS DISTINCT FROM %(resident)s"""
 _OF_ID: Final = "SELECT * FROM visible_reading WHERE id = ANY(%(ids)s)"
-_CLAIMED: Final = """
-SELECT DISTINCT reading_id FROM amendment
-WHERE changes ? 'resident_id' AND changes ->> 'resident_id' = %s AND reading_id IS NOT NULL"""
 
 
 async def list_readings(
@@ -139,15 +131,13 @@ async def list_readings(
     rows: int,
 ) -> list[DictRow]:
     """Readings as they stand, in order of time, after the key: at most ``rows``."""
-    ids = _named_ids(query)
+    ids = await _named_ids(connection, query)
     effective, captured, last = after or _BEFORE_ALL
-    claimed = [] if ids is not None else await _fetch_claimed(connection, query.resident)
-    candidates = _OF_ID if ids is not None else _OF_RESIDENT + (_CLAIMED_TOO if claimed else "")
+    candidates = _OF_RESIDENT if ids is None else _OF_ID
     taken, updated, kinds = query.taken, query.updated, query.kinds
     asked: dict[str, Any] = {
         "ids": ids,
         "resident": query.resident,
-        "claimed": claimed,
         "after_effective": effective,
         "after_captured": captured,
         "after_id": last,
@@ -168,18 +158,14 @@ async def list_readings(
     return await (await connection.execute(statement.encode(), asked)).fetchall()
 
 
-def _named_ids(query: ObservationQuery) -> list[UUID] | None:
+async def _named_ids(
+    connection: AsyncConnection[DictRow], query: ObservationQuery
+) -> list[UUID] | None:
     """The readings asked for by name; None: by none."""
-    texts = [] if query.id is None else [query.id]
+    found = None if query.id is None else {as_uuid(query.id) or NOTHING}
     if query.named is not None:
-        texts.append(own_reading(query.named) or "")
-    if not texts:
-        return None
-    found = {as_uuid(text) for text in texts}
-    return [one for one in found if one is not None] if len(found) == 1 else []
-
-
-async def _fetch_claimed(connection: AsyncConnection[DictRow], resident: str | None) -> list[UUID]:
-    """Readings of others, or of nobody, of which somebody said that they are this one's."""
-    cursor = await connection.execute(_CLAIMED, (resident,))
-    return [row["reading_id"] for row in await cursor.fetchall()]
+        own = own_reading(query.named)
+        names = await find_named(connection, *query.named) if own is None else [as_uuid(own)]
+        by_name = {one or NOTHING for one in names}
+        found = by_name if found is None else found & by_name
+    return None if found is None else sorted(found)

@@ -16,7 +16,7 @@ from api.auth.principal import Principal
 from api.errors import NotFoundError
 from api.fhir import examples
 from api.fhir.answers import answer, answer_one, answer_page, base_of
-from api.fhir.kinds import PATIENT, RESOURCE_TYPES, ResourceType, Row
+from api.fhir.kinds import OBSERVATION, PATIENT, RESOURCE_TYPES, ResourceType, Row
 from api.fhir.resources import capability_statement, patient
 from api.fhir.resources.capability_statement import Parameter, Served
 from api.fhir.searches import SearchQuery
@@ -43,7 +43,10 @@ _PARAMETER_TYPES: Final = {
 @router.get("/metadata", responses={200: examples.shown("CapabilityStatement")})
 async def read_capabilities(request: Request) -> Response:
     """The CapabilityStatement. Open to everybody."""
-    served = [Served(one.name, one.says, _parameters_of(one.query)) for one in RESOURCE_TYPES]
+    served = [
+        Served(one.name, one.says, _parameters_of(one.query), one is OBSERVATION)
+        for one in RESOURCE_TYPES
+    ]
     return answer(
         capability_statement.build(
             served, program_version=request.app.version, base=base_of(request)

@@ -52,6 +52,7 @@ def build(served: Sequence[Served], *, program_version: str, base: str) -> Json:
                     "description": "A bearer token of the deployment's OIDC issuer, or an API key",
                 },
                 "resource": [_resource(one) for one in served],
+                "interaction": [{"code": "transaction"}, {"code": "batch"}],
             }
         ],
     }

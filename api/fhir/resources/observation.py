@@ -2,8 +2,7 @@
 
 Values keep the unit and the digits that the device reported; a correction replaces what it
 corrects, and a retraction leaves everything and says so. It must never show a value without its
-unit, nor a context only inside a code. A reading that was moved to somebody whom the reader may
-not see is an error on the record where it stood.
+unit, nor a context only inside a code. It is its present owner's, as ``visible_reading`` has it.
 """
 
 from collections.abc import Mapping
@@ -64,21 +63,9 @@ class Reading:
         return cls(row=row, changes=row["changes"] or {})
 
     @property
-    def is_moved_away(self) -> bool:
-        """Somebody else's, whom the reader may not see."""
-        return "resident_id" in self.changes and not row_flag(self.row, "resident_seen")
-
-    @property
-    def resident_id(self) -> str | None:
-        """Whose it is, for this reader."""
-        if self.is_moved_away:
-            return self._text("resident_id", changed=False)
-        return self._text("resident_id")
-
-    @property
     def status(self) -> Status:
         """How far it can be relied on."""
-        if self.row["retracted"] or self.is_moved_away:
+        if self.row["retracted"]:
             return "entered-in-error"
         return "corrected" if self.changes else "final"
 
@@ -115,15 +102,10 @@ class Reading:
         """A word of the wire, as it stands."""
         return self._text(name)
 
-    def _text(self, name: str, *, changed: bool = True) -> str | None:
-        found = self.changes.get(name) if changed else None
+    def _text(self, name: str) -> str | None:
+        found = self.changes.get(name)
         found = self.row[name] if found is None else found
         return None if found is None else str(found)
-
-
-def row_flag(row: Mapping[str, Any], name: str) -> bool:
-    """A boolean column; NULL is false."""
-    return bool(row[name])
 
 
 def build(row: Mapping[str, Any]) -> Json:
@@ -131,7 +113,7 @@ def build(row: Mapping[str, Any]) -> Json:
     reading = Reading.of(row)
     measured = _pressure(reading) if row["kind"] == "blood_pressure" else _glucose(reading)
     in_mmhg = row["kind"] == "blood_pressure" and reading.unit == "mmHg"
-    profile = BP_PROFILE if in_mmhg and reading.resident_id is not None else None
+    profile = BP_PROFILE if in_mmhg and row["resident_id"] is not None else None
     facts = [
         _fact(name, word)
         for name, words in (
@@ -169,7 +151,7 @@ def build(row: Mapping[str, Any]) -> Json:
 
 
 def _subject(reading: Reading) -> Json:
-    resident = reading.resident_id
+    resident = reading.row["resident_id"]
     return {} if resident is None else {"subject": ids.reference("Patient", resident, RESIDENT_IDS)}
 
 

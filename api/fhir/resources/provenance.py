@@ -1,6 +1,6 @@
 """Where a reading comes from, and who changed what stands of it, as Provenance.
 
-One for the reading (device and gateway), one for each correction, retraction and late context.
+One for the reading (device and gateway), one for each thing that was said of it later.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,7 @@ _ACTIVITIES: Final = {
     "correction": "UPDATE",
     "context": "UPDATE",
     "retraction": "NULLIFY",
+    "undo": "UPDATE",
 }
 MACHINES: Final = "client:"
 """How subjects of API keys begin."""

@@ -104,7 +104,7 @@ def test_every_referral_is_a_valid_request_and_says_whose_word_it_is(
 
 @settings(deadline=None)
 @given(
-    kind=st.sampled_from(["reading", "correction", "retraction", "context"]),
+    kind=st.sampled_from(["reading", "correction", "retraction", "undo", "context"]),
     author=NAMES | NAMES.map("client:{}".format),
     reason=st.none() | NAMES,
     device_id=NAMES,
@@ -119,7 +119,7 @@ def test_every_provenance_is_valid_and_names_who_changed_it(
 
     check(built)
     named = [agent["who"]["identifier"]["value"] for agent in built["agent"]]
-    if kind in ("correction", "retraction"):
+    if kind in ("correction", "retraction", "undo"):
         assert named == [author]
     else:
         assert examples.PROVENANCE_ROW["gateway_id"] in named

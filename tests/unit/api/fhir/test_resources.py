@@ -85,7 +85,6 @@ AROUND = st.fixed_dictionaries(
         "time_suspect": st.booleans(),
         "retracted": st.booleans(),
         "late_context": st.none(),
-        "resident_seen": st.just(value=False),
         "version": st.integers(1, 9),
         "identifiers": st.none()
         | st.lists(st.tuples(NAMES.map("urn:{}".format), NAMES), max_size=2),
@@ -223,18 +222,6 @@ def test_a_persons_context_stands_over_the_meters_later_one() -> None:
     assert observation.build(late)["status"] == "final"
     corrected = {**late, "changes": {"meal_context": "random"}}
     assert codings(observation.build(corrected), codes.LOINC) == ["14743-9"]
-
-
-def test_a_reading_moved_to_somebody_unseen_names_nobody_and_is_an_error_here() -> None:
-    moved = a_reading(changes={"resident_id": "carl"}, resident_seen=False)
-
-    built = observation.build(moved)
-
-    assert built["status"] == "entered-in-error"
-    assert "carl" not in json.dumps(built, default=str)
-    seen = observation.build({**moved, "resident_seen": True})
-    assert seen["subject"]["reference"] == "Patient/carl"
-    assert seen["status"] == "corrected"
 
 
 @settings(deadline=None)
