@@ -1,0 +1,190 @@
+"""The client itself: lists are iterators, what is written is written as often as you like."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel
+
+from api.alerts.schemas import AlertOut
+from api.cases.schemas import CaseOut
+from api.client.errors import UnreachableError
+from api.client.events import Told, follow
+from api.client.transport import Patience, Transport, require_success
+from api.readings.schemas import ReadingOut
+from api.registry import schemas
+from api.registry.bulk import ResidentLine
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+ContentT = TypeVar("ContentT", bound=schemas.Content)
+_OUT: Final[dict[type[schemas.Content], tuple[str, type[schemas.Versioned]]]] = {
+    schemas.CentreIn: ("centres", schemas.CentreOut),
+    schemas.TeamIn: ("teams", schemas.TeamOut),
+    schemas.StaffIn: ("staff", schemas.StaffOut),
+    schemas.PackageIn: ("packages", schemas.PackageOut),
+    schemas.ContractIn: ("contracts", schemas.ContractOut),
+}
+_SEALED: Final = ("personal",)
+
+
+class Suifang:
+    """A client. A context manager; not for several threads at once.
+
+    Every method raises ``ProblemError`` when the API refuses and ``UnreachableError`` when it does
+    not answer, however often it was asked (``patience``).
+
+    Args:
+        address: Of the API, such as ``https://suifang.example``.
+        credential: A token, or an API key.
+        patience: How often and how long to try.
+        transport: Of httpx; for tests and proxies.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        credential: str,
+        *,
+        patience: Patience | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._ask = Transport(
+            address, credential, patience=patience or Patience(), transport=transport
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._ask.client.close()
+
+    # --- the register ----------------------------------------------------------------------------
+
+    def put(
+        self, id_: str, content: schemas.Content, *, version: int | None = None
+    ) -> schemas.Versioned:
+        """Write a centre, a team, staff, a package or a contract, whole, under your own id.
+
+        Args:
+            id_: As you call it.
+            content: What it shall be.
+            version: The one it replaces, if that matters; 0: there is none yet.
+        """
+        path, out = _OUT[type(content)]
+        return self._put(path, id_, content, version, out)
+
+    def put_resident(
+        self, id_: str, content: schemas.ResidentIn, *, version: int | None = None
+    ) -> schemas.ResidentOut:
+        """Write a resident, whole; ``personal`` stays as it is when it is None."""
+        return self._put("residents", id_, content, version, schemas.ResidentOut)
+
+    def _put(
+        self, path: str, id_: str, content: BaseModel, version: int | None, out: type[ModelT]
+    ) -> ModelT:
+        headers = {}
+        if version is not None:
+            headers = {"If-Match": f'"{version}"'} if version else {"If-None-Match": "*"}
+        answer = self._ask.ask("PUT", _at(path, id_), body=_plain(content), headers=headers)
+        return out.model_validate_json(answer.content)
+
+    def get_resident(self, id_: str) -> schemas.ResidentOut:
+        """One resident as it stands."""
+        answer = self._ask.ask("GET", _at("residents", id_))
+        return schemas.ResidentOut.model_validate_json(answer.content)
+
+    def list_residents(self, **filters: str | None) -> Iterator[schemas.ResidentOut]:
+        """Residents in order of id; ``team``, ``centre``."""
+        return self._pages("/v1/residents", schemas.ResidentOut, filters)
+
+    def write_residents(self, lines: Iterable[ResidentLine]) -> Iterator[dict[str, Any]]:
+        """Write many; an outcome for each line, in order, at last the counts.
+
+        Nothing is held: lines are taken as they are sent. It is not tried again by itself; do, with
+        the same lines: what stands already is ``unchanged``. Raises ``UnreachableError`` also when
+        the answer ends before the counts.
+        """
+        content = (json.dumps({**_plain(line), "id": line.id}).encode() + b"\n" for line in lines)
+        counted = False
+        kind = {"Content-Type": "application/x-ndjson"}
+        path = "/v1/residents/bulk"
+        try:
+            with self._ask.client.stream("POST", path, content=content, headers=kind) as answer:
+                for line in require_success(answer).iter_lines():
+                    outcome: dict[str, Any] = json.loads(line)
+                    counted = "lines" in outcome
+                    yield outcome
+        except httpx.TransportError as error:
+            msg = f"{path}: {type(error).__name__}: {error}"
+            raise UnreachableError(msg) from error
+        if not counted:
+            msg = f"{path}: the answer ended before the counts; send the same again"
+            raise UnreachableError(msg)
+
+    # --- what is to be done ---------------------------------------------------------------------
+
+    def list_cases(self, **filters: str | bool | None) -> Iterator[CaseOut]:
+        """Cases; ``team``, ``condition``, ``state``, ``overdue``, ``sort`` and the like."""
+        return self._pages("/v1/cases", CaseOut, filters)
+
+    def list_alerts(self, **filters: str | None) -> Iterator[AlertOut]:
+        """Alerts, newest first; ``team``, ``status``, ``severity`` and the like."""
+        return self._pages("/v1/alerts", AlertOut, filters)
+
+    def list_readings(
+        self, resident_id: str, *, since: datetime | None = None, until: datetime | None = None
+    ) -> Iterator[ReadingOut]:
+        """Readings of one resident by time; values are exact."""
+        filters = {"from": since and since.isoformat(), "to": until and until.isoformat()}
+        return self._pages(f"{_at('residents', resident_id)}/readings", ReadingOut, filters)
+
+    def _pages(self, path: str, model: type[ModelT], filters: dict[str, Any]) -> Iterator[ModelT]:
+        """Every item of every page; the next page is read when it is needed."""
+        cursor: str | None = None
+        while True:
+            answer = self._ask.ask("GET", path, query={**filters, "cursor": cursor})
+            page = json.loads(answer.content, parse_float=Decimal)  # 7.00 stays 7.00.
+            for item in page["items"]:
+                yield model.model_validate(item)
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    # --- the feed -------------------------------------------------------------------------------
+
+    def follow(
+        self, after: int, *, types: Sequence[str] = (), until_head: bool = False
+    ) -> Iterator[Told]:
+        """Everything that was told above ``after``, in order; then waits for more.
+
+        Args:
+            after: The last ``Told.next_after`` that you have dealt with; 0: from the beginning.
+            types: Only these, such as ``case.changed``.
+            until_head: End where the feed ends now.
+        """
+        return follow(self._ask, after=after, types=types, until_head=until_head)
+
+
+def _at(path: str, id_: str) -> str:
+    return f"/v1/{path}/{quote(id_, safe='')}"
+
+
+def _plain(content: BaseModel) -> dict[str, Any]:
+    """As JSON; names and ID numbers, which no model shows by itself, only here."""
+    plain = content.model_dump(mode="json", exclude={*_SEALED}, exclude_unset=True)
+    personal = getattr(content, "personal", None)
+    if personal is not None:
+        plain["personal"] = {
+            name: None if value is None else value.get_secret_value()
+            for name, value in personal
+            if name in personal.model_fields_set
+        }
+    return plain
