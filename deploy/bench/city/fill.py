@@ -20,7 +20,9 @@ from deploy.bench.display import Display
 _CORES: Final = 2
 _MONTHS: Final = 24
 _MONTH: Final = timedelta(days=30)
-_SESSION: Final = "-c statement_timeout=0 -c work_mem=256MB -c maintenance_work_mem=1GB"
+_SESSION: Final = (
+    "-c statement_timeout=0 -c lock_timeout=0 -c work_mem=256MB -c maintenance_work_mem=1GB"
+)
 _EVENTS_OF_CASE: Final = 4
 _DONE: Final = "bench_city"
 
