@@ -45,6 +45,7 @@ from api.registry.kinds import COLLECTIONS
 from api.services import Services
 from api.settings import ApiSettings
 from api.timeline import routes as timeline
+from api.webhooks import routes as webhooks
 from gateway.wire.enrolment import ENROLMENTS_PATH, RENEWALS_PATH
 from gateway.wire.times import Clock
 
@@ -137,6 +138,7 @@ def _include_routes(app: FastAPI) -> None:
     app.include_router(events.router, prefix="/v1/events", tags=["events"])
     app.include_router(closing_routes.router, prefix="/v1/indicators/periods", tags=["indicators"])
     app.include_router(indicators.router, prefix="/v1/indicators", tags=["indicators"])
+    app.include_router(webhooks.router, prefix="/v1/webhooks", tags=["webhooks"])
     app.include_router(audit_routes.router, prefix="/v1/audit", tags=["audit"])
     app.include_router(fhir.router, prefix="/fhir")
     app.include_router(create_routes.router, prefix="/fhir")
@@ -169,6 +171,7 @@ def _root(program_version: str) -> APIRouter:
                 "renewals": RENEWALS_PATH,
                 "events": "/v1/events",
                 "indicators": "/v1/indicators",
+                "webhooks": "/v1/webhooks",
                 "audit": "/v1/audit",
                 "fhir": "/fhir/metadata",
                 "console": f"{PREFIX}/",

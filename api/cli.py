@@ -1,4 +1,4 @@
-"""``suifang api`` and ``suifang dispatcher``.
+"""``suifang api``, ``suifang dispatcher`` and ``suifang deliver``.
 
 Exit codes: 0 stopped by a signal; 1 failed while running; 2 a wrong command line or setting,
 said in one line.
@@ -18,13 +18,16 @@ from pydantic_settings import BaseSettings
 
 from api.enrolment.authority import AuthorityError
 from api.errors import ApiError
-from api.runtime import dispatch, serve
+from api.runtime import deliver, dispatch, serve
 from api.settings import ApiSettings, DispatcherSettings
+from api.webhooks.settings import DeliverSettings
 from gateway.wire.times import utc_now
 from ingest.db.errors import DatabaseError
+from ingest.db.keyring import KeyFileError, UnknownKeyError
 
 app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 dispatcher_app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+deliver_app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 Host = Annotated[str | None, typer.Option(help="Loopback address; default API_HOST.")]
 Port = Annotated[int | None, typer.Option(help="0 takes any free one; default API_PORT.")]
@@ -33,6 +36,8 @@ _KNOWN: Final = (
     ApiError,
     AuthorityError,
     DatabaseError,
+    KeyFileError,
+    UnknownKeyError,
     OSError,
 )  # Their words are enough, no trace is needed.
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)
@@ -62,6 +67,15 @@ def run_dispatcher() -> None:
     Settings: DISPATCHER_DB_DSN (needed) and the rest of api/settings.py.
     """
     _run("dispatcher", dispatch(_load("dispatcher", DispatcherSettings, {})))
+
+
+@deliver_app.callback(invoke_without_command=True)
+def run_deliverer() -> None:
+    """Tell the feed to webhooks. Start two: one is elected, the other takes over when it dies.
+
+    Settings: DELIVER_DB_DSN (needed) and the rest of api/webhooks/settings.py.
+    """
+    _run("deliver", deliver(_load("deliver", DeliverSettings, {}), utc_now))
 
 
 def _load(process: str, model: type[SettingsT], given: dict[str, Any]) -> SettingsT:

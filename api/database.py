@@ -26,6 +26,7 @@ from api.auth.principal import Principal
 from api.auth.session import become_process, settings_of
 from api.errors import ForbiddenError, UnavailableError
 from api.settings import ApiSettings
+from api.webhooks.settings import DeliverSettings
 from ingest.db.connections import with_limits
 from ingest.db.errors import BeyondReachError, DatabaseUnavailableError, translated
 
@@ -63,7 +64,7 @@ def _as_forbidden() -> Iterator[None]:
 class Database:
     """Connections of the API. Use as an async context manager; opening never waits."""
 
-    def __init__(self, settings: ApiSettings) -> None:
+    def __init__(self, settings: ApiSettings | DeliverSettings) -> None:
         self._settings = settings
         self._pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
             with_limits(settings.db_dsn.get_secret_value(), application_name=APPLICATION_NAME),

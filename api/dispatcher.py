@@ -13,21 +13,14 @@ old rows are deleted one day: numbering goes on from it.
 import asyncio
 from typing import Final
 
-import structlog
-
 from api.database import world_errors
+from api.election import await_election
 from api.reconnecting import run_sessions
 from api.settings import DispatcherSettings
 from ingest.db.connections import Connection, connect
 
-_log = structlog.get_logger()
-
 ELECTION_LOCK: Final = int.from_bytes(b"suifang", "big")
 
-_LIMITS: Final = """
-SELECT set_config('statement_timeout', %(statement_ms_max)s, false),
-       set_config('idle_session_timeout', %(idle_ms_max)s, false)"""
-_ELECT: Final = "SELECT pg_try_advisory_lock(%s)"
 _NUMBER: Final = """
 WITH oldest AS (
     SELECT id, row_number() OVER (ORDER BY id) AS place
@@ -62,35 +55,12 @@ async def _run_session(settings: DispatcherSettings) -> None:
     )
     with world_errors():
         async with connection:
-            await _set_limits(connection, settings)
-            await _await_election(connection, settings)
+            await await_election(connection, ELECTION_LOCK, settings)
             await connection.execute("LISTEN outbox")
             while True:
                 numbered = await number_round(connection, settings)
                 if numbered < settings.rows_max:
                     await _await_news(connection, settings)
-
-
-async def _set_limits(connection: Connection, settings: DispatcherSettings) -> None:
-    limits = {
-        "statement_ms_max": str(settings.statement_ms_max),
-        "idle_ms_max": str(settings.idle_s_max * 1_000),
-    }
-    await connection.execute(_LIMITS, limits)
-
-
-async def _await_election(connection: Connection, settings: DispatcherSettings) -> None:
-    waiting = False
-    while True:
-        async with asyncio.timeout(settings.statement_ms_max / 1_000 + 1):
-            row = await (await connection.execute(_ELECT, (ELECTION_LOCK,))).fetchone()
-        if row is not None and row[0]:
-            _log.info("elected")
-            return
-        if not waiting:
-            _log.info("standing by: another dispatcher is elected")
-            waiting = True
-        await asyncio.sleep(settings.standby_poll_ms / 1_000)
 
 
 async def number_round(connection: Connection, settings: DispatcherSettings) -> int:

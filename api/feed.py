@@ -55,6 +55,7 @@ SELECT r.id, r.team_id, t.centre_id AS team_centre_id
 FROM resident r LEFT JOIN team t ON t.id = r.team_id
 WHERE r.id = ANY(%s)"""
 _MOVED: Final = "resident_moved"
+ALERTS_AND_CASES: Final = ("alert.", "case.")
 _HEAD: Final = "SELECT feed_head() AS head"
 
 
@@ -71,7 +72,12 @@ class FeedEvent:
     data: str
 
     def is_seen_by(self, principal: Principal) -> bool:
-        """The same answer as the policy on ``outbox``: by team; without one, by centre."""
+        """The same answer as the policy on ``outbox``: by team; without one, by centre.
+
+        Who sees no measured values is told of alerts and cases only.
+        """
+        if not principal.sees_measured and not self.kind.startswith(ALERTS_AND_CASES):
+            return False
         if principal.reach is not Reach.OWN:
             return principal.reach is Reach.ALL
         if self.team_id is None:

@@ -1,4 +1,4 @@
-"""Starts and stops the two processes of this folder; the one place that knows about signals.
+"""Starts and stops the processes of this folder; the one place that knows about signals.
 
 SIGTERM and SIGINT end them gently and with success: streams are closed cleanly, requests under
 way are answered within ``shutdown_s_max``, a round of numbering is finished or undone.
@@ -19,7 +19,11 @@ from api.dispatcher import run_dispatcher
 from api.errors import ApiError
 from api.feed import Feed
 from api.settings import ApiSettings, DispatcherSettings
+from api.webhooks.deliverer import Deliverer
+from api.webhooks.metrics import DeliverMetrics
+from api.webhooks.settings import DeliverSettings
 from gateway.wire.times import Clock
+from ingest.observation import Observation
 
 _ALLOCATIONS_OF_COLLECTION: Final = 20_000
 _STOP: Final = (signal.SIGINT, signal.SIGTERM)
@@ -62,6 +66,24 @@ async def dispatch(settings: DispatcherSettings) -> None:
     task = asyncio.create_task(run_dispatcher(settings), name="dispatcher")
     with _signals(task.cancel), contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+async def deliver(settings: DeliverSettings, clock: Clock) -> None:
+    """Run the delivering process until a signal, with metrics and health where a port is set.
+
+    Raises:
+        OSError: The port of the metrics is taken.
+    """
+    metrics = DeliverMetrics()
+    deliverer = Deliverer(settings, clock, metrics)
+    observation = Observation(metrics.registry, deliverer.find_problems)
+    observation.start(settings.metrics.host, settings.metrics.port)
+    task = asyncio.create_task(deliverer.run(), name="deliverer")
+    try:
+        with _signals(task.cancel), contextlib.suppress(asyncio.CancelledError):
+            await task
+    finally:
+        observation.stop()
 
 
 class _Server(uvicorn.Server):

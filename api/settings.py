@@ -24,6 +24,7 @@ from api.console.settings import ConsoleSettings
 from api.fhir.settings import FhirSettings
 from api.indicators.settings import IndicatorSettings
 from api.limits import LimitSettings
+from api.webhooks.settings import WebhookSettings
 from ingest.db.connections import Dsn
 from ingest.db.environment import ProcessSettings
 
@@ -93,6 +94,7 @@ class ApiSettings(ProcessSettings):
     indicators: IndicatorSettings = IndicatorSettings()
     limits: LimitSettings = LimitSettings()
     fhir: FhirSettings = FhirSettings()
+    webhooks: WebhookSettings = WebhookSettings()
 
     # The deployment's authority (`suifang pki init`); without it no certificates are given here.
     ca_file: FilePath | None = None

@@ -89,7 +89,7 @@ def _observe(
     settings: ObservationSettings,
 ) -> str | None:
     try:
-        return Observation(registry, find_problems).start(settings)
+        return Observation(registry, find_problems).start(settings.host, settings.port)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         _fail(f"metrics cannot be served on {where} ({error}); choose another port", code=2)

@@ -1,4 +1,7 @@
-"""Commands ``suifang keys new``, ``status`` and ``rotate``: the keys that wrap residents' keys."""
+"""Commands ``suifang keys new``, ``status`` and ``rotate``: the deployment's keys.
+
+They wrap the residents' keys and seal the secrets of webhooks.
+"""
 
 import asyncio
 import json
@@ -10,7 +13,7 @@ import typer
 
 from gateway.wire.times import utc_now
 from ingest.cli import AsJson, Dsn
-from ingest.db import personal
+from ingest.db import personal, webhook_secrets
 from ingest.db.connections import Connection, connect
 from ingest.db.errors import DatabaseError, translated
 from ingest.db.keyring import (
@@ -55,29 +58,38 @@ def new_key(
 def show_status(dsn: Dsn, file: File, *, as_json: AsJson = False) -> None:
     """Say how many residents' keys each key wraps, and whether one is missing from the file."""
     keyring = _read(file)
-    counts: dict[str, int] = _run(_count(dsn))
-    missing = sorted(counts.keys() - keyring.keys.keys())
-    told = {"current": keyring.current_id, "residents": counts, "missing": missing}
+    counts, secrets = _run(_count(dsn))
+    missing = sorted((counts.keys() | secrets.keys()) - keyring.keys.keys())
+    told = {
+        "current": keyring.current_id,
+        "residents": counts,
+        "webhook_secrets": secrets,
+        "missing": missing,
+    }
     if as_json:
         sys.stdout.write(json.dumps(told) + "\n")
     else:
         sys.stdout.write(f"in force: {keyring.current_id}\n")
-        for key_id in sorted({*counts, *keyring.keys}):
+        for key_id in sorted({*counts, *secrets, *keyring.keys}):
             note = " (not in the key file: put it back)" if key_id in missing else ""
-            sys.stdout.write(f"  {key_id}: {counts.get(key_id, 0)} residents{note}\n")
+            hooks = f", {secrets[key_id]} webhook secrets" if key_id in secrets else ""
+            sys.stdout.write(f"  {key_id}: {counts.get(key_id, 0)} residents{hooks}{note}\n")
     if missing:
         raise typer.Exit(1)
 
 
-async def _count(dsn: str) -> dict[str, int]:
+async def _count(dsn: str) -> tuple[dict[str, int], dict[str, int]]:
     async with await connect(dsn, application_name="suifang-keys") as connection:
         with translated():
-            return await personal.count_by_key(connection)
+            residents = await personal.count_by_key(connection)
+            return residents, await webhook_secrets.count_by_key(connection)
 
 
 @app.command("rotate")
 def rotate(dsn: Dsn, file: File, *, as_json: AsJson = False) -> None:
-    """Wrap every resident's key again by the key in force; names themselves are not touched.
+    """Wrap every resident's key again by the key in force, and seal webhooks' secrets by it.
+
+    Names themselves are not touched.
 
     Interrupted, it goes on where it was. A key that wraps nothing any more may leave the file
     once no backup is needed that was made under it.
@@ -99,7 +111,9 @@ async def _rotate(dsn: str, keyring: Keyring) -> dict[str, Any]:
                     async for rewrapped in _rewrap(connection, keyring, key_id):
                         done += rewrapped
                         progress(rewrapped)
-    return {"key_id": keyring.current_id, "rewrapped": done}
+            async with connection.transaction():
+                secrets = await webhook_secrets.reseal(connection, keyring)
+    return {"key_id": keyring.current_id, "rewrapped": done, "webhook_secrets": secrets}
 
 
 async def _rewrap(connection: Connection, keyring: Keyring, key_id: str) -> Any:  # noqa: ANN401 - counts, one a transaction

@@ -17,8 +17,6 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from ingest.settings import ObservationSettings
-
 _JSON: Final = ("Content-Type", "application/json")
 
 
@@ -50,23 +48,23 @@ class Observation:
         self._find_problems = find_problems
         self._server: WSGIServer | None = None
 
-    def start(self, settings: ObservationSettings) -> str | None:
+    def start(self, host: str, port: int | None) -> str | None:
         """Begin to serve; returns the address, or None where no port is set.
 
         Raises:
             OSError: The port is taken or the host is not this machine's.
         """
-        if settings.port is None:
+        if port is None:
             return None
         self._server = make_server(
-            settings.host,
-            settings.port,
+            host,
+            port,
             self._answer,
             server_class=_Server,
             handler_class=_Quiet,
         )
         threading.Thread(target=self._server.serve_forever, name="observation", daemon=True).start()
-        return f"http://{settings.host}:{self._server.server_port}"
+        return f"http://{host}:{self._server.server_port}"
 
     def stop(self) -> None:
         """Serve no more."""

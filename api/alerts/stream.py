@@ -9,7 +9,7 @@ where on; whom they saw follows from the feed, which keeps every event.
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -20,11 +20,10 @@ from api.auth.permissions import Permission
 from api.auth.principal import Principal
 from api.cursors import NUMBER_MAX
 from api.errors import BadParameterError, FeedEndedError, UnavailableError
-from api.feed import FeedEvent, Listener
+from api.feed import ALERTS_AND_CASES, FeedEvent, Listener
 from api.services import Running
 
 router = APIRouter()
-_TOLD: Final = ("alert.", "case.")  # The rest of the feed is at /v1/events.
 
 
 async def admit_listener(
@@ -95,7 +94,7 @@ async def stream_feed(
 
 def _wants(query: StreamQuery, event: FeedEvent) -> bool:
     return (
-        event.kind.startswith(_TOLD)
+        event.kind.startswith(ALERTS_AND_CASES)  # The rest is at /v1/events.
         and query.team in (None, event.team_id)
         and query.centre in (None, event.centre_id)
     )

@@ -690,6 +690,40 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_unnumbered ON outbox (id) WHERE number IS NULL;
 
+-- Webhooks: where somebody wants to be told, and how far that has come.
+CREATE TABLE webhook (
+    number            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    owner             text NOT NULL,          -- Subject of who wrote it; nobody else sees it.
+    id                text NOT NULL,          -- As the owner calls it.
+    url               text NOT NULL,
+    kinds             text[],                 -- Of events; NULL: all.
+    description       text NOT NULL,
+    enabled           boolean NOT NULL,
+    reach             jsonb NOT NULL,         -- Of the owner's credential: roles, teams, centres, scopes.
+    created_at        timestamptz NOT NULL,
+    changed_at        timestamptz NOT NULL,
+    after             bigint NOT NULL,        -- Told, or passed over, up to this number of the feed.
+    epoch             integer NOT NULL DEFAULT 0,  -- How often somebody set `after` or the address: what was under way before counts no more.
+    failures          integer NOT NULL DEFAULT 0,  -- In a row.
+    failing_since     timestamptz,
+    next_at           timestamptz,            -- NULL: at once.
+    parked_at         timestamptz,            -- Not told any more, until a replay.
+    parked_because    text CHECK (parked_because IN ('failing', 'gone', 'owner')),
+    last_delivered_at timestamptz,
+    last_problem      text,                   -- Our words, never the receiver's.
+    UNIQUE (owner, id),
+    CONSTRAINT webhook_parked_says_why CHECK ((parked_at IS NULL) = (parked_because IS NULL))
+);
+CREATE TABLE webhook_secret (
+    webhook    bigint NOT NULL REFERENCES webhook ON DELETE CASCADE,
+    id         text NOT NULL,                 -- As the owner calls the rotation.
+    key_id     text,                          -- Of the deployment's key; NULL: there was no key file, it is not sealed.
+    content    bytea NOT NULL,
+    made_at    timestamptz NOT NULL,
+    expires_at timestamptz,                   -- NULL: it is the one in force.
+    PRIMARY KEY (webhook, id)
+);
+
 -- Who sees what ---------------------------------------------------------------------------------
 
 -- Of the whole server, so they may be there already: another database of ours, or a second
@@ -849,15 +883,30 @@ GRANT SELECT, INSERT ON alert_history TO suifang_api, suifang_api_all;
 
 ALTER TABLE outbox ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON outbox FOR SELECT TO suifang_api
-    USING (EXISTS (SELECT FROM resident r WHERE r.id = payload ->> 'resident_id')
+    USING (((SELECT sees_measured()) OR kind LIKE 'alert.%' OR kind LIKE 'case.%')
+      AND (EXISTS (SELECT FROM resident r WHERE r.id = payload ->> 'resident_id')
            OR (payload ->> 'resident_id' IS NULL
                AND payload ->> 'team_id' = ANY ((SELECT seen_teams())::text[]))
            OR (payload ->> 'centre_id' = ANY ((SELECT seen_centres())::text[])
                AND CASE WHEN payload ->> 'resident_id' IS NULL THEN payload ->> 'team_id' IS NULL
-                        ELSE NOT has_team(payload ->> 'resident_id') END));
-CREATE POLICY told ON outbox FOR INSERT TO suifang_api WITH CHECK (true);
-CREATE POLICY everybody ON outbox TO suifang_api_all USING (true);
+                        ELSE NOT has_team(payload ->> 'resident_id') END)));
+CREATE POLICY everybody ON outbox FOR SELECT TO suifang_api_all
+    USING ((SELECT sees_measured()) OR kind LIKE 'alert.%' OR kind LIKE 'case.%');
+CREATE POLICY told ON outbox FOR INSERT TO suifang_api, suifang_api_all WITH CHECK (true);
 CREATE POLICY process ON outbox FOR SELECT TO suifang_api_process USING (true);
+
+ALTER TABLE webhook ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON webhook TO suifang_api, suifang_api_all
+    USING (owner = current_setting('suifang.subject', true));
+CREATE POLICY process ON webhook TO suifang_api_process USING (true);
+ALTER TABLE webhook_secret ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON webhook_secret TO suifang_api, suifang_api_all
+    USING (EXISTS (SELECT FROM webhook w WHERE w.number = webhook));
+CREATE POLICY process ON webhook_secret FOR SELECT TO suifang_api_process USING (true);
+GRANT SELECT, INSERT, UPDATE, DELETE ON webhook, webhook_secret TO suifang_api, suifang_api_all;
+GRANT SELECT ON webhook, webhook_secret TO suifang_api_process;
+GRANT UPDATE (after, failures, failing_since, next_at, parked_at, parked_because,
+    last_delivered_at, last_problem) ON webhook TO suifang_api_process;
 
 -- The hypertable itself is granted to nobody: TimescaleDB gives its chunks the same grants, and
 -- anybody may look into the schema they are in, past every policy. This view is the only way. In it
@@ -1137,7 +1186,8 @@ SELECT audit_table('resident', 'id', 'resident'),
        audit_table('package', 'id', 'thing'),
        audit_table('staff', 'id', 'thing'),
        audit_table('resident_key', 'resident_id', 'resident'),
-       audit_table('api_key', 'id', 'thing');
+       audit_table('api_key', 'id', 'thing'),
+       audit_table('webhook', 'id', 'thing');
 
 CREATE FUNCTION audit_is_append_only() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import httpx
+from psycopg.types.json import Jsonb
 
 from ingest.db import outbox
 from ingest.db.connections import Connection
@@ -129,6 +130,16 @@ async def write(connection: Connection, names: Sequence[object], **more: object)
     async with connection.transaction():
         events = [Event("alert.raised", {"alert_id": str(name), **more}) for name in names]
         await outbox.insert(connection, events, at=NOW)
+
+
+async def tell(connection: Connection, resident: str | None, count: int = 1, **more: str) -> None:
+    """Events that have their number already."""
+    await connection.execute(
+        "INSERT INTO outbox (number, kind, payload, created_at) "
+        "SELECT (SELECT coalesce(max(number), 0) FROM outbox) + n, 'case.changed', %s, %s "
+        "FROM generate_series(1, %s) AS n",
+        (Jsonb({"resident_id": resident, **more}), NOW, count),
+    )
 
 
 async def numbers_in_order_of_id(connection: Connection) -> list[int | None]:

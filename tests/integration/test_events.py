@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 import pytest
-from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 
 from api.app import create_app
@@ -21,7 +20,14 @@ from ingest.db.connections import Connection
 from tests.builders import a_blood_pressure
 from tests.fix_clock import TestClock
 from tests.fix_db import Database
-from tests.integration.api_processes import NOW, a_dispatcher, an_api, await_numbers, write
+from tests.integration.api_processes import (
+    NOW,
+    a_dispatcher,
+    an_api,
+    await_numbers,
+    tell,
+    write,
+)
 from tests.integration.judge_bench import HYPERTENSION, open_bench
 from tests.integration.security_world import SEEN, a_principal, build_world
 from tests.tokens import ISSUER, Signer
@@ -29,16 +35,6 @@ from tests.tokens import ISSUER, Signer
 SIGNER = Signer()
 DOCTOR = SEEN["doctor of n1"][0]
 EVENTS = "/v1/events"
-
-
-async def tell(connection: Connection, resident: str | None, count: int = 1, **more: str) -> None:
-    """Events that have their number already."""
-    await connection.execute(
-        "INSERT INTO outbox (number, kind, payload, created_at) "
-        "SELECT (SELECT coalesce(max(number), 0) FROM outbox) + n, 'case.changed', %s, %s "
-        "FROM generate_series(1, %s) AS n",
-        (Jsonb({"resident_id": resident, **more}), NOW, count),
-    )
 
 
 class Reader:

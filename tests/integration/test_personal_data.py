@@ -243,10 +243,19 @@ async def test_a_rotation_wraps_all_keys_again_and_changes_no_name(
 
     assert (await keys("new", str(key_file), "--id", "k2", "--json"))["key_id"] == "k2"
     assert mode_of(key_file) == 0o600
-    assert await keys("rotate", *arguments) == {"key_id": "k2", "rewrapped": 2}
+    assert await keys("rotate", *arguments) == {
+        "key_id": "k2",
+        "rewrapped": 2,
+        "webhook_secrets": 0,
+    }
     assert (await keys("rotate", *arguments))["rewrapped"] == 0
     status = await keys("status", *arguments)
-    assert status == {"current": "k2", "residents": {"k2": 2}, "missing": []}
+    assert status == {
+        "current": "k2",
+        "residents": {"k2": 2},
+        "webhook_secrets": {},
+        "missing": [],
+    }
 
     assert await (await connection.execute(sealed)).fetchall() == before
     keep_newest(key_file)

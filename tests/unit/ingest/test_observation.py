@@ -14,12 +14,12 @@ from ingest.metrics import IngestMetrics, JudgeMetrics
 from ingest.observation import Observation
 from ingest.settings import ObservationSettings
 
-_ANY_PORT = ObservationSettings(port=0)
+_HOST = ObservationSettings().host
 
 
 @contextmanager
 def _served(observation: Observation) -> Iterator[str]:
-    address = observation.start(_ANY_PORT)
+    address = observation.start(_HOST, 0)
     assert address is not None
     try:
         yield address
@@ -37,7 +37,7 @@ def _get(url: str) -> tuple[int, str]:
 
 
 def test_without_a_port_nothing_is_served() -> None:
-    assert Observation(IngestMetrics().registry, list).start(ObservationSettings()) is None
+    assert Observation(IngestMetrics().registry, list).start(_HOST, None) is None
 
 
 def test_readiness_says_why_not_and_health_does_not_depend_on_it() -> None:
