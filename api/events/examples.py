@@ -72,7 +72,10 @@ _RECORD_DATA: Final[Json] = {
 _ACT: Final[Json] = {"alert_id": _ALERT, "resident_id": RESIDENT_ID, "author": _BY}
 _AMENDED: Final[Json] = {
     "reading_id": _READING,
+    "reading_kind": "blood_pressure",
     "amendment_id": _RECORD,
+    "amendment_kind": "correction",
+    "centre_id": IDS["centre"],
     "resident_id": RESIDENT_ID,
     "author": _BY,
 }
@@ -90,7 +93,7 @@ DATA: Final[dict[str, Json]] = {
     "case.changed": _CASE_DATA,
     "record.added": _RECORD_DATA,
     "reading.corrected": {**_AMENDED, "fields": ["systolic"]},
-    "reading.retracted": {**_AMENDED, "fields": []},
+    "reading.retracted": {**_AMENDED, "amendment_kind": "retraction", "fields": []},
     "resident.changed": _VERSION,
     "resident.erased": {"resident_id": RESIDENT_ID, "author": _BY},
     "resident.merged": _MERGED,

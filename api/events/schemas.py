@@ -115,7 +115,9 @@ class ReadingData(_Data):
     """That something was said of a reading; read it for the values."""
 
     reading_id: UUID
+    reading_kind: Annotated[str, Field(examples=["blood_pressure"])]
     amendment_id: UUID
+    amendment_kind: Annotated[str, Field(examples=["correction"])]
     resident_id: Annotated[str | None, Field(description="Who is concerned; null: nobody known")]
     centre_id: str | None = None
     fields: Annotated[list[str], Field(description="Which were corrected")] = []
