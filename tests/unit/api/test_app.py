@@ -68,13 +68,13 @@ async def test_whatever_writes_asks_for_a_permission_to_write(document: dict[str
             if method == "get" or (method, path) in proved_otherwise:
                 continue
             scopes = [scope for each in operation["security"] for scope in each["bearer"]]
-            assert scopes, (method, path)
-            assert all(scope.endswith(":write") for scope in scopes), (method, path)
+            assert any(scope.endswith(":write") for scope in scopes), (method, path)
 
 
 async def test_the_document_names_no_host(document: dict[str, Any]) -> None:
     systems = r"http://(loinc\.org|snomed\.info|(terminology\.)?hl7\.org|unitsofmeasure\.org)\b"
     named = re.sub(systems, "", str(document))
+    named = re.sub(r"https://(host/path|hooks\.example\.org)\b", "", named)  # Nobody's.
     assert not re.search(r"https?://", named)  # Code systems have names that look so.
 
 

@@ -1,4 +1,4 @@
--- 0012 Webhooks: subscriptions, their secrets, how far each has come. Who sees no measured values
+-- 0017 Webhooks: subscriptions, their secrets, how far each has come. Who sees no measured values
 -- sees alerts and cases in the feed, and nothing else that is told since.
 
 CREATE TABLE webhook (

@@ -4,15 +4,15 @@ from alembic import op
 
 from ingest.db.migrate import read_sql
 
-revision = "0012"
-down_revision = "0011"
+revision = "0017"
+down_revision = "0016"
 
 
 def upgrade() -> None:
-    """Run ``0012_webhooks.sql``."""
+    """Run ``0017_webhooks.sql``."""
     op.get_bind().connection.cursor().execute(read_sql(__file__))
 
 
 def downgrade() -> None:
-    """Run ``0012_webhooks.down.sql``."""
+    """Run ``0017_webhooks.down.sql``."""
     op.get_bind().connection.cursor().execute(read_sql(__file__, ".down.sql"))
