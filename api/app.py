@@ -36,6 +36,7 @@ from api.indicators import closing_routes
 from api.indicators import routes as indicators
 from api.indicators.desk import Desk
 from api.limits import Limiter
+from api.merges import routes as merges
 from api.problems import Problem, install_problems
 from api.readings import routes as readings
 from api.registry import bulk, personal
@@ -130,7 +131,7 @@ def _include_routes(app: FastAPI) -> None:
     app.include_router(attention.router, prefix="/v1/alerts", tags=["alerts"])
     app.include_router(enrolment.router, tags=["enrolment"])
     app.include_router(claims.router, prefix="/v1/readings", tags=["readings"])
-    for each in (readings.router, timeline.router):
+    for each in (readings.router, timeline.router, merges.router):
         app.include_router(each, prefix="/v1/residents", tags=["readings"])
     app.include_router(registry.router, prefix="/v1")
     app.include_router(personal.router, prefix="/v1")

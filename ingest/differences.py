@@ -4,9 +4,10 @@ Nothing is rewritten (I5): an alert without ground is cancelled and stays, one w
 returns is active again, and one that still holds stays as it was told, under whatever profile.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -36,6 +37,7 @@ def compare_alerts(
     *,
     assessed_at: Callable[[UUID], UUID | None],
     was_seen: Callable[[Standing], bool],
+    kin: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> AlertDifference:
     """Find each wanted alert its stored row: by id, by its present anchor, or by assessment.
 
@@ -49,10 +51,11 @@ def compare_alerts(
         wanted: What the rules say, by the id that a new alert would get.
         assessed_at: Anchor of the assessment to which a reading belongs now.
         was_seen: Whether what an alert rests on was looked at: only then can it be missing.
+        kin: Of a resident, those who are or were merged with them: their alerts may be its own.
     """
     kept = {id_: id_ for id_ in wanted.keys() & stored.keys()}
-    _keep_by_ground(stored, wanted, kept)
-    _keep_by_assessment(stored, wanted, kept, assessed_at)
+    _keep_by_ground(stored, wanted, kept, kin)
+    _keep_by_assessment(stored, wanted, kept, assessed_at, kin)
     found = set(kept.values())
     changed = {id_: wanted[now_id] for id_, now_id in kept.items() if stored[id_] != wanted[now_id]}
     for id_, standing in stored.items():
@@ -68,15 +71,19 @@ def _ground(standing: Standing, resident_id: str | None) -> _Ground:
 
 
 def _keep_by_ground(
-    stored: Mapping[UUID, Standing], wanted: Mapping[UUID, Standing], kept: dict[UUID, UUID]
+    stored: Mapping[UUID, Standing],
+    wanted: Mapping[UUID, Standing],
+    kept: dict[UUID, UUID],
+    kin: Mapping[str, Collection[str]],
 ) -> None:
-    """Same resident, or nobody until now, same condition, code and present anchor."""
+    """Same resident, kin, or nobody until now, same condition, code and present anchor."""
     free = {_ground(s, s.resident_id): id_ for id_, s in stored.items() if id_ not in kept}
     found = set(kept.values())
     for now_id, standing in wanted.items():
         if now_id in found:
             continue
-        for owner in (standing.resident_id, None):
+        mine = standing.resident_id
+        for owner in (mine, *sorted(kin.get(mine or "", ())), None):
             id_ = free.pop(_ground(standing, owner), None)
             if id_ is not None:
                 kept[id_] = now_id
@@ -88,6 +95,7 @@ def _keep_by_assessment(
     wanted: Mapping[UUID, Standing],
     kept: dict[UUID, UUID],
     assessed_at: Callable[[UUID], UUID | None],
+    kin: Mapping[str, Collection[str]],
 ) -> None:
     """An alert that lost its ground moves to the first reading of its anchor's assessment."""
     found = set(kept.values())
@@ -108,9 +116,12 @@ def _keep_by_assessment(
         anchor = assessed_at(stored[id_].anchor_id)
         if anchor is not None:
             moved = stored[id_]._replace(anchor_id=anchor)
-            now_id = missing.pop(_ground(moved, moved.resident_id), None)
-            if now_id is not None:
-                kept[id_] = now_id
+            mine = moved.resident_id
+            for owner in (mine, *sorted(kin.get(mine or "", ()))):
+                now_id = missing.pop(_ground(moved, owner), None)
+                if now_id is not None:
+                    kept[id_] = now_id
+                    break
 
 
 def compare_cases(

@@ -27,6 +27,7 @@ from ingest.db import (
     due_work,
     history,
     indicator_years,
+    merges,
     outbox,
     records,
 )
@@ -132,7 +133,8 @@ class Judge:
     async def judge_residents(self, connection: Connection, ids: Sequence[str]) -> Outcome:
         """Judge these residents, due or not, in one transaction.
 
-        Who is being judged by somebody else is left out: ask again for those.
+        Who is being judged by somebody else is left out: ask again for those. Who was ever merged
+        with one of them is judged along.
 
         Args:
             connection: In autocommit mode, outside a transaction (or in one to be taken back).
@@ -144,6 +146,7 @@ class Judge:
         """
         now = self.clock()
         with translated():
+            ids = await merges.expand(connection, ids)
             await due_work.ensure(connection, ids)
             async with connection.transaction():
                 work = await due_work.claim(connection, ids, now=now, session_wait=self._wait)
@@ -180,7 +183,10 @@ async def _write_cases(connection: Connection, verdict: Verdict) -> list[Event]:
     }
     changed = compare_cases(stored, verdict.cases, at=verdict.at)
     moved = [(before, case) for before, case in changed if before != case.state]
-    authors = await records.fetch_authors(connection, [case.resident_id for _, case in moved])
+    kin = verdict.loaded.kin.ever
+    concerned = {case.resident_id for _, case in moved}
+    concerned |= {other for id_ in concerned for other in kin.get(id_, ())}
+    authors = await records.fetch_authors(connection, sorted(concerned))
     await cases.upsert(connection, [case for _, case in changed])
     await cases.insert_transitions(
         connection, [verdict.transition_row(before, case, authors) for before, case in moved]
@@ -201,6 +207,7 @@ async def _write_alerts(connection: Connection, verdict: Verdict) -> list[Event]
         verdict.alerts,
         assessed_at=verdict.assessed_at,
         was_seen=verdict.was_seen,
+        kin=loaded.kin.ever,
     )
     raised = await _raise(connection, verdict, difference.raised)
     anchors = {row.id: row.standing.anchor_id for row in stored}

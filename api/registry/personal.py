@@ -19,7 +19,7 @@ from api.registry.routes import Id
 from api.registry.schemas import PersonalOut
 from api.registry.writing import as_tuples, keys_at_hand
 from api.services import Running, Services
-from ingest.db import personal
+from ingest.db import merges, personal
 from ingest.db.entities import Personal
 from ingest.db.registry import Authorship
 
@@ -80,13 +80,15 @@ async def erase_personal_data(
     """Destroy the key of a resident's name and ID number: for ever, in history too.
 
     The medical record stays under the pseudonym, which the law on health records asks for. Names
-    sent later are refused (`409`), so that a nightly upload does not bring them back.
+    sent later are refused (`409`), so that a nightly upload does not bring them back. Of merged
+    residents all names go, whichever is asked for.
     """
     at = running.clock()
     by = Authorship(author=principal.subject, at=at)
     async with running.database.writing(principal, at=at) as connection:
         with as_tuples(connection) as tuples:
-            erased = await personal.erase(tuples, id, by)
-        if erased is None:
+            person = await merges.find_person(tuples, id)  # All pseudonyms of one who is merged.
+            erased = [await personal.erase(tuples, each, by) for each in sorted({id, *person})]
+        if not any(erased):
             msg = "no such resident; PUT it first, or look at the list"
             raise NotFoundError(msg)

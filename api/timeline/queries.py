@@ -28,7 +28,7 @@ SOURCES: Final[Mapping[str, str]] = {
     "case": _source(
         "condition, from_state, to_state, cause, threshold, author, profile, profile_version,"
         " input_ids AS reading_ids, explanation",
-        "case_transition WHERE resident_id = %(resident)s",
+        "case_transition WHERE resident_id = ANY(%(residents)s)",
         "case_transition.at",
         _NUMBER.format(number="number"),
     ),
@@ -42,13 +42,13 @@ SOURCES: Final[Mapping[str, str]] = {
     "record": _source(
         "r.kind AS recorded, condition, mode, findings, state, due, reason, outcome, note, author,"
         " received_at",
-        "record r WHERE resident_id = %(resident)s",
+        "record r WHERE resident_id = ANY(%(residents)s)",
         "r.at",
         _ID.format(id="r.id"),
     ),
     "contract": _source(
         "package_id, since, until, signed_on, ended_on, end_reason",
-        "contract c WHERE resident_id = %(resident)s",
+        "contract c WHERE resident_id = ANY(%(residents)s)",
         _DAY,
         'c.id COLLATE "C"',
     ),

@@ -21,6 +21,7 @@ from api.auth.principal import Principal
 from api.cursors import Cursor, Name
 from api.errors import BadParameterError, NotFoundError
 from api.readings.queries import is_known, retained_since
+from api.registry.writing import as_tuples
 from api.services import Running, Services
 from api.timeline import examples, queries
 from api.timeline.schemas import (
@@ -32,6 +33,7 @@ from api.timeline.schemas import (
     TimelinePage,
     TimelineQuery,
 )
+from ingest.db import merges
 
 router = APIRouter()
 Place = tuple[datetime, int, str]  # at, rank of the kind, id.
@@ -68,7 +70,8 @@ async def read_timeline(
     """Readings, sittings, cases, alerts, records and contracts of one resident, the newest first.
 
     A reading stands at the time it was believed to be taken at when it came, whatever was corrected
-    since (`taken_at` says what the rules use). Pass `next_cursor` back as `cursor`.
+    since (`taken_at` says what the rules use). Of merged residents there is one timeline, the
+    survivor's, whichever is asked for. Pass `next_cursor` back as `cursor`.
     """
     if query.since and query.until and query.since > query.until:
         raise BadParameterError(
@@ -76,14 +79,16 @@ async def read_timeline(
         )
     after = CURSOR.read(query.cursor) or _TOP
     async with running.database.reading(principal) as connection:
-        found = await _collect(running, connection, resident_id, query, after)
+        with as_tuples(connection) as tuples:
+            person = await merges.find_person(tuples, resident_id)
+        found = await _collect(running, connection, person, query, after)
         if not found and not await is_known(connection, resident_id):
             msg = "no such resident; use the pseudonym that cases and alerts name"
             raise NotFoundError(msg)
         edge = await retained_since(connection)
     found.sort(key=_place, reverse=True)
     items = found[: query.limit]
-    await running.audit.saw(principal, "read_timeline", [resident_id])
+    await running.audit.saw(principal, "read_timeline", [resident_id, *person])
     more = len(found) > query.limit
     page = {
         "items": [item.model_dump() for item in items],
@@ -100,13 +105,14 @@ def _place(item: Any) -> Place:  # noqa: ANN401 - one of the items
 async def _collect(
     running: Services,
     connection: AsyncConnection[DictRow],
-    resident: str,
+    person: list[str],
     query: TimelineQuery,
     after: Place,
 ) -> list[Any]:
     """What lies below the place: of each source the newest, one more than a page holds."""
     asked = {
-        "resident": resident,
+        "resident": person[0],
+        "residents": person,
         "from": query.since or _FIRST,
         "until": query.until or _LAST,
         "after_at": after[0],

@@ -17,6 +17,7 @@ from uuid import UUID
 
 import numpy as np
 
+from ingest.db import merges
 from ingest.db.connections import Connection
 from ingest.db.plain import InstantArray, PlainRows, TextArray, as_array, instant_cells
 from rules.columns import BoolArray
@@ -151,9 +152,13 @@ async def ensure(connection: Connection, residents: Sequence[str]) -> None:
 async def claim(
     connection: Connection, residents: Sequence[str], *, now: datetime, session_wait: timedelta
 ) -> Work:
-    """Lock those residents that no other judge holds, then read their ready marks."""
+    """Lock those residents that no other judge holds, then read their ready marks.
+
+    Who was ever merged is claimed together with the other one, or stays due.
+    """
     cursor = await connection.execute(_LOCK, (list(residents),))
-    locked = [row[0] for row in await cursor.fetchall()]
+    held = [row[0] for row in await cursor.fetchall()]
+    locked = await merges.keep_whole(connection, held)
     when = {"now": now, "closed": now - session_wait}
     cursor = await connection.execute(_MARKS, {**when, "residents": locked})
     return Work(locked, [row[0] for row in await cursor.fetchall()])

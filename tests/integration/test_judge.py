@@ -137,7 +137,7 @@ async def test_any_order_of_arrival_ends_in_the_same_cases_and_alerts(
 
 
 async def _in_one_go(bench: JudgeBench) -> list[tuple[Any, ...]]:
-    await bench.connection.execute("TRUNCATE alert, resident_case, due_timer")
+    await bench.connection.execute("TRUNCATE alert, resident_case, due_timer CASCADE")
     await bench.mark()
     await bench.work()
     return await bench.alerts()

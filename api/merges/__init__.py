@@ -1,0 +1,1 @@
+"""Two pseudonyms that are one person, and are two again."""
