@@ -84,7 +84,9 @@ WHERE conrelid = 'reading_key'::regclass AND contype = 'p'"""
 _INDEXES: Final = """
 SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index
 WHERE indrelid = 'reading'::regclass AND NOT indisunique"""
-_SESSION: Final = "-c statement_timeout=0 -c work_mem=256MB -c maintenance_work_mem=1GB"
+_SESSION: Final = (
+    "-c statement_timeout=0 -c lock_timeout=0 -c work_mem=256MB -c maintenance_work_mem=1GB"
+)
 
 
 def measure_history(stack: BenchStack, clock: Clock, display: Display) -> dict[str, Any]:
