@@ -37,6 +37,7 @@ class Suifang(LazyGroup):
         "api": Command("api.cli", "app", "Serve cases, alerts and readings."),
         "api-key": Command("api.auth.cli", "app", "Keys of machines: create, rotate, revoke."),
         "audit": Command("api.audit.cli", "app", "Who saw or changed whom: verify, list."),
+        "indicators": Command("api.indicators.cli", "app", "Figures of a period, computed now."),
         "token": Command("deploy.embedded.token_cli", "app", "A token of the private stack."),
         "quarantine": Command(
             "ingest.quarantine_cli", "app", "List, show, replay or drop what cannot be judged."

@@ -163,6 +163,7 @@ def _of_alerts(
     answers = (word == _READING) & np.isin(alerts.code[rows], _BY_VALUE)
     for each, words in _WORDS_THAT_ANSWER.items():
         answers |= (kind == each) & np.isin(word, words)
+    answers &= by != alerts.anchor[rows]  # A visit does not follow up what it finds itself.
     ended = alerts.status[rows] != AlertStatus.ACTIVE
     owed = ~ended | answers | (day > due)  # Else it lost its ground before its due day.
     return Obligations(
@@ -221,12 +222,15 @@ def _lane_of(
     resident = np.concatenate((enrolled.astype(np.int64), records.resident[said]))
     day = np.concatenate((began, local_date(records.at[said], limits.utc_offset)))
     at = np.concatenate((began.astype("datetime64[us]"), records.at[said] + limits.utc_offset))
-    # At one instant: visits, then closures, then returns, as the case machine takes them.
+    ids = np.concatenate((np.zeros(len(enrolled), "S16"), records.ids[said]))
     kind = np.concatenate((np.zeros(len(enrolled), np.int8), records.kind[said]))
-    order = np.lexsort((kind, at, resident))
-    lane = _Lane(resident[order], day[order], kind[order])
-    before = (lane.kind == RecordKind.VISIT) & (lane.day < residents.enrolled_on[lane.resident])
-    return _without_idle(lane.take(~before))
+    later = np.append(np.zeros(len(enrolled), np.bool_), np.ones(len(said), np.bool_))
+    # The enrolment is what was before all; at one instant the smaller id comes first.
+    order = np.lexsort((ids, at, later, resident))
+    lane = _without_idle(_Lane(resident[order], day[order], kind[order]))
+    # Until somebody returns, visits before the enrolment begin nothing.
+    early = (lane.kind == RecordKind.VISIT) & (lane.day < residents.enrolled_on[lane.resident])
+    return lane.take(~early | _has_returned(lane))
 
 
 def _without_idle(lane: _Lane) -> _Lane:
@@ -239,6 +243,14 @@ def _without_idle(lane: _Lane) -> _Lane:
     known &= lane.resident[last] == lane.resident
     closed = known & closes[last]
     return lane.take(closed == returns)
+
+
+def _has_returned(lane: _Lane) -> BoolArray:
+    """Whether a return comes before each row."""
+    rows = np.arange(len(lane.kind))
+    last = np.maximum.accumulate(np.where(lane.kind == RecordKind.RETURN, rows, -1))
+    returned: BoolArray = (last >= 0) & (lane.resident[last] == lane.resident)
+    return returned
 
 
 def _owed_in(

@@ -1,0 +1,93 @@
+"""``suifang indicators``: figures as the API gives them, for whoever runs the database.
+
+As its owner, past row-level security: everybody's residents. Nobody is named.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import typer
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+
+from api.errors import BadParameterError
+from api.indicators import figures, queries, tables
+from api.indicators.periods import begun
+from api.indicators.schemas import By, FiguresOut, PeriodOut, matching
+from api.indicators.settings import IndicatorSettings
+from api.indicators.shown import Shown
+from api.local_days import local_day
+from api.operator import Dsn, Json, fail, print_line, run_in_transaction
+from gateway.wire.times import utc_now
+
+app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+_COMMAND: Final = "indicators"
+Period = Annotated[str, typer.Option(help="2026, 2026-H1, 2026-Q3 or 2026-11.")]
+ByOption = Annotated[str, typer.Option("--by", help="team, centre or city.")]
+Code = Annotated[str | None, typer.Option(help="One, or all that begin so: signing.")]
+Csv = Annotated[bool, typer.Option("--csv", help="A table instead of lines.")]
+_SEE_ALL: Final = "SELECT set_config('role', 'suifang_api_all', true)"
+
+
+@app.callback(invoke_without_command=True)
+def print_indicators(
+    *,
+    database: Dsn,
+    period: Period,
+    by: ByOption = "centre",
+    code: Code = None,
+    as_json: Json = False,
+    as_csv: Csv = False,
+) -> None:
+    """Indicators over a period, by team, centre or for the whole city, computed now."""
+    wanted = matching(code)
+    choices: dict[str, By] = {"team": "team", "centre": "centre", "city": "city"}
+    if by not in choices:
+        fail(_COMMAND, f"--by {by!r}: team, centre or city", code=2)
+    if not wanted:
+        fail(_COMMAND, f"--code {code!r} names no indicator; leave it out for all", code=2)
+
+    async def compute(connection: AsyncConnection[DictRow]) -> FiguresOut:
+        return await _compute(connection, period, choices[by], wanted)
+
+    try:
+        found = run_in_transaction(_COMMAND, database, compute)
+    except (BadParameterError, ValueError) as error:
+        fail(_COMMAND, f"--period {period!r}: {error}", code=2)
+    if as_json:
+        print_line(json.dumps(found.model_dump(mode="json"), ensure_ascii=False))
+    elif as_csv:
+        print_line(tables.to_csv(found).rstrip("\r\n"))
+    else:
+        _print(found)
+
+
+async def _compute(
+    connection: AsyncConnection[DictRow], period: str, by: By, wanted: Sequence[Shown]
+) -> FiguresOut:
+    at = utc_now()
+    span = begun(period, local_day(at))
+    settings = IndicatorSettings()
+    await connection.execute(_SEE_ALL)  # So that `sees_everybody` holds.
+    memory = f"{settings.sort_memory_kb}kB"
+    await queries.bound(connection, statement_ms=settings.statement_ms_max, work_mem=memory)
+    counts = await queries.count_by_team(connection, span, local_day(at), wanted)
+    return FiguresOut(
+        period=PeriodOut.of(span, local_day(at)),
+        by=by,
+        computed_at=at,
+        items=list(figures.sum_up(counts, wanted, by=by, team=None, centre=None)),
+    )
+
+
+def _print(found: FiguresOut) -> None:
+    known = f"{found.period.first} to {found.period.known_until}"
+    print_line(f"{found.period.name} ({known}), computed at {found.computed_at:%Y-%m-%d %H:%M} UTC")
+    for item in found.items:
+        print_line(f"{item.code} v{item.version}: {item.title_zh} ({item.title_en})")
+        for each in item.figures:
+            place = each.team_id or each.centre_id or "all"
+            below = "-" if each.denominator is None else each.denominator
+            share = each.percent or each.ratio or "-"
+            print_line(f"  {place}: {each.numerator}/{below} = {share}")
