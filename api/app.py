@@ -73,6 +73,7 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
     database = Database(settings)
     feed = Feed(settings, database)
     audit = AuditLog(settings, database, clock)
+    figures = Desk(settings.indicators, database, clock)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -80,6 +81,7 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
             running = [
                 tasks.create_task(feed.run(), name="feed"),
                 tasks.create_task(audit.run(), name="audit"),
+                tasks.create_task(figures.run(), name="figures"),
             ]
             try:
                 yield
@@ -112,7 +114,7 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
         audit=audit,
         database=database,
         feed=feed,
-        figures=Desk(settings.indicators, database, clock),
+        figures=figures,
         authority=_load_authority(settings),
         keys=KeyFiles(settings.key_file, settings.pseudonym_key_file),
         limiter=limiter,

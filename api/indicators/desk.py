@@ -1,8 +1,9 @@
 """One computation at a time, and its answer kept for some seconds.
 
-A city takes a core for a second or two: ten supervisors who open the same page cost one of it,
-and everybody else's pages go on meanwhile. What is kept belongs to what a principal sees, never
-to another one's. Nothing is said to be newer than it is: ``computed_at`` comes along.
+A city takes a core for seconds: ten supervisors who open the same page cost one of it, and
+everybody else's pages go on meanwhile. Who asks again a little later gets the last answer at once
+and has it computed anew for the next. What is kept belongs to what a principal sees, never to
+another one's. Nothing is said to be newer than it is: ``computed_at`` comes along.
 """
 
 import asyncio
@@ -11,9 +12,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import structlog
+
 from api.auth.principal import Principal, Reach
 from api.database import Database
-from api.errors import UnavailableError
+from api.errors import ApiError, UnavailableError
 from api.indicators import queries
 from api.indicators.periods import Span
 from api.indicators.queries import TeamCounts
@@ -21,6 +24,8 @@ from api.indicators.settings import IndicatorSettings
 from api.indicators.shown import SHOWN, Family, Shown
 from api.local_days import local_day
 from gateway.wire.times import Clock
+
+_LOG = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +55,29 @@ class Desk:
         self._turn = asyncio.Lock()
         self._waiting = 0
         self._kept: OrderedDict[_Question, Counted] = OrderedDict()
+        # To be computed anew, each question once; no more of them than answers are kept.
+        self._stale: dict[_Question, tuple[Principal, Span]] = {}
+        self._asked = asyncio.Event()
+
+    async def run(self) -> None:
+        """Compute anew what was answered from an older answer. Ends when cancelled."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            while self._stale:
+                question, (principal, span) = next(iter(self._stale.items()))
+                try:
+                    async with self._turn:
+                        await self._compute(principal, span, question)
+                except ApiError as error:
+                    _LOG.warning("figures_not_refreshed", problem=str(error))
+                finally:
+                    self._stale.pop(question, None)
 
     async def count(
         self, principal: Principal, span: Span, wanted: Iterable[Shown], *, anew: bool = False
     ) -> Counted:
-        """Counts of these indicators, at most ``kept_s`` old; ``anew``: of this moment.
+        """Counts of these indicators, at most ``stale_s`` old; ``anew``: of this moment.
 
         Waits for its turn behind at most ``waiting_max`` others; cancelled, it gives its place up.
 
@@ -68,8 +91,13 @@ class Desk:
             period=span.name,
             families=frozenset(shown.family for shown in wanted),
         )
-        known = None if anew else self._recall(question)
+        known = None if anew else self._recall(question, self._settings.kept_s)
         if known is not None:
+            return known
+        known = None if anew else self._recall(question, self._settings.stale_s)
+        if known is not None:
+            self._stale.setdefault(question, (principal, span))
+            self._asked.set()
             return known
         if self._waiting >= self._settings.waiting_max:
             msg = "figures are being computed for many others; try again"
@@ -77,17 +105,18 @@ class Desk:
         self._waiting += 1
         try:
             async with self._turn:
-                known = None if anew else self._recall(question)
+                known = None if anew else self._recall(question, self._settings.kept_s)
                 return known or await self._compute(principal, span, question)
         finally:
             self._waiting -= 1
 
-    def _recall(self, question: _Question) -> Counted | None:
-        kept = self._kept.get(question)
-        young = timedelta(seconds=self._settings.kept_s)
-        if kept is None or not timedelta() <= self._clock() - kept.computed_at < young:
+    def _recall(self, question: _Question, age_s: int) -> Counted | None:
+        """The last answer, if it is younger than that and of the same local day."""
+        kept, now = self._kept.get(question), self._clock()
+        if kept is None or local_day(kept.computed_at) != local_day(now):
             return None
-        return kept
+        age = now - kept.computed_at
+        return kept if timedelta() <= age < timedelta(seconds=age_s) else None
 
     async def _compute(self, principal: Principal, span: Span, question: _Question) -> Counted:
         wanted = [shown for shown in SHOWN.values() if shown.family in question.families]

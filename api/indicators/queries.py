@@ -23,6 +23,7 @@ _LOAD: Final = {"load.residents": "residents", "load.signed": "signed"}
 _LIMITS: Final = """
 SELECT set_config('statement_timeout', %(ms)s, true),
        set_config('work_mem', %(work_mem)s, true),
+       set_config('max_parallel_workers_per_gather', '2', true),
        set_config('jit', 'off', true)"""
 
 

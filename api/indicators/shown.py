@@ -59,7 +59,7 @@ GROUPS: Final[Mapping[str, tuple[str, str, str]]] = {
         "严重精神障碍患者", "severe mental disorder", "severe_mental_disorder"),
     "disability": ("残疾人", "disability", "disability"),
 }  # fmt: skip
-"""Key groups: title in Chinese and English, SQL over flags of ``statements.SIGNED``.
+"""Key groups: title in Chinese and English, SQL over the flags of signed rows.
 
 Source: 关于推进家庭医生签约服务的指导意见(2016), the groups that sign first (recalled);
 65 and 0 to 6 years: 国家基本公共卫生服务规范(第三版, 2017), 老年人 and 0~6岁儿童健康管理."""
@@ -140,8 +140,8 @@ def _of_contracts() -> Iterator[Shown]:
             people=name,
             family=Family.SIGNED,
             condition=None,
-            numerator=f"(({flags}) AND signed AND promised > 0 AND kept >= promised)::int",
-            denominator=f"(({flags}) AND signed AND promised > 0)::int",
+            numerator=f"(({flags}) AND fulfilled)::int",
+            denominator=f"(({flags}) AND owed)::int",
         )
 
 

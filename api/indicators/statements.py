@@ -67,7 +67,7 @@ running AS (
 visits AS (
     SELECT y.resident_id, bit_or(y.visited) AS days FROM indicator_year y
     WHERE y.year = %(year)s AND y.visited IS NOT NULL GROUP BY y.resident_id),
-m AS (
+q AS (
     SELECT r.id AS resident_id, r.team_id,
            coalesce(h.hypertension, false) AS hypertension,
            coalesce(h.diabetes, false) AS diabetes,
@@ -90,9 +90,16 @@ m AS (
     LEFT JOIN closed x ON x.resident_id = r.id
     WHERE NOT r.stub AND r.team_id IS NOT NULL
       AND (r.created_at AT TIME ZONE 'Asia/Shanghai')::date <= %(known)s
-      AND (x.gone IS NULL OR NOT %(known)s::date <@ x.gone))
+      AND (x.gone IS NULL OR NOT %(known)s::date <@ x.gone)),
+m AS (
+    SELECT q.*, promised > 0 AS owed, promised > 0 AND kept >= promised AS fulfilled FROM q)
 SELECT {{selected}}
-FROM m"""  # noqa: S608 - likewise
+FROM {{rows}} AS m"""  # noqa: S608 - likewise
+
+# A city has a million residents and a few thousand kinds of them: sums are of the kinds.
+_FLAGS: Final = """team_id, hypertension, diabetes, maternal, tuberculosis,
+    severe_mental_disorder, disability, elderly, child, signed, owed, fulfilled"""
+_KINDS: Final = f"(SELECT {_FLAGS}, count(*) AS many FROM m GROUP BY {_FLAGS})"  # noqa: S608 - likewise
 
 LOAD: Final = """
 SELECT t.id AS team_id, t.centre_id,
@@ -119,21 +126,27 @@ class _Rows:
     person: str
     condition: str  # 'NULL::text' where rows are of persons.
     where: str
+    kinds: str = "m"  # What sums are taken of, each row
+    many: str = "1"  # so many times.
 
 
 _FAMILIES: Final = {
     Family.MANAGED: _Rows(_MANAGED, "m.resident_id", "m.condition", "true"),
     Family.OWED: _Rows(_OWED, "y.resident_id", "y.condition", "y.year = %(year)s"),
-    Family.SIGNED: _Rows(_SIGNED, "m.resident_id", "NULL::text", "true"),
+    Family.SIGNED: _Rows(_SIGNED, "m.resident_id", "NULL::text", "true", _KINDS, "many"),
 }
 
 
 def figures(family: Family, expressions: Iterable[str]) -> str:
     """Sums of these expressions by team and condition, named ``f0``, ``f1``, ..."""
     rows = _FAMILIES[family]
-    sums = [f"coalesce(sum({each}), 0)::bigint AS f{n}" for n, each in enumerate(expressions)]
+    sums = [
+        f"coalesce(sum(({each}) * {rows.many}), 0)::bigint AS f{n}"
+        for n, each in enumerate(expressions)
+    ]
     selected = ", ".join(["m.team_id", f"{rows.condition} AS condition", *sums])
-    return f"{rows.statement.format(selected=selected)} WHERE {rows.where} GROUP BY 1, 2"
+    statement = rows.statement.format(selected=selected, rows=rows.kinds)
+    return f"{statement} WHERE {rows.where} GROUP BY 1, 2"
 
 
 def people(shown: Shown, *, side: str, team: bool, centre: bool, after: bool) -> str:
@@ -159,6 +172,6 @@ def people(shown: Shown, *, side: str, team: bool, centre: bool, after: bool) ->
         f" {denominator} AS denominator"
     )
     return (
-        f"{rows.statement.format(selected=selected)} WHERE {' AND '.join(wanted)}"
+        f"{rows.statement.format(selected=selected, rows='m')} WHERE {' AND '.join(wanted)}"
         f" ORDER BY {rows.person} LIMIT %(rows)s"
     )

@@ -4,6 +4,7 @@ The oracle loops over people and days (``rules_indicators.py``, ``indicator_worl
 principal may see is written down by hand.
 """
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
@@ -48,6 +49,7 @@ class Asking:
 
     def __init__(self, client: httpx.AsyncClient, clock: TestClock) -> None:
         self._client = client
+        self._clock = clock
         self.pass_by = clock.pass_by
 
     async def get(self, who: Principal, path: str, **asked: Any) -> httpx.Response:  # noqa: ANN401
@@ -61,7 +63,7 @@ class Asking:
         return await self._client.put(f"/v1/indicators{path}", json=body, headers=headers)
 
     def _headers(self, who: Principal) -> dict[str, str]:
-        at = int(NOW.timestamp())
+        at = int(self._clock.now.timestamp())
         claims = SIGNER.claims(
             sub=who.subject, roles=sorted(who.roles), teams=sorted(who.team_ids),
             centres=sorted(who.centre_ids), iat=at, exp=at + 300,
@@ -265,3 +267,29 @@ async def test_who_sees_no_resident_sees_no_figure(ask: Asking) -> None:
         for path in ("", "/csv", "/htn.control_rate/residents"):
             response = await ask.get(a_principal(role), path, period="2026")
             assert response.status_code == 403
+
+
+async def test_an_older_answer_is_dated_and_computed_anew_for_who_asks_next(
+    connection: Connection, ask: Asking
+) -> None:
+    await a_city(connection, 19, people=30)
+    asked = {"period": "2026", "by": "city", "code": "signing.all"}
+    before = (await ask.get(SUPERVISOR, "", **asked)).json()
+    await connection.execute("DELETE FROM indicator_year")
+    await connection.execute(
+        "INSERT INTO resident (id, team_id, created_at) VALUES ('r-new', 'n1', %s)", (NOW,)
+    )
+
+    assert (await ask.get(SUPERVISOR, "", **asked)).json() == before
+    ask.pass_by(seconds=20)
+    assert (await ask.get(SUPERVISOR, "", **asked)).json() == before  # And is computed anew.
+    async with asyncio.timeout(20):
+        while (after := (await ask.get(SUPERVISOR, "", **asked)).json()) == before:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.2)
+
+    (old,), (new,) = (each["items"][0]["figures"] for each in (before, after))
+    assert new["denominator"] == old["denominator"] + 1
+    assert before["computed_at"] < after["computed_at"]
+    ask.pass_by(minutes=6)  # Too old to be shown at all.
+    last = (await ask.get(SUPERVISOR, "", **asked)).json()
+    assert last["computed_at"] > after["computed_at"]
