@@ -32,7 +32,7 @@ from api.feed import Feed
 from api.fhir import create_routes
 from api.fhir import routes as fhir
 from api.front_door import FrontDoor
-from api.indicators import closing_routes
+from api.indicators import closing_routes, health_checks
 from api.indicators import routes as indicators
 from api.indicators.desk import Desk
 from api.limits import Limiter
@@ -142,6 +142,7 @@ def _include_routes(app: FastAPI) -> None:
     app.include_router(closing_routes.router, prefix="/v1/indicators/periods", tags=["indicators"])
     app.include_router(indicators.router, prefix="/v1/indicators", tags=["indicators"])
     app.include_router(webhooks.router, prefix="/v1/webhooks", tags=["webhooks"])
+    app.include_router(health_checks.router, prefix="/v1/residents", tags=["indicators"])
     app.include_router(audit_routes.router, prefix="/v1/audit", tags=["audit"])
     app.include_router(fhir.router, prefix="/fhir")
     app.include_router(create_routes.router, prefix="/fhir")

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field
 from api.errors import BadParameterError
 
 DAYS: Final = 366
-_PATTERN: Final = re.compile(r"(20\d\d)(?:-(?:H([12])|Q([1-4])|(0[1-9]|1[0-2])))?", re.ASCII)
+_PATTERN: Final = re.compile(r"(20[0-9]{2})(?:-(?:H([12])|Q([1-4])|(0[1-9]|1[0-2])))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ PeriodName = Annotated[
     Field(
         description="Local calendar year, half year, quarter or month",
         examples=["2026", "2026-H1", "2026-Q3", "2026-11"],
-        max_length=7,
+        pattern=r"^20[0-9]{2}(-(H[12]|Q[1-4]|0[1-9]|1[0-2]))?$",
     ),
     AfterValidator(_require_period),
 ]

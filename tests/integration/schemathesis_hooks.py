@@ -8,9 +8,20 @@ from schemathesis import Case, CheckContext, Response
 from schemathesis.generation import GenerationMode
 
 # What no schema can say of a parameter: a cursor is only good in the list that gave it, the feed
-# has an end, `from` is not later than `to`. Patterns of ids and ETags are ours, and blanks beyond
-# ASCII are none to a generator of JSON Schema.
-_BEYOND_SCHEMAS: Final = {"cursor", "after", "from", "id", "If-Match", "If-None-Match"}
+# has an end, `from` is not later than `to`, a period has begun or is over, a day is not in the
+# future, a code begins as that of an indicator does. Patterns of ids and ETags are ours, and
+# blanks beyond ASCII are none to a generator of JSON Schema.
+_BEYOND_SCHEMAS: Final = {
+    "cursor",
+    "after",
+    "from",
+    "id",
+    "period",
+    "day",
+    "code",
+    "If-Match",
+    "If-None-Match",
+}
 
 
 @schemathesis.serializer("application/x-ndjson")

@@ -62,6 +62,13 @@ class Asking:
         headers = self._headers(who)
         return await self._client.put(f"/v1/indicators{path}", json=body, headers=headers)
 
+    async def examine(self, who: Principal, resident: str, day: str, *, done: bool) -> int:
+        """Say that there was a health check, or none; returns the status."""
+        path = f"/v1/residents/{resident}/health-checks/{day}"
+        headers = self._headers(who)
+        response = await self._client.put(path, json={"done": done}, headers=headers)
+        return response.status_code
+
     def _headers(self, who: Principal) -> dict[str, str]:
         at = int(self._clock.now.timestamp())
         claims = SIGNER.claims(
@@ -293,3 +300,24 @@ async def test_an_older_answer_is_dated_and_computed_anew_for_who_asks_next(
     ask.pass_by(minutes=6)  # Too old to be shown at all.
     last = (await ask.get(SUPERVISOR, "", **asked)).json()
     assert last["computed_at"] > after["computed_at"]
+
+
+async def test_a_health_check_is_said_by_whoever_cares_for_the_resident(
+    connection: Connection, ask: Asking
+) -> None:
+    city = await a_city(connection, 23, people=20)
+    doctor, strange = SEES["doctor of s1"][0], a_principal(Role.DOCTOR, teams="n1")
+    mine = next(city.ids[row] for row, team in city.team_of.items() if team == "s1")
+    await connection.execute("DELETE FROM health_check")
+
+    for _ in range(2):
+        assert await ask.examine(doctor, mine, "2026-05-04", done=True) == 200
+    assert await ask.examine(strange, mine, "2026-05-05", done=True) == 404
+    assert await ask.examine(strange, "r-nobody", "2026-05-05", done=True) == 404
+    assert await ask.examine(SUPERVISOR, mine, "2026-05-05", done=True) == 403
+    assert await ask.examine(doctor, mine, "2026-09-17", done=True) == 400
+    cursor = await connection.execute("SELECT resident_id, day::text, author FROM health_check")
+    assert await cursor.fetchall() == [(mine, "2026-05-04", doctor.subject)]
+    assert await ask.examine(doctor, mine, "2026-05-04", done=False) == 200
+    cursor = await connection.execute("SELECT count(*) FROM health_check")
+    assert await cursor.fetchone() == (0,)
