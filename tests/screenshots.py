@@ -37,6 +37,7 @@ SIZES: Final = {"desktop": DESKTOP, "phone": PHONE}
 PAGES: Final = {
     "sign-in": "sign-in",
     "today": "today",
+    "worklist": "worklist",
     "resident": "residents/{id}?days=1095",
 }
 

@@ -23,6 +23,7 @@ from api.console.pages import PREFIX, Pages
 from api.console.people import read_people
 from api.console.residents import routes as residents
 from api.console.today import routes as today
+from api.console.worklist import routes as worklist
 from api.errors import ApiError, UnauthenticatedError
 from api.services import Services
 
@@ -54,6 +55,7 @@ def create_console(services: Services) -> FastAPI:
     app.include_router(sign_in.router)
     app.include_router(stream.router, prefix="/feed")
     app.include_router(today.router)
+    app.include_router(worklist.router)
     app.include_router(residents.router)
     app.include_router(operations.router)
     app.mount("/static", _Versioned(directory=_STATIC), name="static")

@@ -41,6 +41,7 @@ CONTENT_SECURITY_POLICY: Final = (
 # Pages, whom they are for, and what they are called in the words.
 _NAVIGATION: Final = (
     ("today", Permission.ALERTS_READ),
+    ("worklist", Permission.CASES_READ),
     ("operations", Permission.OPERATIONS_READ),
 )
 

@@ -19,6 +19,7 @@ from tests.fix_db import cloned
 from tests.integration.console_bench import (
     DESKTOP,
     DOCTOR,
+    LEADER,
     OPERATOR,
     OTHER_DOCTOR,
     PHONE,
@@ -29,7 +30,7 @@ from tests.integration.console_bench import (
 )
 from tests.integration.console_world import LONG, PEOPLE, STRANGER, TEAM, build_world
 
-PAGES: Final[tuple[str, ...]] = ("today", "residents/{id}?days=1095")
+PAGES: Final[tuple[str, ...]] = ("today", "worklist", "residents/{id}?days=1095")
 AXE: Final = Path(__file__).parents[2] / ".node" / "node_modules" / "axe-core" / "axe.min.js"
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -123,6 +124,74 @@ async def test_the_api_restarts_and_the_open_page_says_so_and_misses_no_alert(
     assert all("ERR_" in fault for fault in desk.faults), desk.faults
 
 
+async def test_an_alert_is_taken_without_leaving_the_page_and_given_back(
+    browser: Browser, console: Console
+) -> None:
+    async with a_desk(browser, console) as desk, a_desk(browser, console) as leader:
+        await desk.sign_in(DOCTOR)
+        await leader.sign_in(LEADER)
+        await leader.is_live()
+        await desk.is_live()
+        name = await desk.page.locator(".alert:not(.alert-critical)").first.get_attribute("id")
+        row, seen = desk.page.locator(f"#{name}"), leader.page.locator(f"#{name}")
+        await row.locator(".act summary").click()
+        await row.get_by_label("处理方式").select_option("other")
+        await row.get_by_role("button", name="接手").click()
+        await expect(row.locator(".field-error")).to_contain_text("请在备注中写明")
+        await expect(row.get_by_role("textbox")).to_have_attribute("aria-invalid", "true")
+        await row.get_by_label("处理方式").select_option("contacted")
+        await row.get_by_role("button", name="接手").click()
+        for page in (row, seen):
+            await expect(page).to_contain_text(f"{DOCTOR} 已接手")
+            await expect(page).to_contain_text("已联系居民")
+        await seen.get_by_role("button", name="撤销").click()
+        await expect(row.locator(".act summary")).to_be_visible()
+        await row.locator(".act summary").click()
+        await row.get_by_role("button", name="暂缓").click()
+        await expect(row).to_contain_text(f"{DOCTOR} 暂缓至")
+        await row.get_by_role("button", name="撤销").click()
+        await expect(row.locator(".act summary")).to_be_visible()
+
+    assert desk.faults == leader.faults == []
+
+
+async def test_a_critical_alert_cannot_be_put_aside(browser: Browser, console: Console) -> None:
+    async with a_desk(browser, console) as desk:
+        await desk.sign_in(OTHER_DOCTOR)
+        await desk.is_live()
+        await console.measure(STRANGER, "190", "119")
+        row = desk.page.locator(".alert-critical").first
+        await row.locator(".act summary").click()
+        await expect(row).to_contain_text("危急提醒不能暂缓")
+        await expect(row.get_by_role("button", name="暂缓")).to_have_count(0)
+
+
+async def test_the_worklist_is_filtered_sorted_by_risk_and_saved_as_a_file(
+    browser: Browser, console: Console
+) -> None:
+    async with a_desk(browser, console) as desk:
+        await desk.sign_in(LEADER)
+        await desk.page.get_by_role("link", name="工作清单").click()
+        rows = desk.page.locator(".worklist tbody tr")
+        everything = await rows.count()
+        words = [await row.locator("td").first.inner_text() for row in await rows.all()]
+        order = ["危急", "紧急", "注意", "提示", "无风险"]
+        await desk.page.get_by_label("病种").select_option("diabetes")
+        await desk.page.wait_for_url("**condition=diabetes**")
+        await expect(rows.filter(has_text="高血压")).to_have_count(0)
+        sugar = await rows.count()
+        async with desk.page.expect_download() as downloading:
+            await desk.page.get_by_role("link", name=f"导出 CSV · {TEAM}").click()
+        saved = await (await downloading.value).path()
+        lines = saved.read_text("utf-8-sig").splitlines()
+
+    assert words == sorted(words, key=lambda word: order.index(word.strip()))
+    assert everything > sugar > 0
+    assert 0 < len([line for line in lines if "糖尿病" in line]) < sugar  # Of one of two teams.
+    assert not [line for line in lines if "高血压" in line]
+    assert desk.faults == []
+
+
 async def test_the_language_is_one_switch_away_and_stays(
     browser: Browser, console: Console
 ) -> None:
@@ -214,7 +283,7 @@ async def test_every_page_is_accessible_and_fits_its_screen(
         await desk.sign_in(DOCTOR)
         for page in PAGES:
             await desk.go(page.format(id=LONG.id))
-            if page != "today":
+            if page.startswith("residents"):
                 await desk.page.locator('#charts[aria-busy="false"]').wait_for()
             found += await serious_violations(desk)
             width = await desk.page.evaluate("document.documentElement.scrollWidth")

@@ -9,10 +9,17 @@
   const RETRY_MS = [500, 1000, 2000, 4000, 8000];
   const SAFETY_MS = 60000; // Asks even when nothing is heard: days become overdue without an event.
   const NEW_MS = 6000; // How long a new line stays marked.
-  const EVENTS = ["alert.raised", "alert.changed", "case.changed"];
+  const EVENTS = [
+    "alert.raised", "alert.changed", "alert.acknowledged", "alert.acknowledgement_withdrawn", "alert.snoozed",
+    "alert.snooze_ended", "alert.escalated", "case.changed",
+  ];
   const panel = () => document.getElementById("panel");
 
   watchExpiry();
+  const filters = document.getElementById("filters");
+  if (filters) filters.addEventListener("change", () => filters.requestSubmit());
+  const printing = document.getElementById("print");
+  if (printing) printing.addEventListener("click", () => print());
   for (const name of ["htmx:error", "htmx:response:error"]) {
     document.addEventListener(name, () => { document.getElementById("failure").hidden = false; });
   }

@@ -3,33 +3,40 @@
 Row-level security decides whose these are; there is no filter by team here.
 """
 
-from datetime import date
+from datetime import date, datetime
 from typing import Any, Final
+from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from api.console.states import REFERRAL_STATES
 
-# Critical first; of the same severity what is due first, then the newest.
+# Open first, then critical; of the same severity what is due first, then the newest.
 _ITEMS: Final = """
 WITH loud AS (
-    SELECT a.*, array_position(ARRAY['critical', 'high', 'warn', 'info'], a.severity) AS rank
-    FROM alert a WHERE a.status = 'active'
+    SELECT a.*, array_position(ARRAY['critical', 'high', 'warn', 'info'], a.severity) AS rank,
+           t.acknowledged_at, t.acknowledged_by, t.reason, t.snoozed_until, t.snoozed_by,
+           CASE WHEN t.acknowledged_at IS NOT NULL THEN 'acknowledged'
+                WHEN t.snoozed_until > %(now)s THEN 'snoozed' ELSE 'open' END AS attention
+    FROM alert a LEFT JOIN alert_attention t ON t.alert_id = a.id
+    WHERE a.status = 'active'
 ), first AS (
     SELECT DISTINCT ON (coalesce(resident_id, id::text), condition) *,
            count(*) OVER (PARTITION BY coalesce(resident_id, id::text), condition) - 1 AS others
     FROM loud
-    ORDER BY coalesce(resident_id, id::text), condition, rank, raised_at DESC, number DESC
+    ORDER BY coalesce(resident_id, id::text), condition, attention = 'open' DESC, rank,
+             raised_at DESC, number DESC
 )
 SELECT f.id, f.number, f.resident_id, f.team_id, f.centre_id, f.condition, f.code, f.severity,
        f.observed, f.threshold, f.source, f.profile, f.profile_version, f.effective_at,
-       f.raised_at, f.due, f.escalation, f.page, f.late, f.explanation, f.others,
+       f.raised_at, f.due, f.escalation, f.page, f.late, f.explanation, f.others, f.attention,
+       f.acknowledged_at, f.acknowledged_by, f.reason, f.snoozed_until, f.snoozed_by,
        r.birth_date, r.sex, c.state, count(*) OVER () AS total
 FROM first f
 LEFT JOIN resident r ON r.id = f.resident_id
 LEFT JOIN resident_case c ON c.resident_id = f.resident_id AND c.condition = f.condition
-ORDER BY f.rank, f.due NULLS LAST, f.raised_at DESC, f.number DESC
+ORDER BY f.attention <> 'open', f.rank, f.due NULLS LAST, f.raised_at DESC, f.number DESC
 LIMIT %(rows)s"""
 
 _COUNTS: Final = """
@@ -41,16 +48,35 @@ CROSS JOIN LATERAL (
     SELECT LEAST(c.second_followup_due, c.referral_followup_due, c.next_routine_due) AS due
 ) d"""
 _CRITICAL: Final = """
-SELECT count(*) AS critical FROM alert WHERE status = 'active' AND severity = 'critical'"""
+SELECT count(*) AS critical FROM alert a LEFT JOIN alert_attention t ON t.alert_id = a.id
+WHERE a.status = 'active' AND a.severity = 'critical' AND t.acknowledged_at IS NULL"""
 
 
-async def list_items(connection: AsyncConnection[DictRow], *, rows: int) -> list[DictRow]:
-    """The loudest active alert of each case, and how many more of the case there are."""
-    return await (await connection.execute(_ITEMS, {"rows": rows})).fetchall()
+async def list_items(
+    connection: AsyncConnection[DictRow], *, now: datetime, rows: int
+) -> list[DictRow]:
+    """The active alert that leads each case, and how many more of the case there are.
+
+    Open ones lead, then the loudest; cases that somebody has, or put aside, come last.
+    """
+    return await (await connection.execute(_ITEMS, {"now": now, "rows": rows})).fetchall()
+
+
+# One item a case: what is done about it is done about all of its active alerts.
+_OF_CASE: Final = """
+SELECT b.id FROM alert a JOIN alert b ON b.id = a.id
+    OR (b.resident_id = a.resident_id AND b.condition = a.condition AND b.status = 'active')
+WHERE a.id = %s ORDER BY b.id <> a.id, b.number"""
+
+
+async def list_of_case(connection: AsyncConnection[DictRow], alert_id: UUID) -> list[UUID]:
+    """The alert, and after it the other active ones of its case; none: it may not be seen."""
+    rows = await (await connection.execute(_OF_CASE, (alert_id,))).fetchall()
+    return [row["id"] for row in rows]
 
 
 async def count(connection: AsyncConnection[DictRow], *, today: date) -> dict[str, Any]:
-    """Cases due, overdue and under referral, and critical alerts; today is a local day."""
+    """Cases due, overdue and under referral, and critical alerts that nobody has acknowledged."""
     values = {"today": today, "referral": REFERRAL_STATES}
     counts = await (await connection.execute(_COUNTS, values)).fetchone()
     critical = await (await connection.execute(_CRITICAL)).fetchone()

@@ -1,0 +1,94 @@
+"""``/console/worklist``: cases by risk and due day, filtered; and as CSV by the API's own route."""
+
+from datetime import date, timedelta
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from api.auth.guard import require
+from api.auth.permissions import Permission
+from api.auth.principal import Principal
+from api.cases import printing
+from api.cases.routes import count_cases, list_cases
+from api.cases.schemas import CaseOut, CaseQuery, Condition, CountQuery, Severity
+from api.console.pages import Shown
+from api.console.states import STATES
+from api.console.worklist import queries
+from api.local_days import local_day
+from api.services import Running
+
+router = APIRouter()
+router.include_router(printing.router, prefix="/cases")
+
+Due = Literal["overdue", "today", "week", "referral"]
+_SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "high", "warn", "info")
+_WEEK_DAYS: Final = 7
+# A form sends what was not chosen as an empty text.
+_Nothing = Literal[""]
+_Text = Annotated[str, Query(max_length=400)]
+
+
+@router.get("/worklist")
+async def show_worklist(
+    *,
+    request: Request,
+    running: Running,
+    pages: Shown,
+    principal: Annotated[Principal, require(Permission.CASES_READ)],
+    condition: Condition | _Nothing = "",
+    state: _Text = "",
+    severity: Severity | _Nothing = "",
+    due: Due | _Nothing = "",
+    cursor: _Text = "",
+) -> Response:
+    """One page, the worst first; the address holds the filters, so it can be kept."""
+    today = local_day(running.clock())
+    chosen = {"condition": condition, "state": state, "severity": severity, "due": due}
+    filters = _filters(chosen, today)
+    limit = running.settings.console.worklist_rows_max
+    query = CaseQuery(**filters, sort="risk", limit=limit, cursor=cursor or None)
+    page = await list_cases(running, principal, query)
+    counts = await count_cases(running, principal, CountQuery())
+    async with running.database.reading(principal) as connection:
+        people = await queries.list_people(connection, (item.resident_id for item in page.items))
+    return pages.render(
+        request,
+        "worklist.html",
+        principal=principal,
+        items=page.items,
+        people=people,
+        counts=counts.model_dump(),
+        steps={item.number: _next_step(item) for item in page.items},
+        chosen=chosen,
+        filters={name: value for name, value in filters.items() if value is not None},
+        next_cursor=page.next_cursor,
+        is_first=not cursor,
+        states=STATES,
+        severities=_SEVERITIES,
+        teams=sorted(principal.seen_team_ids),
+    )
+
+
+def _filters(chosen: dict[str, str], today: date) -> dict[str, Any]:
+    """What the list of cases is asked, from what was chosen on the page."""
+    due = chosen["due"]
+    before = {"today": today + timedelta(days=1), "week": today + timedelta(days=_WEEK_DAYS + 1)}
+    return {
+        "condition": chosen["condition"] or None,
+        "state": chosen["state"] or None,
+        "severity": chosen["severity"] or None,
+        "overdue": True if due == "overdue" else None,
+        "waiting_for_referral": True if due == "referral" else None,
+        "due_before": before.get(due),
+    }
+
+
+def _next_step(case: CaseOut) -> str | None:
+    """Which of the three due days is the earliest; a second follow-up before a routine visit."""
+    days = {
+        "second": case.second_followup_due,
+        "referral": case.referral_followup_due,
+        "routine": case.next_routine_due,
+    }
+    return next((name for name, day in days.items() if day is not None and day == case.due), None)
