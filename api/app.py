@@ -31,6 +31,7 @@ from api.events import routes as events
 from api.feed import Feed
 from api.fhir import create_routes
 from api.fhir import routes as fhir
+from api.followups import routes as followups
 from api.front_door import FrontDoor
 from api.indicators import closing_routes, health_checks
 from api.indicators import routes as indicators
@@ -135,6 +136,7 @@ def _include_routes(app: FastAPI) -> None:
     app.include_router(claims.router, prefix="/v1/readings", tags=["readings"])
     for each in (readings.router, timeline.router, merges.router):
         app.include_router(each, prefix="/v1/residents", tags=["readings"])
+    app.include_router(followups.router, prefix="/v1/residents")
     app.include_router(registry.router, prefix="/v1")
     app.include_router(personal.router, prefix="/v1")
     app.include_router(bulk.router, prefix="/v1")
@@ -170,6 +172,7 @@ def _root(program_version: str) -> APIRouter:
                 "readings": "/v1/residents/{resident_id}/readings",
                 "reading": "/v1/readings/{reading_id}",
                 "unclaimed": "/v1/readings/unclaimed",
+                "followups": "/v1/residents/{resident_id}/followups",
                 **{each.path: f"/v1/{each.path}" for each in COLLECTIONS},
                 "enrolments": ENROLMENTS_PATH,
                 "renewals": RENEWALS_PATH,

@@ -45,7 +45,7 @@ _SEVERITY_OF_STATE: Final[dict[int, int]] = {
     CaseState.EMERGENCY_REFERRAL: Severity.CRITICAL,
 }
 """A doctor's word can give a state that no alert tells of. Source: decision table 2.3."""
-_BY_WORD: Final = frozenset({"overridden_open", "overridden_quiet", "closed"})
+_BY_WORD: Final = frozenset({"overridden_open", "overridden_quiet", "closed", "rescheduled"})
 _OVERDUE: Final = frozenset({"second_followup_overdue", "referral_followup_overdue"})
 
 

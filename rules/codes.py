@@ -56,6 +56,7 @@ class RecordKind(IntEnum):
     OVERRIDE = 3
     CLOSURE = 4
     RETURN = 5
+    RESCHEDULE = 6
 
 
 class ClosureReason(IntEnum):

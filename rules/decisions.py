@@ -15,7 +15,7 @@ import numpy as np
 from rules.codes import AlertCode, CaseState, Condition
 from rules.columns import BoolArray, Int8Array
 from rules.events import KINDS, EventKind
-from rules.lanes import LONG_AGO, Lanes, Step
+from rules.lanes import LONG_AGO, NEVER, Lanes, Step
 from rules.limits import ProfileTable, pick
 from rules.machine import IS_QUIET, IS_REFERRAL, Action
 
@@ -159,6 +159,14 @@ def _return(now: Lanes, event: Step, limits: ProfileTable, referred: BoolArray) 
     return np.where(now.closed != 0, _OF[Action.RETURNED], _OF[Action.NOTHING])
 
 
+def _reschedule(now: Lanes, event: Step, limits: ProfileTable, referred: BoolArray) -> Column:
+    """Another day for what is asked, by the state that it meets; nothing asked, nothing moved."""
+    asked = ~IS_QUIET.take(now.state) & (now.due != NEVER)
+    routine = IS_QUIET.take(now.state) & (now.routine != NEVER)
+    quiet = np.where(routine, _OF[Action.ROUTINE_RESCHEDULED], _OF[Action.NOTHING])
+    return np.where(asked, _OF[Action.RESCHEDULED], quiet)
+
+
 _RULES: Final[dict[EventKind, Callable[[Lanes, Step, ProfileTable, BoolArray], Column]]] = {
     EventKind.SATISFIED: _satisfied,
     EventKind.UNSATISFIED: _unsatisfied,
@@ -173,4 +181,5 @@ _RULES: Final[dict[EventKind, Callable[[Lanes, Step, ProfileTable, BoolArray], C
     EventKind.OVERRIDE: _override,
     EventKind.CLOSURE: _closure,
     EventKind.RETURN: _return,
+    EventKind.RESCHEDULE: _reschedule,
 }

@@ -49,6 +49,7 @@ class EventKind(IntEnum):
     OVERRIDE = 11
     CLOSURE = 12
     RETURN = 13
+    RESCHEDULE = 14
 
 
 KINDS: Final = max(EventKind) + 1
@@ -241,6 +242,7 @@ def _parts_of_records(
             EventKind.OVERRIDE,
             EventKind.CLOSURE,
             EventKind.RETURN,
+            EventKind.RESCHEDULE,
         ),
     ).astype(np.int8)
     as_event[reaction] = EventKind.VISIT_WITH_REACTION

@@ -213,7 +213,7 @@ def _move(now: Lanes, event: Step, action: RowArray, limits: ProfileTable) -> No
     np.putmask(now.state, state >= 0, state)
     if (routine >= 0).any():
         again = event.day + pick(limits.routine_days, event.row)
-        again = np.where(given & (event.given_due != NEVER), event.given_due, again)
+        again = np.where(event.given_due != NEVER, event.given_due, again)
         np.putmask(now.routine, routine >= 0, np.where(sets, again, NEVER))
 
 

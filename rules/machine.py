@@ -55,6 +55,8 @@ class Action(IntEnum):
     RETURNED = 28
     SCREENING_BEGUN_BESIDE = 29
     SCREENING_AGAIN_BESIDE = 30
+    RESCHEDULED = 31
+    ROUTINE_RESCHEDULED = 32
 
 
 class Due(IntEnum):
@@ -66,7 +68,7 @@ class Due(IntEnum):
     REFERRAL = 3
     SCREENING = 4
     SUSPECTED = 5
-    GIVEN = 6  # By the doctor who overrode.
+    GIVEN = 6  # By the doctor who overrode or agreed on another day.
 
 
 class Change(IntEnum):
@@ -323,6 +325,9 @@ ACTIONS: Final[dict[Action, Effect]] = {
         screening=Change.ZERO,
     ),
     Action.RETURNED: Effect(state=CaseState.NONE, due=Due.CLEAR, routine=False),
+    # The next overdue alert is another one than that of the day before it: it has its own anchor.
+    Action.RESCHEDULED: Effect(due=Due.GIVEN),
+    Action.ROUTINE_RESCHEDULED: Effect(routine=True, anchors=False),
 }
 for _twin, _of in (
     (Action.SECOND_REACTION_IN_EMERGENCY, Action.SECOND_REACTION),

@@ -27,6 +27,7 @@ from ingest.db.packed import (
     unpack_word,
     with_null,
 )
+from ingest.db.records import STANDS
 from ingest.db.words import (
     ARM_CODES,
     COMPLICATIONS,
@@ -154,12 +155,17 @@ _RECORD_PACKING: Final = Packing(
         "due": (with_null("due", "date"), DATE),
     }
 )
-_RECORDS_OF_RESIDENTS: Final = """
-record JOIN unnest(%s::text[]) WITH ORDINALITY AS asked (resident_id, row) USING (resident_id)"""
+_MOVES: Final = ", ".join(f"'{kind}'" for kind in RECORD_CODES)
+_RECORDS_OF_RESIDENTS: Final = f"""
+record JOIN unnest(%s::text[]) WITH ORDINALITY AS asked (resident_id, row) USING (resident_id)
+WHERE kind IN ({_MOVES}) AND {STANDS}"""
 
 
 async def fetch_records(connection: Connection, residents: Sequence[str]) -> Records:
-    """All that people recorded; ``resident`` of a record is the place among the pseudonyms."""
+    """What people recorded that moves a case and that nobody withdrew.
+
+    ``resident`` of a record is the place among the pseudonyms.
+    """
     rows = await fetch_packed(
         connection, _RECORD_PACKING, _RECORDS_OF_RESIDENTS, (list(residents),)
     )

@@ -1,15 +1,17 @@
-"""SQL for ``record``: visits, referral follow-ups, overrides, closures and returns.
+"""SQL for ``record``: visits, referrals, attempts, other days, overrides, closures, returns.
 
-Append-only: what somebody recorded stays, and a mistake is answered by another record. Every
-new record marks its resident, so that the case is folded again, and is told to the feed.
+Append-only: what somebody recorded stays, and a mistake is answered by another record that
+withdraws it: then it moves no case, and stands in no export. Every new record marks its resident,
+so that the case is folded again, and is told to the feed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 from uuid import UUID
 
+from psycopg.types.json import Jsonb
 from pydantic import AwareDatetime
 
 from ingest.db import due_marks, outbox
@@ -17,7 +19,17 @@ from ingest.db.connections import Connection
 from ingest.db.errors import UnstorableError
 from ingest.db.outbox import Event
 
-Kind: TypeAlias = Literal["visit", "referral_followup", "override", "closure", "return"]
+Kind: TypeAlias = Literal[
+    "visit",
+    "referral",
+    "referral_followup",
+    "contact_attempt",
+    "reschedule",
+    "override",
+    "closure",
+    "return",
+    "withdrawal",
+]
 Finding: TypeAlias = Literal["adverse_drug_reaction", "new_complication", "worse_complication"]
 State: TypeAlias = Literal[
     "none",
@@ -47,18 +59,27 @@ class Record:
     state: State | None = None  # Of an override; overdue follows from the due day by itself.
     due: date | None = None
     reason: Literal["death", "moved", "contract_ended"] | None = None  # Of a closure.
-    outcome: str | None = None  # Of a referral follow-up.
+    outcome: str | None = None  # Of a referral follow-up or an attempt to reach somebody.
     note: str | None = None
+    form: Mapping[str, Any] | None = None  # What the form asks, JSON; numbers as exact text.
+    withdraws: UUID | None = None  # A record that was a mistake.
 
     def __post_init__(self) -> None:
-        for kind, name, value in (
-            ("visit", "findings", self.findings),
-            ("override", "due", self.due),
-            ("referral_followup", "outcome", self.outcome),
+        for kinds, name, value in (
+            (("visit",), "findings", self.findings),
+            (("override", "reschedule"), "due", self.due),
+            (("referral_followup", "contact_attempt"), "outcome", self.outcome),
+            (("visit", "referral"), "form", self.form),
         ):
-            if value and self.kind != kind:
-                msg = f"{name} belongs to a record of kind {kind}"
+            if value and self.kind not in kinds:
+                msg = f"{name} belongs to a record of kind {' or '.join(kinds)}"
                 raise ValueError(msg)
+        if self.kind == "reschedule" and self.due is None:
+            msg = "a record of kind reschedule needs due"
+            raise ValueError(msg)
+        if self.kind == "withdrawal" and self.withdraws is None:
+            msg = "a record of kind withdrawal needs withdraws"
+            raise ValueError(msg)
         if (self.kind == "override") != (self.state is not None):
             msg = "state belongs to a record of kind override, which needs one"
             raise ValueError(msg)
@@ -84,6 +105,8 @@ class RecordRow(NamedTuple):
     outcome: str | None
     author: str
     note: str | None
+    form: Any  # JSON, or None.
+    withdraws: UUID | None
 
     def as_event(self) -> dict[str, Any]:
         """The record as the feed tells it: neither findings nor words; those are read."""
@@ -98,12 +121,14 @@ class RecordRow(NamedTuple):
             "due": self.due and self.due.isoformat(),
             "reason": self.reason,
             "author": self.author,
+            "withdraws": self.withdraws and str(self.withdraws),
         }
 
 
 def _as_row(record: Record, received_at: datetime) -> RecordRow:
     own = {name: getattr(record, name) for name in RecordRow._fields if name != "received_at"}
-    return RecordRow(**{**own, "findings": list(record.findings)}, received_at=received_at)
+    own |= {"findings": list(record.findings), "form": record.form and dict(record.form)}
+    return RecordRow(**own, received_at=received_at)
 
 
 _COLUMNS: Final = ", ".join(RecordRow._fields)
@@ -131,7 +156,8 @@ async def insert_new(
         UnstorableError: An id is taken by a record with other content.
     """
     rows = {record.id: _as_row(record, at) for record in records}
-    new = await insert_each(connection, _INSERT, list(rows.values()))
+    sent = [row._replace(form=row.form and Jsonb(row.form)) for row in rows.values()]
+    new = await insert_each(connection, _INSERT, sent)
     for row in await fetch(connection, [id_ for id_ in rows if id_ not in new]):
         if rows[row.id]._replace(received_at=row.received_at) != row:
             msg = f"record {row.id} is stored with other content; records are never rewritten"
@@ -164,12 +190,15 @@ async def fetch(connection: Connection, ids: Sequence[UUID]) -> list[RecordRow]:
     return [RecordRow(*row) for row in await cursor.fetchall()]
 
 
-_AUTHORS: Final = """
+STANDS: Final = "NOT EXISTS (SELECT FROM record AS w WHERE w.withdraws = record.id)"
+"""Nobody said that a row of ``record`` was a mistake."""
+_AUTHORS: Final = f"""
 SELECT id, author FROM record
-WHERE resident_id = ANY(%s) AND kind IN ('override', 'closure', 'return')"""
+WHERE resident_id = ANY(%s) AND {STANDS}
+  AND kind IN ('override', 'reschedule', 'closure', 'return')"""  # noqa: S608 - our own condition
 
 
 async def fetch_authors(connection: Connection, residents: Sequence[str]) -> dict[UUID, str]:
-    """Who gave a case its state by word alone: authors of overrides, closures and returns."""
+    """Who gave a case its state by word alone: authors of words and days."""
     cursor = await connection.execute(_AUTHORS, (list(residents),), binary=True)
     return {row[0]: row[1] for row in await cursor.fetchall()}

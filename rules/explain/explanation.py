@@ -27,6 +27,7 @@ class Happening(StrEnum):
     OVERRIDE = "override"
     CLOSURE = "closure"
     RETURN = "return"
+    RESCHEDULE = "reschedule"
     ENROLMENT = "enrolment"
 
 

@@ -37,6 +37,7 @@ _OF_RECORD: Final = {
     RecordKind.OVERRIDE: Happening.OVERRIDE,
     RecordKind.CLOSURE: Happening.CLOSURE,
     RecordKind.RETURN: Happening.RETURN,
+    RecordKind.RESCHEDULE: Happening.RESCHEDULE,
 }
 
 

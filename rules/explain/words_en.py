@@ -55,6 +55,7 @@ WORDS: Final = Words(
         Action.OVERRIDDEN_OPEN: "state of the case set by a doctor",
         Action.OVERRIDDEN_QUIET: "state of the case set by a doctor",
         Action.CLOSED: "case closed",
+        Action.RESCHEDULED: "another day agreed",
     },
     satisfied={
         "blood_pressure": "blood pressure satisfactorily controlled",
@@ -132,6 +133,7 @@ WORDS: Final = Words(
         Happening.OVERRIDE: "doctor's decision",
         Happening.CLOSURE: "closure",
         Happening.RETURN: "new contract",
+        Happening.RESCHEDULE: "another day agreed",
         Happening.ENROLMENT: "enrolment",
     },
     reasons={

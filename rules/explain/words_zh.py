@@ -45,6 +45,7 @@ WORDS: Final = Words(
         Action.OVERRIDDEN_OPEN: "病例状态由医生设定",
         Action.OVERRIDDEN_QUIET: "病例状态由医生设定",
         Action.CLOSED: "病例结案",
+        Action.RESCHEDULED: "已改期",
     },
     satisfied={"blood_pressure": "血压控制满意", "glucose": "空腹血糖控制满意"},
     acts={
@@ -111,6 +112,7 @@ WORDS: Final = Words(
         Happening.OVERRIDE: "医生决定",
         Happening.CLOSURE: "结案记录",
         Happening.RETURN: "重新签约",
+        Happening.RESCHEDULE: "改期",
         Happening.ENROLMENT: "纳入管理",
     },
     reasons={

@@ -35,6 +35,7 @@ _RECORDS: Final = {
     "visit": RecordKind.VISIT,
     "referral_followup": RecordKind.REFERRAL_FOLLOWUP,
     "override": RecordKind.OVERRIDE,
+    "reschedule": RecordKind.RESCHEDULE,
     "closure": RecordKind.CLOSURE,
     "reopening": RecordKind.RETURN,
 }

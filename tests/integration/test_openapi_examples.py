@@ -8,6 +8,7 @@ from jsonschema import Draft202012Validator
 from pydantic import SecretStr
 
 from api.app import create_app
+from api.followups.routes import KINDS
 from api.registry import examples
 from api.registry.kinds import COLLECTIONS, Collection
 from api.settings import ApiSettings
@@ -27,7 +28,7 @@ OPERATIONS = [
 
 
 def test_the_operations_are_found() -> None:
-    assert len(OPERATIONS) == 4 * len(COLLECTIONS) + 3
+    assert len(OPERATIONS) == 4 * len(COLLECTIONS) + 3 + len(KINDS) + 2
     assert DOCUMENT["openapi"].startswith("3.1")
 
 

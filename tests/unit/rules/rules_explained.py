@@ -312,5 +312,9 @@ CASES: dict[Action, tuple[History, Condition]] = {
         ),
         PRESSURE,
     ),
+    Action.RESCHEDULED: (
+        History(taken=HIGHS, said=[record(1, RecordKind.RESCHEDULE, due=on_day(20))], until=1),
+        PRESSURE,
+    ),
 }
 """A short history for every action that can be what last moved a case."""

@@ -64,6 +64,11 @@ def override(number: int, condition: int, state: CaseState, dated: bool) -> Said
     return record(number, RecordKind.OVERRIDE, condition=condition, state=state, due=due)
 
 
+def reschedule(number: int, condition: int) -> Said:
+    """Another day, soon after."""
+    return record(number, RecordKind.RESCHEDULE, condition=condition, due=on_day(number + 5))
+
+
 _PEOPLE = st.builds(
     Person,
     born=st.sampled_from([None, date(1990, 1, 1), date(1950, 1, 1), date(1961, 3, 10)]),
@@ -88,6 +93,7 @@ _SAID = st.one_of(
         condition=st.just(BOTH_CONDITIONS),
         reason=st.just(ClosureReason.MOVED),
     ),
+    st.builds(reschedule, _DAYS, st.sampled_from([PRESSURE, SUGAR])),
     st.builds(override, _DAYS, st.sampled_from([PRESSURE, SUGAR]), _STATES, st.booleans()),
 )
 HISTORIES = st.builds(

@@ -157,6 +157,17 @@ class Case:
         if self.state == "second_followup_open":
             self.asked_by.add("doctor")
 
+    def on_reschedule(self, act: Act) -> None:
+        """Another day was agreed on for what the case asks for; where it stands stays."""
+        if self.contract_ended:
+            return
+        day = date.fromisoformat(str(act.told["due"]))
+        if self.state in RESET:
+            self.routine = self.routine and day
+        elif self.due is not None:
+            self._note_overdue(local_day(act.at))
+            self._move(self.state, act.id, day)
+
     def on_closure(self, act: Act) -> None:
         """Death, moved away, contract ended."""
         if self.contract_ended:

@@ -263,6 +263,7 @@ def _recorded(case: Case, acts: Iterable[Act]) -> Iterable[_Happening]:
             "visit": partial(case.on_visit, act),
             "referral_followup": partial(case.on_referral_followup, act),
             "override": partial(case.on_override, act),
+            "reschedule": partial(case.on_reschedule, act),
             "closure": partial(case.on_closure, act),
             "reopening": case.on_reopening,
         }

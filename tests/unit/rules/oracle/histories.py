@@ -164,7 +164,8 @@ class Story:
             (0.92, self._correction),
             (0.94, self._retraction),
             (0.96, self._context),
-            (0.99, self._override),
+            (0.98, self._override),
+            (0.99, self._reschedule),
             (1.00, self._contract),
         )
         tell = next(tell for below, tell in rest if chance < below)
@@ -323,6 +324,15 @@ class Story:
             day: date = (self.at + self._pick(0, 1, 7, 14, 30) * DAY).astimezone(SHANGHAI).date()
             event["due"] = day.isoformat()
         return event
+
+    def _reschedule(self) -> Event:
+        day: date = (self.at + self._pick(0, 1, 7, 14, 30) * DAY).astimezone(SHANGHAI).date()
+        return self._new(
+            "reschedule",
+            condition=self._condition(),
+            at=self.at.isoformat(),
+            due=day.isoformat(),
+        )
 
     def _contract(self) -> Event:
         self.is_closed = not self.is_closed

@@ -19,7 +19,7 @@ from tests.unit.rules.oracle.person import SHANGHAI
 Event: TypeAlias = Mapping[str, Any]
 
 MINUTE: Final = timedelta(minutes=1)
-PEOPLES: Final = {"visit", "referral_followup", "override", "closure", "reopening"}
+PEOPLES: Final = {"visit", "referral_followup", "override", "reschedule", "closure", "reopening"}
 _MMHG: Final = {"mm[Hg]": Fraction(1), "mmHg": Fraction(1), "kPa": Fraction("7.50061575846")}
 _GLUCOSE_UNITS: Final = {"mmol/L", "mol/L", "mg/dL", "kg/L"}
 _BAD_CUFF: Final = 0b100011  # Body movement, cuff loose, improper position.

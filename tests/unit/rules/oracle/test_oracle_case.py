@@ -204,6 +204,32 @@ def test_an_overridden_open_state_keeps_alerts_and_has_its_own_due_day() -> None
     ]
 
 
+def test_another_day_moves_what_is_due_and_nothing_else() -> None:
+    moved = recorded("reschedule", "m1", "03-03 09:00", due="2026-03-25")
+    late = recorded("reschedule", "m2", "03-27 09:00", due="2026-03-30")
+
+    before = judge([HIGH, moved], as_of="03-25 09:00")
+    over = judge([HIGH, moved], as_of="03-26 09:00")
+    again = judge([HIGH, moved, late], as_of="03-28 09:00")
+
+    assert brief(before) == ("second_followup_open", 1, "2026-03-25")
+    assert brief(over) == ("second_followup_overdue", 1, "2026-03-25")
+    assert brief(again) == ("second_followup_open", 1, "2026-03-30")
+    assert alerts(again) == [
+        ("BP_UNSATISFIED_1", "e1", "active"),
+        ("FOLLOWUP_OVERDUE", "m1", "resolved"),
+    ]
+
+
+def test_another_day_meets_the_state_that_late_data_give() -> None:
+    """Told before it was known that the second value was high, too: the referral stays one."""
+    moved = recorded("reschedule", "m1", "03-10 09:00", due="2026-03-25")
+
+    found = judge([*TWICE, moved], as_of="03-11 09:00")
+
+    assert brief(found)[::2] == ("referral_recommended", "2026-03-25")
+
+
 def test_a_closed_contract_counts_nothing_but_raises_emergencies() -> None:
     events = [
         *TWICE,

@@ -56,7 +56,7 @@ def visit(
 def recorded(kind: str, name: str, when: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - passed on
     """A referral follow-up or an override (of hypertension), a closure, a return."""
     told: dict[str, Any] = {"type": kind, "event_id": name, "at": at(when)}
-    if kind in {"referral_followup", "override"}:
+    if kind in {"referral_followup", "override", "reschedule"}:
         told["condition"] = "hypertension"
     return told | fields
 
