@@ -61,8 +61,13 @@ def _year(place: Place, team: int, random: Random) -> str:
     return f"/v1/residents/{place.resident_of(team, random)}/readings?from={since}&limit=500"
 
 
+def _feed(place: Place, random: Random) -> Ask:
+    return Ask(f"/v1/events?after={random.randrange(max(place.head - 100, 1))}&limit=100", MACHINE)
+
+
 DRAWS: Final[Mapping[str, Draw]] = {
-    "worklist": _by_doctor(lambda _place, _team, _random: "/v1/cases?overdue=true&limit=50"),
+    "worklist": _by_doctor(lambda _place, _team, _random: "/v1/cases?sort=risk&limit=50"),
+    "feed": _feed,
     "alerts": _by_doctor(lambda _place, _team, _random: "/v1/alerts?limit=50"),
     "resident_year": _by_doctor(_year),
     "resident": _by_doctor(
@@ -71,10 +76,11 @@ DRAWS: Final[Mapping[str, Draw]] = {
 }
 """By name, each as a page of its own is measured."""
 WEIGHTS: Final[Mapping[str, int]] = {
-    "worklist": 35,
+    "worklist": 30,
     "alerts": 20,
-    "resident_year": 25,
+    "resident_year": 20,
     "resident": 20,
+    "feed": 10,
 }
 """Of the mixed reads (assumption: a doctor opens the list, looks at alerts, then at people)."""
 

@@ -78,10 +78,12 @@ SELECT 'team', t.id, 1, NULL, 'bench', %(at)s,
 # Due days lie around today: a third has passed, as in a city that is behind with its work.
 _CASES: Final = (
     """
-INSERT INTO resident_case (resident_id, condition, state, consecutive_unsatisfied,
+INSERT INTO resident_case (resident_id, condition, state, severity, consecutive_unsatisfied,
     second_followup_due, referral_followup_due, next_routine_due, anchor_id, anchor_kind,
     profile, profile_version, updated_at, cause)
-SELECT c.resident_id, c.condition, s.state, n.n %% 3,
+SELECT c.resident_id, c.condition, s.state,
+       CASE WHEN s.state LIKE 'referral%%' THEN 'high' WHEN s.state LIKE 'second%%' THEN 'warn' END,
+       n.n %% 3,
        CASE WHEN s.state LIKE 'second%%' THEN n.due END,
        CASE WHEN s.state LIKE 'referral%%' THEN n.due END,
        CASE WHEN s.state = 'controlled' THEN n.due END,
