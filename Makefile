@@ -132,6 +132,14 @@ fmt: ## format and fix what can be fixed
 schema: ## write the published JSON Schema of the wire contract
 	$(BIN)/python -m gateway.wire.publish
 
+.PHONY: openapi
+openapi: $(VENV)/.locked ## write docs/openapi.json again, after a change of the API
+	$(BIN)/python -m api.publish
+
+.PHONY: openapi-release
+openapi-release: $(VENV)/.locked ## make docs/openapi.json what later versions may not break
+	$(BIN)/python -m api.publish --release
+
 .PHONY: lock
 lock: ## resolve the lock file again, newest versions that fit
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 \
