@@ -81,7 +81,8 @@ class AcknowledgementIn(BaseModel):
     reason: Annotated[Reason, Field(description="What is done about it; `other` needs a note")]
     note: Annotated[str | None, Field(min_length=1, max_length=500)] = None
     seen_escalation: Annotated[
-        int | None, Field(ge=0, description="What was shown; `412` if it is worse by now")
+        int | None,
+        Field(strict=True, ge=0, description="What was shown; `412` if it is worse by now"),
     ] = None
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from api.cursors import Name, Number
 from api.webhooks.addresses import URL_CHARACTERS_MAX
@@ -22,7 +22,7 @@ class WebhookIn(BaseModel):
         list[EventKind] | None, Field(min_length=1, description="Only these; null: all")
     ] = None
     description: Annotated[str, Field(max_length=500, pattern="^[^\x00]*$")] = ""
-    enabled: bool = True
+    enabled: StrictBool = True
 
 
 class SecretIn(BaseModel):
@@ -38,7 +38,9 @@ class ReplayIn(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    after: Annotated[Number, Field(description="Events with a higher number are told, in order")]
+    after: Annotated[
+        Number, Field(strict=True, description="Events with a higher number are told, in order")
+    ]
 
 
 class SecretOut(BaseModel):
