@@ -28,6 +28,7 @@ from api.enrolment import routes as enrolment
 from api.enrolment.authority import Authority
 from api.enrolment.files import load_authority
 from api.events import routes as events
+from api.exports import routes as exports
 from api.feed import Feed
 from api.fhir import create_routes
 from api.fhir import routes as fhir
@@ -137,6 +138,7 @@ def _include_routes(app: FastAPI) -> None:
     for each in (readings.router, timeline.router, merges.router):
         app.include_router(each, prefix="/v1/residents", tags=["readings"])
     app.include_router(followups.router, prefix="/v1/residents")
+    app.include_router(exports.router, prefix="/v1/exports", tags=["exports"])
     app.include_router(registry.router, prefix="/v1")
     app.include_router(personal.router, prefix="/v1")
     app.include_router(bulk.router, prefix="/v1")
@@ -173,6 +175,7 @@ def _root(program_version: str) -> APIRouter:
                 "reading": "/v1/readings/{reading_id}",
                 "unclaimed": "/v1/readings/unclaimed",
                 "followups": "/v1/residents/{resident_id}/followups",
+                "exports": "/v1/exports/followups",
                 **{each.path: f"/v1/{each.path}" for each in COLLECTIONS},
                 "enrolments": ENROLMENTS_PATH,
                 "renewals": RENEWALS_PATH,

@@ -1,0 +1,1 @@
+"""What leaves as files: follow-ups with the fields of the national form."""
