@@ -44,7 +44,10 @@ SELECT number, condition, from_state, to_state, at, author, cause, explanation
 FROM case_transition WHERE resident_id = %(resident)s ORDER BY number DESC LIMIT %(rows)s"""
 _RECORDS: Final = """
 SELECT id, kind, condition, at, mode, findings, outcome, reason, author, note
-FROM record WHERE resident_id = %(resident)s AND at >= %(since)s ORDER BY at DESC LIMIT 200"""
+FROM record r
+WHERE resident_id = %(resident)s AND at >= %(since)s AND kind <> 'withdrawal'
+  AND NOT EXISTS (SELECT FROM record w WHERE w.withdraws = r.id)  -- That was a mistake.
+ORDER BY at DESC LIMIT 200"""
 _READINGS: Final = """
 SELECT r.id, r.kind, r.status, r.setting,
        coalesce((s.changes ->> 'measured_at')::timestamptz, r.effective_at) AS at,
