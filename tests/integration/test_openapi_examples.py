@@ -22,7 +22,8 @@ _PATHS = (*(f"/v1/{collection.path}" for collection in COLLECTIONS),)
 OPERATIONS = [
     (path, method)
     for path, operations in DOCUMENT["paths"].items()
-    if path.startswith(_PATHS) and not path.endswith(("/readings", "/timeline"))
+    if path.startswith(_PATHS)
+    and not path.endswith(("/readings", "/timeline", "/merge", "/followups"))
     for method in operations
 ]
 
