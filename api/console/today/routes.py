@@ -65,13 +65,13 @@ async def acknowledge(
 ) -> Response:
     """Somebody has the case; said by the API's own function, which checks and notes it."""
     form = await read_form(request)
-    told = None
+    seen, told = form.get("seen_escalation", ""), None
     try:
         content = AcknowledgementIn.model_validate(
             {
                 "reason": form.get("reason"),
                 "note": form.get("note") or None,
-                "seen_escalation": form.get("seen_escalation"),
+                "seen_escalation": int(seen) if seen.isdecimal() else None,
             }
         )
         first, *others = await _case_of(running, principal, alert_id)
