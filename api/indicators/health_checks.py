@@ -38,7 +38,9 @@ class HealthCheckIn(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    done: Annotated[bool, Field(description="false takes back what was said by mistake")] = True
+    done: Annotated[
+        bool, Field(strict=True, description="false takes back what was said by mistake")
+    ] = True
 
 
 class HealthCheckOut(BaseModel):
