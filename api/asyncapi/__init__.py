@@ -1,0 +1,1 @@
+"""The AsyncAPI document: what goes over MQTT, and what webhooks send."""
