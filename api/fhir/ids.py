@@ -42,7 +42,7 @@ def from_fhir(spelled: str) -> str | None:
         text = raw.decode()
     except UnicodeDecodeError:
         return None
-    return text if to_fhir(text) == spelled else None
+    return text if "\x00" not in text and to_fhir(text) == spelled else None
 
 
 def reference(resource_type: str, id_: str, system: str) -> dict[str, object]:

