@@ -39,6 +39,7 @@ from api.indicators import routes as indicators
 from api.indicators.desk import Desk
 from api.limits import Limiter
 from api.merges import routes as merges
+from api.notify import routes as notify
 from api.problems import Problem, install_problems
 from api.readings import routes as readings
 from api.registry import bulk, personal
@@ -133,6 +134,7 @@ def _include_routes(app: FastAPI) -> None:
     app.include_router(alerts.router, prefix="/v1/alerts", tags=["alerts"])
     app.include_router(stream.router, prefix="/v1/alerts", tags=["alerts"])
     app.include_router(attention.router, prefix="/v1/alerts", tags=["alerts"])
+    app.include_router(notify.router, prefix="/v1")
     app.include_router(enrolment.router, tags=["enrolment"])
     app.include_router(claims.router, prefix="/v1/readings", tags=["readings"])
     for each in (readings.router, timeline.router, merges.router):

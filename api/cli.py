@@ -18,7 +18,9 @@ from pydantic_settings import BaseSettings
 
 from api.enrolment.authority import AuthorityError
 from api.errors import ApiError
-from api.runtime import deliver, dispatch, serve
+from api.notify.process import make_channels
+from api.notify.settings import NotifySettings
+from api.runtime import deliver, dispatch, notify, serve
 from api.settings import ApiSettings, DispatcherSettings
 from api.webhooks.settings import DeliverSettings
 from gateway.wire.times import utc_now
@@ -28,6 +30,7 @@ from ingest.db.keyring import KeyFileError, UnknownKeyError
 app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 dispatcher_app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 deliver_app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+notify_app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 Host = Annotated[str | None, typer.Option(help="Loopback address; default API_HOST.")]
 Port = Annotated[int | None, typer.Option(help="0 takes any free one; default API_PORT.")]
@@ -76,6 +79,20 @@ def run_deliverer() -> None:
     Settings: DELIVER_DB_DSN (needed) and the rest of api/webhooks/settings.py.
     """
     _run("deliver", deliver(_load("deliver", DeliverSettings, {}), utc_now))
+
+
+@notify_app.callback(invoke_without_command=True)
+def run_notifier() -> None:
+    """Tell people about alerts that page. Start two: one is elected, the other takes over.
+
+    Settings: NOTIFY_DB_DSN and one channel (needed), the rest of api/notify/settings.py.
+    """
+    settings = _load("notify", NotifySettings, {})
+    try:
+        channels = make_channels(settings)
+    except (ValueError, OSError) as error:
+        _end("notify", str(error), code=2)
+    _run("notify", notify(settings, channels, utc_now))
 
 
 def _load(process: str, model: type[SettingsT], given: dict[str, Any]) -> SettingsT:

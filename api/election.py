@@ -6,12 +6,10 @@ or checked against what that one has written. A frozen process is dropped by the
 """
 
 import asyncio
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
-from api.settings import DispatcherSettings
-from api.webhooks.settings import DeliverSettings
 from ingest.db.connections import Connection
 
 _log = structlog.get_logger()
@@ -21,9 +19,23 @@ SELECT set_config('statement_timeout', %(statement_ms_max)s, false),
 _ELECT: Final = "SELECT pg_try_advisory_lock(%s)"
 
 
-async def await_election(
-    connection: Connection, lock: int, settings: DispatcherSettings | DeliverSettings
-) -> None:
+class ElectionSettings(Protocol):
+    """What settings of an elected process say of its session."""
+
+    @property
+    def statement_ms_max(self) -> int:
+        """Of one statement."""
+
+    @property
+    def idle_s_max(self) -> int:
+        """The database drops a frozen process after this."""
+
+    @property
+    def standby_poll_ms(self) -> int:
+        """How soon a standby sees that the elected one is gone."""
+
+
+async def await_election(connection: Connection, lock: int, settings: ElectionSettings) -> None:
     """Stand by until this session holds the lock; it holds it until it ends.
 
     Bounded by nothing but the present holder's life. Cancellation ends it.

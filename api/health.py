@@ -20,6 +20,7 @@ _REVISION_TABLE: Final = "SELECT to_regclass('alembic_version') IS NOT NULL AS t
 _REVISION: Final = "SELECT version_num FROM alembic_version"
 _WAITING: Final = """
 SELECT created_at FROM outbox WHERE number IS NULL ORDER BY id LIMIT 1"""
+_TELLING: Final = "SELECT waiting_since, nobody FROM notify_lag(%s)"
 
 
 class Alive(BaseModel):
@@ -35,6 +36,8 @@ class Ready(BaseModel):
     schema_revision: str
     feed: Literal["connected"] = "connected"
     dispatcher_lag_s: float  # Age of the oldest event that has no number yet; 0 when none.
+    notify_lag_s: float  # For how long an alert has waited to be told; grows without a notifier.
+    nobody_reachable: int  # Active alerts of a day of which nobody could be told.
 
 
 @router.get("/healthz")
@@ -49,9 +52,10 @@ async def readyz(running: Running) -> Ready:
     try:
         async with running.database.reading_as_process() as connection:
             revision = await _read_revision(connection)
-            lag_s = 0.0
+            lag_s, telling = 0.0, (0.0, 0)
             if revision is not None:
                 lag_s = await _read_lag_s(connection, running.clock())
+                telling = await _read_telling(connection, running.clock())
     except UnavailableError as error:
         checks = {"database": error.msg}
         raise _not_ready(running, checks) from error
@@ -65,7 +69,12 @@ async def readyz(running: Running) -> Ready:
     failed = {name: problem for name, problem in checks.items() if problem}
     if revision is None or failed:
         raise _not_ready(running, failed)
-    return Ready(schema_revision=revision, dispatcher_lag_s=lag_s)
+    return Ready(
+        schema_revision=revision,
+        dispatcher_lag_s=lag_s,
+        notify_lag_s=telling[0],
+        nobody_reachable=telling[1],
+    )
 
 
 def _not_ready(running: Services, failed: dict[str, str]) -> NotReadyError:
@@ -87,3 +96,12 @@ async def _read_revision(connection: AsyncConnection[DictRow]) -> str | None:
 async def _read_lag_s(connection: AsyncConnection[DictRow], at: datetime) -> float:
     row = await (await connection.execute(_WAITING)).fetchone()
     return 0.0 if row is None else max(0.0, (at - row["created_at"]).total_seconds())
+
+
+async def _read_telling(connection: AsyncConnection[DictRow], at: datetime) -> tuple[float, int]:
+    """For how long an alert has waited for the notifier, and of how many nobody could be told."""
+    row = await (await connection.execute(_TELLING, (at,))).fetchone()
+    if row is None:
+        return 0.0, 0
+    since = row["waiting_since"] or at
+    return max(0.0, (at - since).total_seconds()), int(row["nobody"])

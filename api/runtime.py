@@ -9,7 +9,7 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import uvicorn
@@ -18,6 +18,9 @@ from api.app import create_app
 from api.dispatcher import run_dispatcher
 from api.errors import ApiError
 from api.feed import Feed
+from api.notify.notifiers import Notifier
+from api.notify.process import NotifyProcess
+from api.notify.settings import NotifySettings
 from api.settings import ApiSettings, DispatcherSettings
 from api.webhooks.deliverer import Deliverer
 from api.webhooks.metrics import DeliverMetrics
@@ -84,6 +87,17 @@ async def deliver(settings: DeliverSettings, clock: Clock) -> None:
             await task
     finally:
         observation.stop()
+
+
+async def notify(settings: NotifySettings, channels: Sequence[Notifier], clock: Clock) -> None:
+    """Run the notifier until a signal.
+
+    Raises:
+        OSError: The port of the metrics is taken.
+    """
+    task = asyncio.create_task(NotifyProcess(settings, channels, clock).run(), name="notify")
+    with _signals(task.cancel), contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 class _Server(uvicorn.Server):

@@ -191,3 +191,16 @@ def _told(of: Attended, entry: Entry) -> dict[str, Any]:
         "reason": entry.reason,
         "until": None if entry.until is None else entry.until.isoformat(),
     }
+
+
+_BRING_BACK: Final = """
+UPDATE alert_attention
+SET round = round + 1, opened_at = %s, step = 0, look_at = %s,
+    snoozed_at = NULL, snoozed_by = NULL, snoozed_until = NULL
+WHERE alert_id = %s"""
+
+
+async def bring_back(connection: Connection, of: Attended, entry: Entry) -> None:
+    """A snooze is over: the alert asks for somebody again, from the first step on."""
+    await connection.execute(_BRING_BACK, (entry.at, entry.at, of.alert_id))
+    await note(connection, of, entry)

@@ -1,7 +1,7 @@
 """The base of the server processes' settings: read from the environment, misspelt names refused."""
 
 import os
-from typing import Self
+from typing import Self, get_args
 
 from pydantic import BaseModel, model_validator
 from pydantic_settings import BaseSettings
@@ -19,9 +19,10 @@ class ProcessSettings(BaseSettings):
         known = set()
         for name, field in type(self).model_fields.items():
             known.add(f"{prefix}{name}".upper())
-            kind = field.annotation
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                known |= {f"{prefix}{name}{delimiter}{part}".upper() for part in kind.model_fields}
+            for kind in (field.annotation, *get_args(field.annotation)):  # Also `Model | None`.
+                if isinstance(kind, type) and issubclass(kind, BaseModel):
+                    parts = kind.model_fields
+                    known |= {f"{prefix}{name}{delimiter}{part}".upper() for part in parts}
         problems = [
             f"{name} is no setting; did you mean {meant}?"
             for name, meant in find_misspelt(os.environ, prefix, known).items()

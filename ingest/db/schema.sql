@@ -777,6 +777,82 @@ CREATE TRIGGER alert_is_looked_at_when_moved AFTER UPDATE ON alert
              OR NEW.centre_id IS DISTINCT FROM OLD.centre_id))
     EXECUTE FUNCTION look_at_moved_alert();
 
+-- Telling people --------------------------------------------------------------------------------
+
+-- How staff are told about alerts, and as what. Beside the register: its history never forgets.
+CREATE TABLE staff_contact (
+    staff_id     text PRIMARY KEY REFERENCES staff,
+    email        text,
+    phone        text,
+    duties       text[] NOT NULL CHECK (duties <@ ARRAY['doctor', 'team_leader', 'centre']),
+    changed_at   timestamptz NOT NULL,
+    changed_by   text NOT NULL,
+    digest_until timestamptz
+);
+
+-- When only critical alerts are told there, and when shifts begin; local times.
+CREATE TABLE duty_hours (
+    kind        text NOT NULL CHECK (kind IN ('centre', 'team')),
+    id          text NOT NULL,
+    quiet_from  time NOT NULL,
+    quiet_until time NOT NULL,
+    shifts      time[] NOT NULL,
+    changed_at  timestamptz NOT NULL,
+    changed_by  text NOT NULL,
+    PRIMARY KEY (kind, id)
+);
+
+-- What one person is told by one channel. The id is handed to the receiver at every attempt.
+CREATE TABLE message (
+    id       uuid PRIMARY KEY,
+    kind     text NOT NULL CHECK (kind IN ('page', 'notice', 'digest')),
+    staff_id text NOT NULL REFERENCES staff,
+    channel  text NOT NULL,
+    content  jsonb NOT NULL,
+    made_at  timestamptz NOT NULL,
+    status   text NOT NULL DEFAULT 'waiting'
+             CHECK (status IN ('waiting', 'sent', 'failed', 'dropped')),
+    attempts integer NOT NULL DEFAULT 0,
+    next_at  timestamptz,
+    CONSTRAINT message_waits_for_a_time CHECK ((status = 'waiting') = (next_at IS NOT NULL))
+);
+CREATE INDEX message_waiting ON message (next_at) WHERE next_at IS NOT NULL;
+
+-- Without an end: under way, or cut off; then it is made again.
+CREATE TABLE message_attempt (
+    message_id uuid NOT NULL REFERENCES message,
+    number     integer NOT NULL,
+    begun_at   timestamptz NOT NULL,
+    ended_at   timestamptz,
+    problem    text,
+    PRIMARY KEY (message_id, number)
+);
+
+-- Who was to be told about an alert, as what, at which step. No staff: nobody could be told.
+CREATE TABLE notification (
+    number     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    alert_id   uuid NOT NULL REFERENCES alert ON DELETE CASCADE,
+    round      integer NOT NULL,
+    step       integer NOT NULL,
+    rung       text NOT NULL CHECK (rung IN ('doctor', 'team_leader', 'centre')),
+    held       boolean NOT NULL,
+    at         timestamptz NOT NULL,
+    staff_id   text,
+    message_id uuid REFERENCES message,
+    CONSTRAINT notification_tells_somebody CHECK ((staff_id IS NULL) = (message_id IS NULL))
+);
+CREATE INDEX notification_by_alert ON notification (alert_id, number);
+CREATE INDEX notification_by_message ON notification (message_id);
+
+-- How far behind the notifier is, for the API's readiness; says nothing of anyone.
+CREATE FUNCTION notify_lag(at timestamptz, OUT waiting_since timestamptz, OUT nobody bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT (SELECT min(t.look_at) FROM alert_attention t
+            WHERE t.look_at <= notify_lag.at AND t.look_at > '-infinity'),
+           (SELECT count(DISTINCT n.alert_id) FROM notification n
+            JOIN alert a ON a.id = n.alert_id AND a.status = 'active'
+            WHERE n.staff_id IS NULL AND n.at > notify_lag.at - INTERVAL '1 day') $$;
+
 -- Written unnumbered in the transaction that made the event; one elected dispatcher numbers
 -- the committed ones, so readers see one gap-free sequence and can resume anywhere.
 CREATE TABLE outbox (
@@ -978,6 +1054,36 @@ CREATE POLICY own ON alert_history TO suifang_api
 CREATE POLICY everybody ON alert_history TO suifang_api_all USING (true);
 GRANT SELECT, INSERT, UPDATE ON alert_attention TO suifang_api, suifang_api_all;
 GRANT SELECT, INSERT ON alert_history TO suifang_api, suifang_api_all;
+
+ALTER TABLE staff_contact ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON staff_contact TO suifang_api
+    USING (EXISTS (SELECT FROM staff s WHERE s.id = staff_id
+                   AND s.centre_id = ANY ((SELECT seen_centres())::text[])));
+CREATE POLICY everybody ON staff_contact TO suifang_api_all USING (true);
+ALTER TABLE duty_hours ENABLE ROW LEVEL SECURITY;
+CREATE POLICY seen ON duty_hours FOR SELECT TO suifang_api USING (true);
+CREATE POLICY own ON duty_hours TO suifang_api
+    USING (CASE kind WHEN 'centre' THEN id = ANY ((SELECT seen_centres())::text[])
+           ELSE EXISTS (SELECT FROM team t WHERE t.id = duty_hours.id
+                        AND t.centre_id = ANY ((SELECT seen_centres())::text[])) END);
+CREATE POLICY everybody ON duty_hours TO suifang_api_all USING (true);
+ALTER TABLE notification ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON notification FOR SELECT TO suifang_api
+    USING (EXISTS (SELECT FROM alert a WHERE a.id = alert_id));
+CREATE POLICY everybody ON notification FOR SELECT TO suifang_api_all USING (true);
+ALTER TABLE message ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON message FOR SELECT TO suifang_api
+    USING (EXISTS (SELECT FROM notification n WHERE n.message_id = message.id));
+CREATE POLICY everybody ON message FOR SELECT TO suifang_api_all USING (true);
+ALTER TABLE message_attempt ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON message_attempt FOR SELECT TO suifang_api
+    USING (EXISTS (SELECT FROM message m WHERE m.id = message_id));
+CREATE POLICY everybody ON message_attempt FOR SELECT TO suifang_api_all USING (true);
+GRANT SELECT, INSERT, UPDATE, DELETE ON staff_contact, duty_hours
+    TO suifang_api, suifang_api_all;
+GRANT SELECT ON notification, message_attempt TO suifang_api, suifang_api_all;
+GRANT SELECT (id, kind, staff_id, channel, made_at, status, attempts, next_at) ON message
+    TO suifang_api, suifang_api_all;
 
 ALTER TABLE outbox ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON outbox FOR SELECT TO suifang_api
@@ -1345,6 +1451,8 @@ SELECT audit_table('resident', 'id', 'resident'),
        audit_table('record', 'resident_id', 'resident'),
        audit_table('amendment', 'reading_id', 'thing'),
        audit_table('alert_attention', 'alert_id', 'thing'),
+       audit_table('staff_contact', 'staff_id', 'thing'),
+       audit_table('duty_hours', 'id', 'thing'),
        audit_table('centre', 'id', 'thing'),
        audit_table('team', 'id', 'thing'),
        audit_table('package', 'id', 'thing'),

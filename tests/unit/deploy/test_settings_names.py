@@ -16,6 +16,7 @@ _NEEDED = {
     "JUDGE_DB_DSN": "host=127.0.0.1",
     "API_DB_DSN": "host=127.0.0.1",
     "DISPATCHER_DB_DSN": "host=127.0.0.1",
+    "NOTIFY_DB_DSN": "host=127.0.0.1",
     "GATEWAY_ID": "gw-1",
     "GATEWAY_CENTRE": "east",
     "GATEWAY_BROKER_HOST": "127.0.0.1",
@@ -30,6 +31,7 @@ _NEEDED = {
         ("judge", "JUDGE_SESSION_WAIT", "JUDGE_SESSION_WAIT_S"),
         ("api", "API_PORTS", "API_PORT"),
         ("dispatcher", "DISPATCHER_ROW_MAX", "DISPATCHER_ROWS_MAX"),
+        ("notify", "NOTIFY_EMAIL_HOST", "NOTIFY_EMAIL__HOST"),
         ("gateway", "GATEWAY_BROKER_PORTS", "GATEWAY_BROKER_PORT"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Telling people about alerts that page: reminders, the ladder, quiet hours, digests."""

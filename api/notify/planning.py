@@ -1,0 +1,216 @@
+"""From alerts that ask for somebody to messages that wait to be sent, in one transaction.
+
+    alert_attention.look_at ─▶ climb ─▶ notification (who, as what, which step) ─▶ message
+
+Nothing is sent here. A crash before the commit has planned nothing; after it every message has its
+id, which stays the same however often it must be sent. What is critical is a message of its own;
+of everything else one person gets one message a round, however many alerts it is about.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from api.local_days import local_day
+from api.notify.ladder import Climb, Rung, Standing, climb
+from api.notify.notifiers import Notifier
+from api.notify.people import Crew, Person, load_crew
+from api.notify.settings import NotifySettings
+from gateway.wire.ids import new_id
+from ingest.db import attention, outbox
+from ingest.db.attention import Entry
+from ingest.db.connections import Connection
+from ingest.db.outbox import Event
+
+_AUTHOR: Final = "notify"
+_SLEPT: Final = """
+SELECT alert_id, snoozed_until FROM alert_attention
+WHERE look_at <= %(now)s AND snoozed_until <= %(now)s
+ORDER BY look_at LIMIT %(rows)s FOR UPDATE SKIP LOCKED"""
+_DUE: Final = """
+SELECT t.alert_id, t.round, t.opened_at, t.step, t.snoozed_until, a.resident_id, a.team_id,
+       coalesce(m.centre_id, a.centre_id) AS centre_id, a.condition, a.code, a.severity,
+       a.escalation, a.raised_at,
+       a.status = 'active' AND a.page AND t.acknowledged_at IS NULL AS asks
+FROM alert_attention t JOIN alert a ON a.id = t.alert_id LEFT JOIN team m ON m.id = a.team_id
+WHERE t.look_at <= %(now)s
+ORDER BY t.look_at LIMIT %(rows)s FOR UPDATE OF t SKIP LOCKED"""
+_TOLD: Final = """
+SELECT alert_id, round, staff_id FROM notification
+WHERE alert_id = ANY(%s) AND staff_id IS NOT NULL"""
+_CLIMBED: Final = """
+UPDATE alert_attention t SET step = n.step, look_at = n.look_at
+FROM unnest(%s::uuid[], %s::int[], %s::timestamptz[]) AS n (alert_id, step, look_at)
+WHERE t.alert_id = n.alert_id"""
+_MESSAGE: Final = """
+INSERT INTO message (id, kind, staff_id, channel, content, made_at, next_at)
+VALUES (%s, %s, %s, %s, %s, %s, %s)"""
+_NOTIFICATION: Final = """
+INSERT INTO notification (alert_id, round, step, rung, held, at, staff_id, message_id)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"""
+
+
+@dataclass(slots=True)
+class Letter:
+    """What one person is to be told in one message."""
+
+    person: Person
+    kind: str
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[tuple[Any, ...]] = field(default_factory=list)  # Of the alerts: up to ``held``.
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+async def plan_round(
+    connection: Connection, channels: Sequence[Notifier], settings: NotifySettings, *, now: datetime
+) -> int:
+    """Plan for at most ``alerts_max`` alerts that are due; return how many there were."""
+    asked = {"now": now, "rows": settings.alerts_max}
+    async with connection.transaction(), connection.cursor(row_factory=dict_row) as cursor:
+        await cursor.execute(_SLEPT, asked)
+        for row in await cursor.fetchall():
+            await _bring_back(connection, row, now)
+        await cursor.execute(_DUE, asked)
+        due = await cursor.fetchall()
+        if due:
+            crew = await load_crew(connection, channels, settings.hours, today=local_day(now))
+            await cursor.execute(_TOLD, ([row["alert_id"] for row in due],))
+            told = {
+                (row["alert_id"], row["round"], row["staff_id"]) for row in await cursor.fetchall()
+            }
+            await _Round(connection, settings, crew, told, now).plan(due)
+    return len(due)
+
+
+async def _bring_back(connection: Connection, row: Mapping[str, Any], now: datetime) -> None:
+    of = await attention.fetch(connection, row["alert_id"], lock=False)
+    if of is not None:
+        entry = Entry(what="returned", at=now, author=_AUTHOR, until=row["snoozed_until"])
+        await attention.bring_back(connection, of, entry)
+
+
+class _Round:
+    """One transaction's planning."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        settings: NotifySettings,
+        crew: Crew,
+        told: set[tuple[UUID, int, str]],
+        now: datetime,
+    ) -> None:
+        self._connection = connection
+        self._settings = settings
+        self._crew = crew
+        self._told = told
+        self._now = now
+        self._letters: dict[tuple[str, UUID | None], Letter] = {}
+        self._nobody: list[tuple[Any, ...]] = []
+        self._events: list[Event] = []
+
+    async def plan(self, due: Sequence[Mapping[str, Any]]) -> None:
+        climbs = [self._look(row) for row in due]
+        for row, climbed in zip(due, climbs, strict=True):
+            if climbed is not None:
+                self._address(row, climbed)
+        found = [
+            # One that sleeps is looked at when it wakes: what woke before was brought back above.
+            (row["alert_id"], row["step"], row["snoozed_until"])
+            if climbed is None
+            else (row["alert_id"], climbed.step, climbed.look_at)
+            for row, climbed in zip(due, climbs, strict=True)
+        ]
+        await self._connection.execute(_CLIMBED, [list(c) for c in zip(*found, strict=True)])
+        await write_letters(self._connection, list(self._letters.values()), now=self._now)
+        async with self._connection.cursor() as cursor:
+            await cursor.executemany(_NOTIFICATION, self._nobody)
+        await outbox.insert(self._connection, self._events, at=self._now)
+
+    def _look(self, row: Mapping[str, Any]) -> Climb | None:
+        """None: nobody is to be told."""
+        if not row["asks"] or row["snoozed_until"] is not None:
+            return None
+        critical = row["severity"] == "critical"
+        standing = Standing(
+            opened_at=row["opened_at"],
+            step=row["step"],
+            escalation=row["escalation"],
+            critical=critical,
+        )
+        ladder = (self._settings.critical if critical else self._settings.high).ladder()
+        hours = self._crew.hours(row["team_id"], row["centre_id"])
+        return climb(standing, ladder, hours, self._now)
+
+    def _address(self, row: Mapping[str, Any], climbed: Climb) -> None:
+        """Put an alert into the letters of those who are to be told."""
+        chosen: dict[str, tuple[Rung, Person]] = {}
+        for rung in climbed.reached:
+            found, people = self._crew.find(rung, row["team_id"], row["centre_id"])
+            new = rung in climbed.new
+            if new and not people:
+                note = (row["alert_id"], row["round"], climbed.step, rung, climbed.held)
+                self._nobody.append((*note, self._now, None, None))
+            for person in people:
+                id_ = person.recipient.staff_id
+                if new or (row["alert_id"], row["round"], id_) not in self._told:
+                    chosen.setdefault(id_, (found, person))
+        for rung, person in chosen.values():
+            self._put(row, climbed, rung, person)
+        if any(rung is not Rung.DOCTOR for rung in climbed.new):
+            self._events.append(Event("alert.escalated", _escalated(row, climbed.step)))
+
+    def _put(self, row: Mapping[str, Any], climbed: Climb, rung: Rung, person: Person) -> None:
+        critical = row["severity"] == "critical"
+        key = (person.recipient.staff_id, row["alert_id"] if critical else None)
+        kind = "page" if critical else "notice"
+        letter = self._letters.setdefault(key, Letter(person, kind))
+        letter.alerts.append(
+            {
+                "alert_id": str(row["alert_id"]),
+                "resident_id": row["resident_id"],
+                "team_id": row["team_id"],
+                "severity": row["severity"],
+                "raised_at": row["raised_at"].isoformat(),
+                "rung": str(rung),
+                "step": climbed.step,
+                "held": climbed.held,
+            }
+        )
+        letter.notes.append((row["alert_id"], row["round"], climbed.step, rung, climbed.held))
+
+
+def _escalated(row: Mapping[str, Any], step: int) -> dict[str, Any]:
+    return {
+        "alert_id": str(row["alert_id"]),
+        "resident_id": row["resident_id"],
+        "team_id": row["team_id"],
+        "centre_id": row["centre_id"],
+        "condition": row["condition"],
+        "code": row["code"],
+        "severity": row["severity"],
+        "step": step,
+        "author": _AUTHOR,
+    }
+
+
+async def write_letters(
+    connection: Connection, letters: Sequence[Letter], *, now: datetime
+) -> None:
+    """One message for every channel that reaches the person; whoever has one of them, has it."""
+    messages, notes = [], []
+    for letter in letters:
+        content = Jsonb({"alerts": letter.alerts, "counts": dict(letter.counts)})
+        staff_id = letter.person.recipient.staff_id
+        for channel in letter.person.channels:
+            id_ = new_id(now)
+            messages.append((id_, letter.kind, staff_id, channel, content, now, now))
+            notes += [(*note, now, staff_id, id_) for note in letter.notes]
+    async with connection.cursor() as cursor:
+        await cursor.executemany(_MESSAGE, messages)
+        await cursor.executemany(_NOTIFICATION, notes)
