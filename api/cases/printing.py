@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Response
-from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 from pydantic import Field
 
@@ -21,9 +20,8 @@ from api.cases.schemas import CaseFilters, CaseQuery
 from api.cursors import PAGE_ROWS_MAX, Name
 from api.errors import ForbiddenError
 from api.local_days import local_day
-from api.registry.writing import as_tuples, keys_at_hand
-from api.services import Running, Services
-from ingest.db import personal
+from api.registry.personal import open_names
+from api.services import Running
 
 router = APIRouter()
 ROWS_MAX: Final = 4 * PAGE_ROWS_MAX
@@ -98,27 +96,13 @@ async def print_worklist(
             if len(page) <= PAGE_ROWS_MAX:
                 break
             after = queries.key_of(rows[-1], "risk")
-        names = await _open_names(running, connection, rows) if query.names else None
-    seen = [row["resident_id"] for row in rows]
+        seen = [row["resident_id"] for row in rows]
+        names = await open_names(running, connection, seen) if query.names else None
     await running.audit.saw(principal, "print_worklist", seen)
     if names is not None:
         await running.audit.saw(principal, "read_names", names)
     headers = spreadsheets.download(f"worklist-{today}.csv")
     return Response(_as_text(rows, names), media_type=spreadsheets.MEDIA_TYPE, headers=headers)
-
-
-async def _open_names(
-    running: Services, connection: AsyncConnection[DictRow], rows: Sequence[DictRow]
-) -> dict[str, str]:
-    """Names of those who are on the list and have one here."""
-    found = {}
-    with as_tuples(connection) as tuples, keys_at_hand():
-        keyring = running.keys.keyring()
-        for resident in sorted({row["resident_id"] for row in rows}):
-            who = (await personal.reveal(tuples, resident, keyring)).personal
-            if who is not None and who.name is not None:
-                found[resident] = who.name
-    return found
 
 
 def _as_text(rows: Sequence[DictRow], names: Mapping[str, str] | None) -> str:

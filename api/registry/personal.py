@@ -1,9 +1,11 @@
 """``/v1/residents/{id}/personal-data``: one resident's name and ID number, read or erased.
 
-The only place where they are opened, one at a time; no list holds them, and of other answers only
-the FHIR ``Patient`` that is read by its id.
+The only place where they are opened. No list holds them, but for the names (never the numbers) on
+a team's list that is printed with names; of other answers only the FHIR ``Patient`` that is read by
+its id does.
 """
 
+from collections.abc import Collection
 from typing import Annotated
 
 from fastapi import APIRouter, Response
@@ -65,6 +67,23 @@ async def open_personal(
         return None
     with as_tuples(connection) as tuples, keys_at_hand():
         return (await personal.reveal(tuples, id_, running.keys.keyring())).personal
+
+
+async def open_names(
+    running: Services, connection: AsyncConnection[DictRow], ids: Collection[str]
+) -> dict[str, str]:
+    """Names, without ID numbers, of those of these residents who have one here.
+
+    Who asks must hold ``residents:read``, and be noted in the audit log for each of them.
+    """
+    found = {}
+    with as_tuples(connection) as tuples, keys_at_hand():
+        keyring = running.keys.keyring()
+        for id_ in sorted(set(ids)):
+            who = (await personal.reveal(tuples, id_, keyring)).personal
+            if who is not None and who.name is not None:
+                found[id_] = who.name
+    return found
 
 
 @router.delete(
