@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, NamedTuple
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Path, Query, Response
+from fastapi import APIRouter, Body, Depends, Path, Query, Response
 from fastapi.openapi.models import Example
 from pydantic import TypeAdapter
 
@@ -17,9 +17,10 @@ from api.auth.guard import require
 from api.auth.permissions import Permission
 from api.auth.principal import Principal
 from api.cursors import Cursor, Name, Number
-from api.errors import NotFoundError
+from api.errors import BadParameterError, NotFoundError
 from api.followups import examples, queries, schemas, writing
 from api.followups.schemas import FollowupPage, FollowupQuery, RecordOut
+from api.problems import NOT_SHOWN
 from api.registry.examples import as_response
 from api.services import Running
 from ingest.db.records import Kind
@@ -27,7 +28,43 @@ from ingest.db.records import Kind
 router = APIRouter(tags=["follow-ups"])
 _CURSOR: Final[Cursor[int]] = Cursor("followups", TypeAdapter(Number))
 ResidentId = Annotated[Name, Path(description="Pseudonym")]
-RecordId = Annotated[UUID, Path(description="Chosen by whoever records; the same again is no new")]
+_UUID: Final = {"format": "uuid"}
+
+
+def _parse_new(
+    record_id: Annotated[
+        str,
+        Path(
+            description="Chosen by whoever records; the same again is no new",
+            json_schema_extra=_UUID,
+        ),
+    ],
+) -> UUID:
+    """The id of what is recorded. Raises ``BadParameterError``, which repeats nothing of it."""
+    try:
+        return UUID(record_id)
+    except ValueError as error:
+        remedy = "take a new UUID, such as 5e0d7a1e-8a53-4d3c-9a58-2f6a5c1b9e01"
+        raise BadParameterError(field="record_id", value=NOT_SHOWN, remedy=remedy) from error
+
+
+def _parse_known(
+    record_id: Annotated[str, Path(description="As lists name it", json_schema_extra=_UUID)],
+) -> UUID:
+    """What is no UUID is no record either: both are answered alike."""
+    try:
+        return UUID(record_id)
+    except ValueError as error:
+        raise _no_such() from error
+
+
+def _no_such() -> NotFoundError:
+    msg = "no such record of this resident; look at the list"
+    return NotFoundError(msg)
+
+
+RecordId = Annotated[UUID, Depends(_parse_new)]
+KnownId = Annotated[UUID, Depends(_parse_known)]
 
 
 class Recorded(NamedTuple):
@@ -134,13 +171,12 @@ async def read_followup(
     running: Running,
     principal: Annotated[Principal, require(Permission.FOLLOWUPS_READ)],
     resident_id: ResidentId,
-    record_id: Annotated[UUID, Path()],
+    record_id: KnownId,
 ) -> RecordOut:
     """One record of a resident."""
     async with running.database.reading(principal) as connection:
         row = await queries.fetch(connection, resident_id, record_id)
     if row is None:
-        msg = "no such record of this resident; look at the list"
-        raise NotFoundError(msg)
+        raise _no_such()
     await running.audit.saw(principal, "read_followup", [resident_id])
     return as_out(row)

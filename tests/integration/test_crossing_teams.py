@@ -43,7 +43,11 @@ SIGNER = Signer()
 KINDS = ("reading", "held", "alert", "record", "amendment")
 NOBODY = "nobody-at-all"
 UNLIMITED = LimitSettings(person_burst=10**6, machine_burst=10**6)
-NEEDED = {"period": "2026"}  # For queries that are nothing without it.
+NEEDED = {
+    "period": "2026",
+    "from": "2026-03-01",
+    "to": "2026-03-31",
+}  # For queries that are nothing without it.
 STREAM = "/v1/alerts/stream"
 
 
