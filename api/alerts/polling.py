@@ -26,8 +26,8 @@ async def await_news(
 ) -> tuple[list[AlertOut], int]:
     """Items of the cases with news after a number, and the number up to which was read.
 
-    Bounded by one page of the feed and by ``query.wait_s``; cancellation (the client went) gives
-    the listener's place back.
+    Bounded by ``query.wait_s``, and by one page of the feed when that is 0; cancellation (the
+    client went) gives the listener's place back.
 
     Raises:
         ListenersFullError: As many listen already as settings allow.
@@ -42,11 +42,10 @@ async def await_news(
             raise BadParameterError(field="after", value=str(after), remedy=remedy)
         while True:
             left_s = max(0.0, deadline - loop.time())
-            pages = listener.pages(after, wait_s=left_s)
-            page = await anext(pages)
+            page = await anext(listener.pages(after, wait_s=left_s))
             after = page[-1].number if page else after
             ids = _news(principal, page)
-            if ids or not page:
+            if ids or loop.time() >= deadline:
                 break
     return (await _read(running, principal, query, ids)) if ids else [], after
 

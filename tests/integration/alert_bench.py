@@ -1,5 +1,6 @@
 """Writer, judge, dispatcher and API with one clock, and people who ask, for the tests beside."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 from api.app import create_app
 from api.auth.settings import AuthSettings
 from api.dispatcher import number_round
+from api.feed import Feed
 from api.settings import ApiSettings, DispatcherSettings
 from ingest.db import readings
 from ingest.db.connections import Connection
@@ -36,6 +38,7 @@ class AlertBench(JudgeBench):
     """Also asks the API, as somebody, at the bench's time."""
 
     client: httpx.AsyncClient
+    feed: Feed
     dispatcher: DispatcherSettings
 
     async def ask(
@@ -75,9 +78,15 @@ class AlertBench(JudgeBench):
         await self.settle()
         return reading
 
-    async def number(self) -> int:
-        """Let the dispatcher work."""
-        return await number_round(self.connection, self.dispatcher)
+    async def number(self) -> None:
+        """Let the dispatcher work, and the API's feed hear of it."""
+        await number_round(self.connection, self.dispatcher)
+        ((head,),) = await self.rows("SELECT feed_head()")
+        async with asyncio.timeout(20):
+            while True:
+                if await self.feed.position() >= head:
+                    return
+                await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -108,5 +117,6 @@ async def an_alert_bench(
     ):
         await await_feed(client)
         bench.client = client
+        bench.feed = app.state.services.feed
         bench.dispatcher = DispatcherSettings(db_dsn=SecretStr(database.dsn))
         yield bench
