@@ -144,8 +144,13 @@ def _describe(problem: Mapping[str, Any]) -> FieldProblem:
 
 
 def _shown(problem: Mapping[str, Any], path: Sequence[str]) -> str:
-    """What was sent; of a body neither what holds other fields nor what may name somebody."""
+    """What was sent; of a body neither what holds other fields nor what may name somebody.
+
+    What stands in the path may name somebody, and is in ``instance`` already.
+    """
     value = problem.get("input")
+    if problem["loc"][0] == "path":
+        return NOT_SHOWN
     if problem["loc"][0] == "body" and (
         isinstance(value, dict | list)
         or problem["type"] == "extra_forbidden"

@@ -63,9 +63,9 @@ async def save_contact(
     await connection.execute(_SAVE_CONTACT, {**content, "id": staff_id, "by": by, "at": at})
 
 
-async def forget_contact(connection: AsyncConnection[DictRow], staff_id: str) -> None:
-    """Addresses go at once; nothing keeps them."""
-    await connection.execute(_FORGET_CONTACT, (staff_id,))
+async def forget_contact(connection: AsyncConnection[DictRow], staff_id: str) -> bool:
+    """Addresses go at once; nothing keeps them. False: there were none to be seen."""
+    return (await connection.execute(_FORGET_CONTACT, (staff_id,))).rowcount > 0
 
 
 async def fetch_hours(connection: AsyncConnection[DictRow], kind: str, id_: str) -> DictRow | None:

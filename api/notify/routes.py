@@ -36,6 +36,7 @@ from ingest.db.entities import ExternalId
 router: Final = APIRouter()
 Id = Annotated[ExternalId, Path(description="As the contract system calls it")]
 Writer = Annotated[Principal, require(Permission.REGISTER_WRITE)]
+_NO_CONTACT: Final = "no contact; PUT one first"
 _CONTACT: Final[dict[int | str, dict[str, Any]]] = {
     200: as_response(examples.CONTACT_ANSWER, "As it stands now")
 }
@@ -75,7 +76,7 @@ async def get_contact(
     """How somebody is told, for who writes the register of that centre."""
     async with running.database.reading(principal) as connection:
         row = await queries.fetch_contact(connection, id)
-    return ContactOut.model_validate(_found(row, "no contact; PUT one first"))
+    return ContactOut.model_validate(_found(row, _NO_CONTACT))
 
 
 @router.delete("/staff/{id}/contact", status_code=204, tags=["notify"])
@@ -84,9 +85,10 @@ async def delete_contact(
     principal: Writer,
     id: Id,  # noqa: A002 - its name in the address
 ) -> None:
-    """Forget somebody's addresses and duties. Twice is as good as once."""
+    """Forget somebody's addresses and duties; `404` when there are none (any more)."""
     async with running.database.writing(principal, at=running.clock()) as connection:
-        await queries.forget_contact(connection, id)
+        if not await queries.forget_contact(connection, id):
+            raise NotFoundError(_NO_CONTACT)
 
 
 def _add_hours(kind: str, path: str) -> None:
