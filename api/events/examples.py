@@ -46,6 +46,7 @@ _CASE_DATA: Final[Json] = {
     "from_state": "controlled",
     "state": "emergency_referral",
     "cause": "emergency",
+    "severity": "critical",
     "consecutive_unsatisfied": 0,
     "second_followup_due": None,
     "referral_followup_due": "2026-03-30",
@@ -67,6 +68,7 @@ _RECORD_DATA: Final[Json] = {
     "state": None,
     "due": None,
     "reason": None,
+    "withdraws": None,
     "author": _BY,
 }
 _ACT: Final[Json] = {"alert_id": _ALERT, "resident_id": RESIDENT_ID, "author": _BY}

@@ -84,6 +84,7 @@ class CaseData(_Data):
     from_state: str
     state: str
     cause: Annotated[str | None, Field(description="Action of the case machine")]
+    severity: Annotated[Severity | None, Field(description="null: nothing is open")] = None
     consecutive_unsatisfied: int
     second_followup_due: date | None
     referral_followup_due: date | None
@@ -108,6 +109,7 @@ class RecordData(_Data):
     state: Annotated[str | None, Field(description="Of an override")] = None
     due: date | None = None
     reason: Annotated[str | None, Field(description="Of a closure")] = None
+    withdraws: Annotated[UUID | None, Field(description="Record that it takes back")] = None
     author: str
 
 
