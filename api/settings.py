@@ -47,7 +47,7 @@ class FeedSettings(BaseModel):
     poll_ms: PositiveInt = 1_000  # A lost NOTIFY costs at most this.
     page_rows_max: PositiveInt = 200  # Also all that is held for one listener.
     recent_events_max: PositiveInt = 2_000  # Shared by all listeners; older ones are read again.
-    scan_rows_max: PositiveInt = 2_000  # Looked at for one page of `/v1/events`, seen or not.
+    scan_rows_max: PositiveInt = 500  # Looked at for one page of `/v1/events`, 10 µs each.
     keep_alive_ms: PositiveInt = 10_000
     reconnect_ms: PositiveInt = 2_000  # What browsers are told to wait.
 
