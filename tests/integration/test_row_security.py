@@ -157,27 +157,6 @@ async def test_a_prepared_statement_is_planned_for_whoever_asks_next(looking: Da
             assert found == own
 
 
-@pytest.mark.parametrize("view", sorted(VIEWS_THAT_FILTER - {"visible_reading", "visible_context"}))
-async def test_what_figures_rest_on_is_seen_of_ones_own_residents_only(
-    api: Database, writer: Connection, view: str
-) -> None:
-    await writer.execute(
-        "INSERT INTO resident_condition (resident_id, condition, since)"
-        " SELECT id, 'diabetes', '2020-01-01' FROM resident ON CONFLICT DO NOTHING"
-    )
-    await writer.execute(
-        "INSERT INTO record"
-        " (id, resident_id, kind, at, received_at, mode, findings, reason, author) SELECT"
-        " gen_random_uuid(), id, 'closure', now(), now(), 'clinic', '{}', 'moved', 'a'"
-        " FROM resident"
-    )
-    await writer.commit()
-
-    for who, own, _, _ in SEEN.values():
-        found = await seen_in(api, who, f"SELECT resident_id AS resident FROM {view}")  # noqa: S608 - one of two
-        assert found == own
-
-
 # --- around the policies -------------------------------------------------------------------------
 
 
