@@ -342,9 +342,6 @@ async def _await_lock(writer: Connection) -> None:
             await asyncio.sleep(0.01)
 
 
-# --- the shared feed -----------------------------------------------------------------------------
-
-
 async def all_events(api: Database) -> list[FeedEvent]:
     async with api.reading_as_process() as connection:
         return await list_after(connection, after=0, limit=100)
