@@ -14,6 +14,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from api.alerts.schemas import AlertOut, AlertQuery
+from api.auth.principal import Principal, Reach
 
 _NAMESPACE: Final = UUID("5f1fa600-7375-5966-616e-672d63617365")
 
@@ -51,8 +52,8 @@ CROSS JOIN LATERAL (
     FROM alert b LEFT JOIN alert_attention u ON u.alert_id = b.id
     WHERE b.resident_id = a.resident_id AND b.condition = a.condition AND b.status = 'active'
 ) c"""  # noqa: S608 - our own words
-_LIST: Final = f"""{_SELECT}
-WHERE (%(before)s::bigint IS NULL OR a.number < %(before)s)
+_WANTED: Final = f"""
+    (%(before)s::bigint IS NULL OR a.number < %(before)s)
   AND (%(status)s::text = 'all' OR a.status = %(status)s)
   AND (%(team)s::text IS NULL OR a.team_id = %(team)s)
   AND (%(centre)s::text IS NULL OR a.centre_id = %(centre)s)
@@ -63,9 +64,20 @@ WHERE (%(before)s::bigint IS NULL OR a.number < %(before)s)
   AND (%(view)s::text = 'alerts' OR NOT EXISTS (
        SELECT FROM alert b LEFT JOIN alert_attention u ON u.alert_id = b.id
        WHERE b.resident_id = a.resident_id AND b.condition = a.condition
-         AND b.status = 'active' AND {_lead("b", "u")} > {_lead("a", "t")}))
-ORDER BY a.number DESC
-LIMIT %(rows)s"""
+         AND b.status = 'active' AND {_lead("b", "u")} > {_lead("a", "t")}))"""
+_PAGE: Final = "ORDER BY a.number DESC LIMIT %(rows)s"
+_OF_ALL: Final = f"{_SELECT} WHERE {_WANTED} {_PAGE}"
+# Of a few teams, team by team from the index of each: what row-level security asks is an OR, for
+# which the newest alerts of a whole city are gone through (36 ms for one team of 500, 8 ms so; for
+# the ten teams of a centre it is the other way round, 5 ms and 42 ms).
+_TEAMS_FEW: Final = 3
+_KEYS: Final = "SELECT a.number FROM alert a LEFT JOIN alert_attention t ON t.alert_id = a.id"
+_OF_TEAMS: Final = f"""
+{_SELECT} WHERE a.number = ANY (ARRAY(
+    SELECT x.number FROM unnest((SELECT seen_teams())::text[]) AS s (id) CROSS JOIN LATERAL (
+        {_KEYS} WHERE a.team_id = s.id AND {_WANTED}
+        ORDER BY a.team_id DESC, a.number DESC LIMIT %(rows)s) x
+    ORDER BY x.number DESC LIMIT %(rows)s)) {_PAGE}"""  # noqa: S608 - our own words
 _NEWS: Final = f"""
 WITH leads AS (
     SELECT DISTINCT l.id FROM alert n CROSS JOIN LATERAL (
@@ -85,6 +97,7 @@ async def list_newest(
     connection: AsyncConnection[DictRow],
     query: AlertQuery,
     *,
+    principal: Principal,
     before: int | None,
     now: datetime,
     today: date,
@@ -92,10 +105,14 @@ async def list_newest(
     """Alerts below number ``before``, newest first: one more than the limit, if there is one.
 
     Days overdue are counted to ``today``, a local day: the judge writes them when a step changes.
+    The principal chooses the plan, not the rows: those the database chooses.
     """
     asked = query.model_dump(exclude={"cursor", "limit"})
+    teams, centres = principal.seen_team_ids, principal.seen_centre_ids
+    few = principal.reach is Reach.OWN and not centres and len(teams) <= _TEAMS_FEW
+    statement = _OF_TEAMS if few else _OF_ALL
     values = {**asked, "before": before, "now": now, "today": today, "rows": query.limit + 1}
-    cursor = await connection.execute(_LIST.encode(), values)
+    cursor = await connection.execute(statement.encode(), values)
     return [_as_alert(row) for row in await cursor.fetchall()]
 
 

@@ -43,7 +43,7 @@ async def list_alerts(
         feed_number = await running.feed.position()
         async with running.database.reading(principal) as connection:
             found = await queries.list_newest(
-                connection, query, before=before, now=at, today=local_day(at)
+                connection, query, principal=principal, before=before, now=at, today=local_day(at)
             )
         items, more = found[: query.limit], len(found) > query.limit
     await running.audit.saw(principal, "list_alerts", (item.resident_id for item in items))

@@ -116,7 +116,8 @@ SELECT md5('alert:' || c.resident_id || ':' || k)::uuid, c.resident_id, t.centre
        'judge', %(at)s, 'reading', jsonb_build_object('zh', '152/94 mmHg，高于 140/90 mmHg',
        'en', '152/94 mmHg is above 140/90 mmHg', 'record', jsonb_build_object('mean', '152/94'))
 FROM resident_case c JOIN team t ON t.id = c.team_id, generate_series(0, 2) AS k
-WHERE c.state <> 'controlled' OR k = 1""",
+WHERE c.state <> 'controlled' OR k = 1
+ORDER BY hashtext(c.resident_id || k)""",
     """
 INSERT INTO outbox (number, kind, payload, created_at)
 SELECT row_number() OVER (), 'case.changed', jsonb_build_object(
