@@ -37,6 +37,13 @@ EXPECTED = [
     ("204", "DELETE", f"{RESIDENT}/personal-data"),
     ("200", "GET", "/v1/residents?team=cx-longgang-3&limit=2"),
     ("422", "PUT", "/v1/residents/r-x"),
+    ("200", "GET", "/v1/cases?team=cx-longgang-3&sort=risk"),
+    ("201", "PUT", f"{RESIDENT}/contact-attempts/5e0d7a1e-8a53-4d3c-9a58-2f6a5c1b9e04"),
+    ("201", "PUT", f"{RESIDENT}/visits/5e0d7a1e-8a53-4d3c-9a58-2f6a5c1b9e01"),
+    ("201", "PUT", f"{RESIDENT}/withdrawals/5e0d7a1e-8a53-4d3c-9a58-2f6a5c1b9e09"),
+    ("200", "GET", f"{RESIDENT}/followups"),
+    ("200", "GET", "/v1/exports/followups?from=2026-02-01&to=2026-02-28&team=cx-longgang-3"),
+    ("200", "GET", "/v1/events?after=0&limit=2"),
 ]
 
 
@@ -78,3 +85,6 @@ async def test_the_page_can_be_followed_with_curl(
     assert '"outcome":"created"' in text
     assert '"lines":2,"created":1,"changed":0,"unchanged":0,"refused":1' in text
     assert '"name":"某某"' in text
+    assert '"withdrawn_by":"5e0d7a1e-8a53-4d3c-9a58-2f6a5c1b9e09"' in text
+    assert "146" in text.rpartition("/v1/exports/followups?")[0]  # In the exported line.
+    assert '"next_after":' in text
