@@ -10,7 +10,7 @@ go when somebody leaves. They are seen by who writes that centre's register.
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Body, Path
 from psycopg.rows import DictRow
 
 from api.alerts.attention import AlertId
@@ -56,7 +56,7 @@ async def put_contact(
     running: Running,
     principal: Writer,
     id: Id,  # noqa: A002 - its name in the address
-    content: ContactIn,
+    content: Annotated[ContactIn, Body(openapi_examples={"contact": {"value": examples.CONTACT}})],
 ) -> ContactOut:
     """Say how somebody on the register is told about alerts. The same again changes nothing."""
     at = running.clock()
@@ -96,7 +96,7 @@ def _add_hours(kind: str, path: str) -> None:
         running: Running,
         principal: Writer,
         id: Id,  # noqa: A002 - its name in the address
-        content: HoursIn,
+        content: Annotated[HoursIn, Body(openapi_examples={"hours": {"value": examples.HOURS}})],
     ) -> HoursOut:
         """Set quiet hours and shifts: the team's win over the centre's, those over the settings."""
         at = running.clock()
