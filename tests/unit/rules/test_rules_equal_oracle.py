@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rules import engine
-from rules.judgement import Judgement
+from rules.judgement import Assessed, Judgement
 from rules.limits import ProfileTable, tabulate
 from rules.profiles import load_versions
 from tests.unit.rules.oracle.histories import cases, random_case
@@ -105,12 +105,19 @@ def test_blocks_say_what_one_block_says(block: int, monkeypatch: pytest.MonkeyPa
 
 
 def require_the_same(one: Any, other: Any) -> None:  # noqa: ANN401 - tables and columns
+    if isinstance(one, Assessed):  # It has no order.
+        one, other = in_order(one), in_order(other)
     for field in fields(one):
         mine, yours = getattr(one, field.name), getattr(other, field.name)
         if isinstance(mine, np.ndarray):
             np.testing.assert_array_equal(mine, yours)
         else:
             require_the_same(mine, yours)
+
+
+def in_order(found: Assessed) -> Assessed:
+    order = np.lexsort((found.controlled, found.day, found.condition, found.resident))
+    return Assessed(**{field.name: getattr(found, field.name)[order] for field in fields(found)})
 
 
 def test_each_alone_is_as_all_together() -> None:
