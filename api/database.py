@@ -164,18 +164,17 @@ class Database:
         """A connection with the transaction begun; those that have died are thrown away."""
         dead = 0
         while True:
-            connection = await self._pool.getconn()
+            connection, begun = await self._pool.getconn(), False
             try:
                 # Never prepared: it is several statements, and another one for everybody.
                 await connection.execute(begin.encode(), prepare=False)
-            except BaseException as error:
-                await self._pool.putconn(connection)
+                begun = True
+            except OperationalError:
                 dead += 1
-                if (
-                    isinstance(error, OperationalError)
-                    and connection.closed
-                    and dead <= self._settings.db_connections_max
-                ):
-                    continue
-                raise
-            return connection
+                if not connection.closed or dead > self._settings.db_connections_max:
+                    raise
+            finally:
+                if not begun:
+                    await self._pool.putconn(connection)
+            if begun:
+                return connection

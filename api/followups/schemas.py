@@ -4,6 +4,7 @@ A body never says who recorded it: that is whoever asks. What contradicts itself
 the field that does.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from datetime import date, datetime
 from decimal import Decimal
@@ -100,9 +101,9 @@ class Body(Strict):
         """What contradicts itself. ``today`` is the local day."""
         yield from ()
 
+    @abstractmethod
     def fields(self) -> dict[str, Any]:
         """Of ``Record``, by its names."""
-        raise NotImplementedError
 
 
 class VisitIn(Body):
