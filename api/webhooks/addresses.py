@@ -26,6 +26,11 @@ Network: TypeAlias = IPv4Network | IPv6Network
 Resolver: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
 URL_CHARACTERS_MAX: Final = 2_000
 _NAT64: Final = ip_network("64:ff9b::/96")  # Source: RFC 6052, 2.1.
+_NOT_PUBLIC: Final = (  # What ``is_global`` passes for public, in some or all Pythons.
+    ip_network("fec0::/10"),  # Once site-local, and in use still. Source: RFC 3879, 4.
+    ip_network("192.88.99.0/24"),  # Whoever relayed 6to4. Source: RFC 7526, 4.
+    ip_network("3fff::/20"),  # For documentation. Source: RFC 9637, 3.
+)
 _PORT_MAX: Final = 65_535
 _LOW_32_BITS: Final = 0xFFFFFFFF
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
@@ -56,6 +61,8 @@ def is_allowed(address: Address, allowed: Sequence[Network]) -> bool:
         inner = _find_inner(address)
         if inner is not None:
             return is_allowed(inner, allowed)
+    if any(address in network for network in _NOT_PUBLIC if network.version == address.version):
+        return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 

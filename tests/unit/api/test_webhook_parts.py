@@ -90,13 +90,14 @@ def test_by_default_it_is_tried_some_two_hundred_times() -> None:
         *("::", "::1", "fe80::1", "fc00::1", "fd12::1", "ff02::1", "2001:db8::1"),
         *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe"),
         *("2002:7f00:1::", "2002:a00:1::1"),
+        *("fec0::1", "feff::1", "192.88.99.1", "::ffff:192.88.99.1", "3fff::1", "3fff:fff::1"),
     ],
 )
 def test_what_is_not_public_is_not_gone_to(address: str) -> None:
     assert not is_allowed(ip_address(address), [])
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8"])
+@pytest.mark.parametrize("address", ["8.8.8.8", "192.88.98.1", "2606:4700::1111", "::ffff:8.8.8.8"])
 def test_what_is_public_is(address: str) -> None:
     assert is_allowed(ip_address(address), [])
 
