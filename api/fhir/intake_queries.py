@@ -44,7 +44,8 @@ INSERT INTO observation_identifier (gateway_id, system, value, sent_id, reading_
 SELECT %(gateway)s, n.system, n.value, n.id, n.id, %(at)s
 FROM unnest(%(systems)s::text[], %(values)s::text[], %(ids)s::uuid[]) AS n (system, value, id)
 ORDER BY n.system, n.value
-ON CONFLICT DO NOTHING"""
+ON CONFLICT DO NOTHING
+RETURNING system, value"""
 _CLAIMED: Final = """
 SELECT i.system, i.value, i.sent_id
 FROM observation_identifier i
@@ -55,13 +56,16 @@ WHERE i.gateway_id = %(gateway)s"""
 
 async def claim(
     connection: Connection, gateway: str, claims: Mapping[Name, UUID], *, at: datetime
-) -> dict[Name, UUID]:
-    """Have these identifiers stand for these readings where they are free; what they stand for.
+) -> tuple[dict[Name, UUID], set[Name]]:
+    """Have these identifiers stand for these readings where they are free.
 
     Waits for whoever claims the same at this moment.
+
+    Returns:
+        What each stands for now, and which of them were free before: see ``release``.
     """
     if not claims:
-        return {}
+        return {}, set()
     asked: dict[str, Any] = {
         "gateway": gateway,
         "at": at,
@@ -69,9 +73,26 @@ async def claim(
         "values": [value for _, value in claims],
         "ids": list(claims.values()),
     }
-    await connection.execute(_CLAIM, asked)
+    cursor = await connection.execute(_CLAIM, asked)
+    new = {(row[0], row[1]) for row in await cursor.fetchall()}
     cursor = await connection.execute(_CLAIMED, asked)
-    return {(row[0], row[1]): row[2] for row in await cursor.fetchall()}
+    return {(row[0], row[1]): row[2] for row in await cursor.fetchall()}, new
+
+
+_RELEASE: Final = """
+DELETE FROM observation_identifier i
+USING unnest(%s::text[], %s::text[]) AS n (system, value)
+WHERE i.gateway_id = %s AND i.system = n.system AND i.value = n.value"""
+
+
+async def release(connection: Connection, gateway: str, names: Collection[Name]) -> None:
+    """Free identifiers that this transaction has claimed, for an entry that is refused after all.
+
+    The same content may be sent under other names: what a name stands for does not tell whose.
+    """
+    if names:
+        systems, values = [name[0] for name in names], [name[1] for name in names]
+        await connection.execute(_RELEASE, (systems, values, gateway))
 
 
 _POINT: Final = """

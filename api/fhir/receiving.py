@@ -200,9 +200,12 @@ class _Receiver:
         return Topic(centre=centre, gateway=self._gateway, channel="readings")
 
     async def _claim(self, connection: Connection, ready: Sequence[_Ready]) -> list[_Ready]:
-        """Of an identifier that stands for another content nothing is stored."""
+        """Of an identifier that stands for another content nothing is stored.
+
+        Nor do the other identifiers of the same entry stand for it then.
+        """
         claims = {name: one.id for one in ready for name in one.draft.identifiers}
-        stands = await intake_queries.claim(connection, self._gateway, claims, at=self._at)
+        stands, new = await intake_queries.claim(connection, self._gateway, claims, at=self._at)
         kept = []
         for one in ready:
             taken = [n for n in one.draft.identifiers if stands[n] != one.id]
@@ -214,6 +217,8 @@ class _Receiver:
                 self._refuse(outcome, path, said, "conflict")
             else:
                 kept.append(one)
+                new -= set(one.draft.identifiers)
+        await intake_queries.release(connection, self._gateway, new)
         return kept
 
     async def _store(

@@ -18,7 +18,15 @@ from api.auth.permissions import Role
 from api.fhir import codes
 from api.fhir.resources.meta import EXACT
 from ingest.db.connections import Connection
-from tests.fhir_senders import a_concept, a_part, a_pressure, a_quantity, a_sugar
+from tests.fhir_senders import (
+    a_bundle,
+    a_concept,
+    a_part,
+    a_pressure,
+    a_quantity,
+    a_sugar,
+    an_entry,
+)
 from tests.fhir_world import Json, ask, check, exact, found_in, resources_in
 from tests.fix_db import Database as Fresh
 from tests.integration.fhir_bench import JSON, an_api, as_sender, count, expressions, fill, post
@@ -84,6 +92,42 @@ async def test_sending_again_stores_nothing_and_other_content_is_a_conflict(
     assert await count(filled, "quarantine") == 0
     totals = await (await filled.execute("SELECT stored, redelivered FROM gateway_day")).fetchone()
     assert totals == (1, 2)
+
+
+def _named(*names: str) -> list[Json]:
+    return [{"system": "urn:his", "value": name} for name in names]
+
+
+async def test_what_is_refused_keeps_none_of_its_identifiers_and_no_other_loses_one(
+    client: httpx.AsyncClient, filled: Connection
+) -> None:
+    await post(client, a_pressure(name="o-1"), 201)
+    both = a_pressure(150, 90, identifier=_named("o-1", "o-2"))
+    await post(client, both, 409)
+    assert await count(filled, "observation_identifier") == 1
+
+    await post(client, a_pressure(128, 78, name="o-2"), 201)
+    await post(client, both, 409)  # Both are taken now: neither was claimed, nor is one freed.
+    assert await count(filled, "observation_identifier") == 2
+
+
+async def test_of_one_batch_a_name_that_a_refused_one_shares_stays_with_who_is_stored(
+    client: httpx.AsyncClient, filled: Connection
+) -> None:
+    await post(client, a_pressure(name="o-1"), 201)
+    refused = a_pressure(150, 90, identifier=_named("o-2", "o-1", "o-3"))
+    kept = a_pressure(150, 90, name="o-2")
+    bundle = a_bundle(an_entry(refused), an_entry(kept), kind="batch")
+    answer = await post(client, bundle, 200, "")
+
+    assert [each["response"]["status"] for each in answer["entry"]] == ["409", "201"]
+    row = await (
+        await filled.execute(
+            "SELECT array_agg(value ORDER BY value), count(DISTINCT reading_id)"
+            " FROM observation_identifier"
+        )
+    ).fetchone()
+    assert row == (["o-1", "o-2"], 2)
 
 
 async def test_the_same_measurement_under_another_identifier_is_a_duplicate(
