@@ -1,7 +1,8 @@
-"""Promise: a query without any WHERE shows a principal its own and nothing else.
+"""Promise: a query without any WHERE shows a principal its own and nothing else, at any time.
 
-Every statement here is the "forgotten WHERE". What is expected is written down by hand in
-``security_world.py``.
+Table by table that is tried in ``test_row_security_tables.py``; here is what lies around: chunks,
+grants, connections that serve many, residents who move. What is expected is written down by hand
+in ``security_world.py``.
 """
 
 import asyncio
@@ -82,51 +83,6 @@ async def looking(world: Fresh) -> AsyncIterator[Database]:
 
 
 # --- a forgotten WHERE ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", SEEN)
-async def test_without_a_where_everyone_sees_their_own_and_no_more(
-    looking: Database, name: str
-) -> None:
-    who, own, at_centre, measured = SEEN[name]
-    with_centre = own | at_centre
-    registered = own - {"stub-n", "stub-s"}  # Whom the contract system has named.
-    expected = {
-        "SELECT id AS resident FROM resident": own,
-        "SELECT resident_id AS resident FROM contract": own,
-        "SELECT resident_id AS resident FROM resident_case": own,
-        "SELECT resident_id AS resident FROM registry_change": registered if measured else set(),
-        "SELECT replace(id, 'contract-', '') AS resident FROM registry_entry": registered,
-        "SELECT resident_id AS resident FROM contract_due": own,
-        "SELECT resident_id AS resident FROM resident_key": own if measured else set(),
-        "SELECT resident_id AS resident FROM resident_sealed": own if measured else set(),
-        "SELECT resident_id AS resident FROM alert": with_centre,
-        "SELECT resident_id AS resident FROM alert_attention LEFT JOIN alert"
-        " ON id = alert_id": with_centre,
-        "SELECT payload ->> 'about' AS resident FROM outbox": with_centre,
-        "SELECT resident_id AS resident FROM resident_condition": own if measured else set(),
-        "SELECT resident_id AS resident FROM record": own if measured else set(),
-        "SELECT resident_id AS resident FROM case_transition": own if measured else set(),
-        "SELECT resident_id AS resident FROM visible_reading": with_centre if measured else set(),
-        "SELECT r.id AS resident FROM resident r RIGHT JOIN alert a ON true": own,
-    }
-
-    found = {statement: await seen_in(looking, who, statement) for statement in expected}
-
-    assert found == expected
-
-
-@pytest.mark.parametrize("name", SEEN)
-async def test_what_is_said_of_a_reading_is_as_visible_as_the_reading(
-    looking: Database, name: str
-) -> None:
-    who, own, at_centre, measured = SEEN[name]
-    async with looking.reading(who) as connection:
-        cursor = await connection.execute("SELECT id FROM amendment")
-        found = {row["id"] for row in await cursor.fetchall()}
-
-    expected = (own | at_centre) if measured else set()
-    assert found == {id_of("amendment", resident) for resident in expected}
 
 
 async def test_held_readings_are_seen_like_the_others(looking: Database) -> None:
