@@ -16,7 +16,7 @@ from api.followups import queries
 from api.followups.schemas import Body, VisitIn
 from api.local_days import local_day
 from api.registry.writing import as_tuples
-from ingest.db import errors, records, visit_readings
+from ingest.db import errors, merges, records, visit_readings
 from ingest.db.connections import Connection
 from ingest.db.errors import UnstorableError
 from ingest.db.records import Record
@@ -129,7 +129,11 @@ async def _require_withdrawable(connection: AsyncConnection[DictRow], record: Re
 async def _require_readings(
     connection: AsyncConnection[DictRow], resident: str, ids: Sequence[UUID]
 ) -> None:
-    strange = await queries.find_strange_readings(connection, resident, ids) if ids else []
+    if not ids:
+        return
+    with as_tuples(connection) as tuples:
+        person = await merges.find_survivor(tuples, resident)
+    strange = await queries.find_strange_readings(connection, person, ids)
     if strange:
         raise RefusedContentError(
             field="reading_ids", value=str(strange[0]), remedy="no such reading of this resident"

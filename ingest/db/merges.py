@@ -88,6 +88,11 @@ async def find_person(connection: Connection, resident: str) -> list[str]:
     return [row[0] for row in await cursor.fetchall()]
 
 
+async def find_survivor(connection: Connection, resident: str) -> str:
+    """Under whose pseudonym this resident's readings are judged and seen now."""
+    return next(iter(await find_person(connection, resident)), resident)
+
+
 _TURNS: Final = "SELECT record_id FROM contract_turn WHERE resident_id = ANY(%s)"
 
 

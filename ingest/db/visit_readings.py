@@ -1,10 +1,11 @@
 """Values that somebody measured at a visit and typed in, as readings of their own.
 
-A value that is already there, because the instrument sent it, is found and named instead: it must
-not count twice. What is stored has an id made from the visit's, so that the same visit sent again
-stores nothing; a visit that is withdrawn retracts what it brought. The API has no right to write
-readings but by ``add_visit_reading`` (migration 0019), which counts them under the gateway
-``visit``. Nothing is judged here: the record marks the resident.
+A value that is already there and stands, because the instrument sent it, is found and named
+instead: it must not count twice. It is the same only where setting and meal context agree, since
+what was typed must count as typed. What is stored has an id made from the visit's, so that the same
+visit sent again stores nothing; a visit that is withdrawn retracts what it brought. The API has no
+right to write readings but by ``add_visit_reading`` (migration 0019), which counts them under the
+gateway ``visit``. Nothing is judged here: the record marks the resident.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from uuid import UUID, uuid5
 from psycopg.types.json import Jsonb
 
 from gateway.wire.ids import partition_time_of
-from ingest.db import corrections
+from ingest.db import corrections, merges
 from ingest.db.amendments import Amendment
 from ingest.db.connections import Connection
 from ingest.db.errors import UnstorableError
@@ -57,14 +58,24 @@ def reading_id(visit: UUID, kind: Kind, at: datetime) -> UUID:
     return UUID(int=milliseconds << 80 | _VERSION << 76 | high << 64 | _VARIANT << 62 | low)
 
 
+# What somebody corrected or retracted is not found: it says something else now, or nothing.
 _FIND: Final = """
-SELECT id FROM visible_reading
-WHERE resident_id = %(resident)s AND kind = %(kind)s
-  AND effective_at BETWEEN %(since)s AND %(until)s AND unit = %(unit)s
-  AND systolic IS NOT DISTINCT FROM %(systolic)s
-  AND diastolic IS NOT DISTINCT FROM %(diastolic)s
-  AND glucose IS NOT DISTINCT FROM %(glucose)s
-ORDER BY effective_at, id LIMIT 1"""
+SELECT r.id FROM visible_reading r
+WHERE r.resident_id = %(person)s AND r.kind = %(kind)s
+  AND r.effective_at BETWEEN %(since)s AND %(until)s AND r.unit = %(unit)s
+  AND r.setting = %(setting)s
+  AND r.systolic IS NOT DISTINCT FROM %(systolic)s
+  AND r.diastolic IS NOT DISTINCT FROM %(diastolic)s
+  AND r.glucose IS NOT DISTINCT FROM %(glucose)s
+  AND coalesce((
+      SELECT v.meal_context FROM visible_context v
+      WHERE v.reading_id = r.id AND v.partition_at = r.partition_at
+        AND v.meal_context <> 'unknown'
+      ORDER BY v.said_at DESC, v.id DESC LIMIT 1), r.meal_context, 'unknown')
+      = coalesce(%(meal_context)s, 'unknown')
+  AND NOT EXISTS (SELECT FROM amendment a WHERE a.reading_id = r.id AND NOT a.undone
+                  AND a.kind IN ('correction', 'retraction'))
+ORDER BY r.effective_at, r.id LIMIT 1"""
 _ADD: Final = """
 SELECT add_visit_reading(%(id)s, %(partition_at)s, %(hash)s, %(kind)s, %(resident)s, %(at)s,
     %(received_at)s, %(setting)s, %(systolic)s, %(diastolic)s, %(pulse)s, %(glucose)s,
@@ -92,8 +103,9 @@ async def add(
         UnstorableError: It is of a time of which no readings are kept any more.
     """
     found = []
+    person = await merges.find_survivor(connection, resident)
     for value in values:
-        asked = _as_row(value, resident, visit, received_at)
+        asked = {**_as_row(value, resident, visit, received_at), "person": person}
         cursor = await connection.execute(_FIND, asked)
         known = await cursor.fetchone()
         if known is not None:
@@ -135,7 +147,7 @@ def _as_row(value: Value, resident: str, visit: UUID, received_at: datetime) -> 
 
 _BROUGHT: Final = """
 SELECT id FROM visible_reading
-WHERE resident_id = %s AND gateway_id = 'visit' AND extra ->> 'visit_id' = %s"""
+WHERE reported_for = %s AND gateway_id = 'visit' AND extra ->> 'visit_id' = %s"""
 
 
 async def retract(
