@@ -1,8 +1,8 @@
 """The HTTP application: routes, errors and what lives as long as the process.
 
 Every route asks for a permission (``auth/guard.py``), but for the root, the two health checks, the
-document, and enrolment, where a one-time token or a signature proves who asks. Nothing it serves
-loads from another host.
+document, what ``/fhir`` can do, the console's sign-in page, and enrolment, where a one-time token
+or a signature proves who asks. Nothing it serves loads from another host.
 """
 
 import asyncio
@@ -96,7 +96,7 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
     app = FastAPI(
         title="Suifang",
         version=_version(),
-        description="Cases, alerts and readings of community follow-up.",
+        description="Residents, readings, cases, alerts and follow-up of community health centres.",
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

@@ -1,4 +1,4 @@
-"""``suifang api``, ``suifang dispatcher`` and ``suifang deliver``.
+"""``suifang api``, ``dispatcher``, ``deliver`` and ``notify``.
 
 Exit codes: 0 stopped by a signal; 1 failed while running; 2 a wrong command line or setting,
 said in one line.
@@ -32,7 +32,7 @@ dispatcher_app: Final = typer.Typer(add_completion=False, pretty_exceptions_enab
 deliver_app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 notify_app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-Host = Annotated[str | None, typer.Option(help="Loopback address; default API_HOST.")]
+Host = Annotated[str | None, typer.Option(help="Address to listen on; default API_HOST.")]
 Port = Annotated[int | None, typer.Option(help="0 takes any free one; default API_PORT.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the address as one JSON object.")]
 _KNOWN: Final = (
@@ -48,7 +48,7 @@ SettingsT = TypeVar("SettingsT", bound=BaseSettings)
 
 @app.callback(invoke_without_command=True)
 def run_api(host: Host = None, port: Port = None, as_json: Json = False) -> None:
-    """Serve cases, alerts, readings and the live feed over HTTP, on this machine only.
+    """Serve the API, the live feed, FHIR and the console over HTTP; on loopback unless told else.
 
     Settings: API_DB_DSN (needed), API_HOST, API_PORT and the rest of api/settings.py.
     """

@@ -14,7 +14,7 @@ import asyncio
 from typing import Final
 
 from api.database import world_errors
-from api.election import await_election
+from api.election import await_election, await_news
 from api.reconnecting import run_sessions
 from api.settings import DispatcherSettings
 from ingest.db.connections import Connection, connect
@@ -60,7 +60,7 @@ async def _run_session(settings: DispatcherSettings) -> None:
             while True:
                 numbered = await number_round(connection, settings)
                 if numbered < settings.rows_max:
-                    await _await_news(connection, settings)
+                    await await_news(connection, settings.poll_ms)
 
 
 async def number_round(connection: Connection, settings: DispatcherSettings) -> int:
@@ -72,9 +72,3 @@ async def number_round(connection: Connection, settings: DispatcherSettings) -> 
     async with asyncio.timeout(settings.statement_ms_max / 1_000 + 1):
         row = await (await connection.execute(_NUMBER, (settings.rows_max,))).fetchone()
     return 0 if row is None else int(row[0])
-
-
-async def _await_news(connection: Connection, settings: DispatcherSettings) -> None:
-    """Wait for a NOTIFY, at most ``poll_ms``; takes all that have come."""
-    async for _ in connection.notifies(timeout=settings.poll_ms / 1_000, stop_after=1):
-        pass

@@ -56,3 +56,9 @@ async def await_election(connection: Connection, lock: int, settings: ElectionSe
             _log.info("standing by: another one is elected")
             waiting = True
         await asyncio.sleep(settings.standby_poll_ms / 1_000)
+
+
+async def await_news(connection: Connection, poll_ms: int) -> None:
+    """Wait for a NOTIFY, at most so long; takes all that have come."""
+    async for _ in connection.notifies(timeout=poll_ms / 1_000, stop_after=1):
+        pass

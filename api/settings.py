@@ -1,6 +1,7 @@
-"""Settings of the two processes of this folder, built once in the command and passed down.
+"""Settings of the API and the dispatcher, built once in the command and passed down.
 
-Every queue, page, connection, wait and retry of the API and the dispatcher has its bound here.
+Every queue, page, connection, wait and retry of these two has its bound here; deliver and notify
+have settings of their own.
 """
 
 from ipaddress import ip_address

@@ -35,7 +35,7 @@ class Suifang(LazyGroup):
         "dispatcher": Command("api.cli", "dispatcher_app", "Number the feed of events."),
         "deliver": Command("api.cli", "deliver_app", "Tell the feed to webhooks."),
         "notify": Command("api.cli", "notify_app", "Tell people about alerts that page."),
-        "api": Command("api.cli", "app", "Serve cases, alerts and readings."),
+        "api": Command("api.cli", "app", "Serve the API and the console."),
         "api-key": Command("api.auth.cli", "app", "Keys of machines: create, rotate, revoke."),
         "audit": Command("api.audit.cli", "app", "Who saw or changed whom: verify, list."),
         "indicators": Command("api.indicators.cli", "app", "Figures of a period, computed now."),

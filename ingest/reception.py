@@ -19,7 +19,7 @@ from gateway.wire.topics import Topic
 from ingest.db import readings
 from ingest.db.connections import Connection
 from ingest.db.quarantine import QuarantineRow
-from ingest.db.quarantine_items import fetch_dispositions
+from ingest.db.quarantine_items import fetch_dispositions, fetch_originals
 from ingest.decoder import decode_some
 from ingest.deliveries import Accepted, Decoded, Delivery, Head, ReceiptTopic
 from ingest.emergencies import EmergencyRaiser
@@ -55,9 +55,6 @@ class Received:
     reason: str = ""
     field: str = ""
     detail: str = ""
-
-
-_DUPLICATE_OF = "SELECT id, duplicate_of FROM duplicate WHERE id = ANY(%s)"
 
 
 async def receive(
@@ -105,8 +102,7 @@ async def _look_up(
     """What the writer made of them, as the database has it now."""
     ids = [item.id for item in items]
     known = await fetch_dispositions(connection, ids)
-    cursor = await connection.execute(_DUPLICATE_OF, (ids,))
-    originals = {row[0]: row[1] for row in await cursor.fetchall()}
+    originals = await fetch_originals(connection, ids)
     found = []
     for item in items:
         row, now = refusals.get(item.raw), known.get(item.id)

@@ -19,15 +19,17 @@ from api.auth.principal import Principal, Reach
 _NAMESPACE: Final = UUID("5f1fa600-7375-5966-616e-672d63617365")
 
 
-def _state(alert: str, attention: str) -> str:
+def state(alert: str, attention: str) -> str:
+    """SQL: what people do about an alert, from its row and that of its attention."""
     return f"""CASE WHEN {alert}.status <> 'active' THEN 'closed'
         WHEN {attention}.acknowledged_at IS NOT NULL THEN 'acknowledged'
         WHEN {attention}.snoozed_until > %(now)s THEN 'snoozed' ELSE 'open' END"""
 
 
-def _lead(alert: str, attention: str) -> str:
+def lead(alert: str, attention: str) -> str:
+    """SQL: of the alerts of a case the one with the highest of these stands for it."""
     return (
-        f"({alert}.status = 'active', {_state(alert, attention)} = 'open',"
+        f"({alert}.status = 'active', {state(alert, attention)} = 'open',"
         f" severity_rank({alert}.severity), {alert}.escalation, {alert}.number)"
     )
 
@@ -41,13 +43,13 @@ SELECT a.id, a.number, a.resident_id, a.team_id, a.centre_id, a.condition, a.cod
        CASE WHEN a.status = 'active' AND a.overdue_days > 0 THEN %(today)s - a.due
             ELSE a.overdue_days END AS overdue_days,
        a.escalation, a.page, a.late, a.explanation, a.updated_at,
-       {_state("a", "t")} AS attention, t.acknowledged_at, t.acknowledged_by, t.reason,
+       {state("a", "t")} AS attention, t.acknowledged_at, t.acknowledged_by, t.reason,
        CASE WHEN (SELECT sees_measured()) THEN t.note END AS note,
        t.snoozed_at, t.snoozed_by, t.snoozed_until, c.alerts AS case_alerts,
        c.severity AS case_severity, c.states AS case_states
 FROM alert a LEFT JOIN alert_attention t ON t.alert_id = a.id
 CROSS JOIN LATERAL (
-    SELECT count(*) AS alerts, coalesce(array_agg({_state("b", "u")}), '{{}}') AS states,
+    SELECT count(*) AS alerts, coalesce(array_agg({state("b", "u")}), '{{}}') AS states,
            (ARRAY['info', 'warn', 'high', 'critical'])[max(severity_rank(b.severity))] AS severity
     FROM alert b LEFT JOIN alert_attention u ON u.alert_id = b.id
     WHERE b.resident_id = a.resident_id AND b.condition = a.condition AND b.status = 'active'
@@ -60,11 +62,11 @@ _WANTED: Final = f"""
   AND (%(severity)s::text IS NULL OR a.severity = %(severity)s)
   AND (%(code)s::text IS NULL OR a.code = %(code)s)
   AND (%(resident)s::text IS NULL OR a.resident_id = %(resident)s)
-  AND (%(attention)s::text IS NULL OR {_state("a", "t")} = %(attention)s)
+  AND (%(attention)s::text IS NULL OR {state("a", "t")} = %(attention)s)
   AND (%(view)s::text = 'alerts' OR NOT EXISTS (
        SELECT FROM alert b LEFT JOIN alert_attention u ON u.alert_id = b.id
        WHERE b.resident_id = a.resident_id AND b.condition = a.condition
-         AND b.status = 'active' AND {_lead("b", "u")} > {_lead("a", "t")}))"""
+         AND b.status = 'active' AND {lead("b", "u")} > {lead("a", "t")}))"""
 _PAGE: Final = "ORDER BY a.number DESC LIMIT %(rows)s"
 _OF_ALL: Final = f"{_SELECT} WHERE {_WANTED} {_PAGE}"
 # Of a few teams, team by team from the index of each: what row-level security asks is an OR, for
@@ -83,7 +85,7 @@ WITH leads AS (
     SELECT DISTINCT l.id FROM alert n CROSS JOIN LATERAL (
         SELECT b.id FROM alert b LEFT JOIN alert_attention u ON u.alert_id = b.id
         WHERE (b.resident_id = n.resident_id AND b.condition = n.condition) OR b.id = n.id
-        ORDER BY {_lead("b", "u")} DESC LIMIT 1) l
+        ORDER BY {lead("b", "u")} DESC LIMIT 1) l
     WHERE n.id = ANY(%(ids)s))
 {_SELECT}
 WHERE a.id IN (SELECT id FROM leads)

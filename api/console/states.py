@@ -6,13 +6,6 @@ compares both. Source: clinical decision table 2.4.
 
 from typing import Final
 
-REFERRAL_STATES: Final = [
-    "referral_recommended",
-    "emergency_referral",
-    "referral_followup_overdue",
-    "screening_referral",
-]
-"""A referral was advised and its result is not known yet."""
 STATES: Final = [
     "emergency_referral",
     "referral_followup_overdue",

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import datetime, time, timedelta
 from typing import Annotated, Any, Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 from fastapi import APIRouter, Query, Response
@@ -29,13 +28,13 @@ from api.exports.schemas import (
     SpanQuery,
     TeamCompleteness,
 )
+from api.local_days import LOCAL
 from api.registry.examples import as_response
 from api.services import Running, Services
 
 router = APIRouter()
 PAGE_ROWS: Final = 500
 SPAN_DAYS_MAX: Final = 366  # A year's report, and no more in one answer.
-_LOCAL: Final = ZoneInfo("Asia/Shanghai")
 _JSON: Final = msgspec.json.Encoder(decimal_format="number")
 _CSV: Final = as_response(
     "\ufeff随访记录编号,居民编号,团队编号,病种,记录人,随访日期,…\r\n",
@@ -63,7 +62,7 @@ def _span(query: SpanQuery) -> dict[str, Any]:
             value=query.since.isoformat(),
             remedy=f"must not be later than `to`, nor more than {SPAN_DAYS_MAX} days before",
         )
-    first = datetime.combine(query.since, time(), _LOCAL)
+    first = datetime.combine(query.since, time(), LOCAL)
     return {"since": first, "until": first + timedelta(days=days + 1), "team": query.team}
 
 

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final, Literal, NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -29,12 +28,12 @@ from api.fhir.codes import (
     Sugar,
     sugars_of,
 )
+from api.local_days import LOCAL
 
 VALUES_MAX: Final = 4  # Of one parameter: two bounds of each end are more than enough.
 ALWAYS: Final = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 NOTHING: Final = UUID(int=0)
 _NUMBER: Final = re.compile(r"[1-9]\d{0,17}", re.ASCII)
-_LOCAL: Final = ZoneInfo("Asia/Shanghai")
 _DATE: Final = re.compile(
     r"(?P<prefix>[a-z]{2})?(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)"
     r"(?:T(?P<time>\d\d:\d\d(?::\d\d(?:\.(?P<fraction>\d{1,6}))?)?)"
@@ -318,12 +317,12 @@ def _whole_period(found: re.Match[str]) -> tuple[datetime, datetime]:
         has_seconds = found["time"].count(":") > 1
         return start, start + (timedelta(seconds=1) if has_seconds else timedelta(minutes=1))
     year, month, day = (int(found[part] or 1) for part in ("year", "month", "day"))
-    start = datetime(year, month, day, tzinfo=_LOCAL)
+    start = datetime(year, month, day, tzinfo=LOCAL)
     if found["day"] is not None:
         return start, start + timedelta(days=1)
     if found["month"] is not None:
-        return start, datetime(year + month // 12, month % 12 + 1, 1, tzinfo=_LOCAL)
-    return start, datetime(year + 1, 1, 1, tzinfo=_LOCAL)
+        return start, datetime(year + month // 12, month % 12 + 1, 1, tzinfo=LOCAL)
+    return start, datetime(year + 1, 1, 1, tzinfo=LOCAL)
 
 
 def _logical(text: str | None) -> list[str] | None:

@@ -39,30 +39,11 @@ def require_number(value: object) -> object:
 
 
 # What can be on the form at all, not what is normal.
-Kilograms = Annotated[
-    Decimal,
-    Field(ge=1, le=500, decimal_places=1),
-    BeforeValidator(require_number),
-    WithJsonSchema({"type": "number"}),
-]
-BodyMassIndex = Annotated[
-    Decimal,
-    Field(ge=5, le=100, decimal_places=2),
-    BeforeValidator(require_number),
-    WithJsonSchema({"type": "number"}),
-]
-Percent = Annotated[
-    Decimal,
-    Field(ge=2, le=25, decimal_places=1),
-    BeforeValidator(require_number),
-    WithJsonSchema({"type": "number"}),
-]
-Liang = Annotated[
-    Decimal,
-    Field(ge=0, le=99, decimal_places=1),
-    BeforeValidator(require_number),
-    WithJsonSchema({"type": "number"}),
-]
+_Number = Annotated[Decimal, BeforeValidator(require_number), WithJsonSchema({"type": "number"})]
+Kilograms = Annotated[_Number, Field(ge=1, le=500, decimal_places=1)]
+BodyMassIndex = Annotated[_Number, Field(ge=5, le=100, decimal_places=2)]
+Percent = Annotated[_Number, Field(ge=2, le=25, decimal_places=1)]
+Liang = Annotated[_Number, Field(ge=0, le=99, decimal_places=1)]
 Count = Annotated[int, Field(strict=True, ge=0, le=999)]
 OneToThree = Annotated[int, Field(strict=True, ge=1, le=3)]
 Symptoms = Annotated[list[Annotated[int, Field(strict=True, ge=1, le=9)]], Field(max_length=9)]

@@ -6,7 +6,7 @@ that passed while no notifier ran only the last is told. Who has nothing open ge
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from psycopg.rows import dict_row
 
@@ -14,7 +14,7 @@ from api.local_days import local_day
 from api.notify.ladder import RUNGS, Rung
 from api.notify.notifiers import Notifier
 from api.notify.people import Crew, Person, load_crew
-from api.notify.planning import Letter, write_letters
+from api.notify.planning import Letter, as_told, write_letters
 from api.notify.settings import NotifySettings
 from ingest.db.connections import Connection
 
@@ -78,17 +78,8 @@ async def _write(connection: Connection, person: Person, now: datetime) -> Lette
         },
     }
     rung = min((Rung(duty) for duty in person.duties), key=RUNGS.index)
-    return Letter(person, "digest", [_named(row, rung) for row in open_[:LISTED_MAX]], [], counts)
-
-
-def _named(row: dict[str, Any], rung: Rung) -> dict[str, Any]:
-    return {
-        "alert_id": str(row["id"]),
-        "resident_id": row["resident_id"],
-        "team_id": row["team_id"],
-        "severity": row["severity"],
-        "raised_at": row["raised_at"].isoformat(),
-        "rung": str(rung),
-        "step": row["escalation"],
-        "held": False,
-    }
+    named = [
+        as_told(row, row["id"], rung, step=row["escalation"], held=False)
+        for row in open_[:LISTED_MAX]
+    ]
+    return Letter(person, "digest", named, [], counts)

@@ -170,19 +170,25 @@ class _Round:
         key = (person.recipient.staff_id, row["alert_id"] if critical else None)
         kind = "page" if critical else "notice"
         letter = self._letters.setdefault(key, Letter(person, kind))
-        letter.alerts.append(
-            {
-                "alert_id": str(row["alert_id"]),
-                "resident_id": row["resident_id"],
-                "team_id": row["team_id"],
-                "severity": row["severity"],
-                "raised_at": row["raised_at"].isoformat(),
-                "rung": str(rung),
-                "step": climbed.step,
-                "held": climbed.held,
-            }
-        )
+        told = as_told(row, row["alert_id"], rung, step=climbed.step, held=climbed.held)
+        letter.alerts.append(told)
         letter.notes.append((row["alert_id"], row["round"], climbed.step, rung, climbed.held))
+
+
+def as_told(
+    row: Mapping[str, Any], alert_id: UUID, rung: Rung, *, step: int, held: bool
+) -> dict[str, Any]:
+    """One alert of a letter, as ``delivery`` reads it."""
+    return {
+        "alert_id": str(alert_id),
+        "resident_id": row["resident_id"],
+        "team_id": row["team_id"],
+        "severity": row["severity"],
+        "raised_at": row["raised_at"].isoformat(),
+        "rung": str(rung),
+        "step": step,
+        "held": held,
+    }
 
 
 def _escalated(row: Mapping[str, Any], step: int) -> dict[str, Any]:

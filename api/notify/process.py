@@ -16,7 +16,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 
 from api.database import world_errors
-from api.election import await_election
+from api.election import await_election, await_news
 from api.notify.delivery import Courier
 from api.notify.digests import plan_digests
 from api.notify.email import EmailNotifier
@@ -107,9 +107,7 @@ class NotifyProcess:
                 await connection.execute("LISTEN outbox")
                 while True:
                     if not await self.work(connection):
-                        wait_s = self._settings.poll_ms / 1_000
-                        async for _ in connection.notifies(timeout=wait_s, stop_after=1):
-                            pass
+                        await await_news(connection, self._settings.poll_ms)
 
     async def work(self, connection: Connection) -> bool:
         """One round of everything; whether there may be more to do at once.

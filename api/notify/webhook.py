@@ -6,13 +6,13 @@ every attempt, so that a receiver can tell a second copy. No redirect is followe
 
 import base64
 import json
-import ssl
 from datetime import datetime
 
 import httpx
 
 from api.notify.notifiers import Message, NotSentError, Recipient
 from api.notify.settings import WebhookSettings, read_secret
+from api.webhooks.sender import make_tls_context
 from api.webhooks.signing import SECRET_PREFIX, sign
 
 
@@ -26,9 +26,7 @@ class WebhookNotifier:
         self._send_s_max = send_s_max
         secret = read_secret(settings.secret_file)
         self._secret = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
-        self._tls = ssl.create_default_context()
-        if settings.ca_file is not None:
-            self._tls.load_verify_locations(settings.ca_file)
+        self._tls = make_tls_context(settings.ca_file)
 
     def reaches(self, recipient: Recipient) -> bool:  # noqa: ARG002 - the protocol's signature
         """Always."""

@@ -14,7 +14,7 @@ import structlog
 
 from api.auth.session import become_process
 from api.database import Database, world_errors
-from api.election import await_election
+from api.election import await_election, await_news
 from api.errors import UnavailableError
 from api.reconnecting import run_sessions
 from api.webhooks import progress
@@ -79,10 +79,7 @@ class Deliverer:
                     while True:
                         await self._give_turns(connection, delivery)
                         await self._measure(connection)
-                        async for _ in connection.notifies(
-                            timeout=settings.poll_ms / 1_000, stop_after=1
-                        ):
-                            pass
+                        await await_news(connection, settings.poll_ms)
                 finally:
                     await self._end_turns()
 

@@ -225,3 +225,12 @@ async def fetch_dispositions(connection: Connection, ids: Sequence[UUID]) -> dic
             asked[id_] = PARTITION_MIN
     known = await readings.fetch_known(connection, sorted(asked.items()))
     return {**known, **await retention.fetch_held(connection, list(asked))}
+
+
+_ORIGINALS: Final = "SELECT id, duplicate_of FROM duplicate WHERE id = ANY(%s)"
+
+
+async def fetch_originals(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Of ids that are duplicates: the id of the same measurement that is stored."""
+    cursor = await connection.execute(_ORIGINALS, (list(ids),))
+    return {row[0]: row[1] for row in await cursor.fetchall()}

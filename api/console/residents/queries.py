@@ -37,7 +37,7 @@ _ALERTS: Final = """
 SELECT id, condition, code, severity, observed, threshold, source, profile, profile_version, due,
        effective_at, explanation
 FROM alert WHERE resident_id = %(resident)s AND status = 'active'
-ORDER BY array_position(ARRAY['critical', 'high', 'warn', 'info'], severity), number DESC
+ORDER BY severity_rank(severity) DESC, number DESC
 LIMIT 20"""
 _TRANSITIONS: Final = """
 SELECT number, condition, from_state, to_state, at, author, cause, explanation
@@ -84,7 +84,7 @@ SELECT anchor_id, code, severity, condition, explanation
 FROM alert
 WHERE resident_id = %(resident)s AND anchor_kind = 'reading' AND status <> 'cancelled'
   AND effective_at >= %(since)s
-ORDER BY array_position(ARRAY['info', 'warn', 'high', 'critical'], severity), number"""
+ORDER BY severity_rank(severity), number"""
 
 
 async def _fetch_all(

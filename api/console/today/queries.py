@@ -10,23 +10,24 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from api.console.states import REFERRAL_STATES
+from api.alerts.queries import lead, state
+from api.auth.principal import Principal
+from api.cases import queries as cases
+from api.cases.schemas import CountQuery
 
 # Open first, then critical; of the same severity what is due first, then the newest.
-_ITEMS: Final = """
+_ITEMS: Final = f"""
 WITH loud AS (
-    SELECT a.*, array_position(ARRAY['critical', 'high', 'warn', 'info'], a.severity) AS rank,
+    SELECT a.*, severity_rank(a.severity) AS rank, {lead("a", "t")} AS lead,
            t.acknowledged_at, t.acknowledged_by, t.reason, t.snoozed_until, t.snoozed_by,
-           CASE WHEN t.acknowledged_at IS NOT NULL THEN 'acknowledged'
-                WHEN t.snoozed_until > %(now)s THEN 'snoozed' ELSE 'open' END AS attention
+           {state("a", "t")} AS attention
     FROM alert a LEFT JOIN alert_attention t ON t.alert_id = a.id
     WHERE a.status = 'active'
 ), first AS (
     SELECT DISTINCT ON (coalesce(resident_id, id::text), condition) *,
            count(*) OVER (PARTITION BY coalesce(resident_id, id::text), condition) - 1 AS others
     FROM loud
-    ORDER BY coalesce(resident_id, id::text), condition, attention = 'open' DESC, rank,
-             raised_at DESC, number DESC
+    ORDER BY coalesce(resident_id, id::text), condition, lead DESC
 )
 SELECT f.id, f.number, f.resident_id, f.team_id, f.centre_id, f.condition, f.code, f.severity,
        f.observed, f.threshold, f.source, f.profile, f.profile_version, f.effective_at,
@@ -36,17 +37,9 @@ SELECT f.id, f.number, f.resident_id, f.team_id, f.centre_id, f.condition, f.cod
 FROM first f
 LEFT JOIN resident r ON r.id = f.resident_id
 LEFT JOIN resident_case c ON c.resident_id = f.resident_id AND c.condition = f.condition
-ORDER BY f.attention <> 'open', f.rank, f.due NULLS LAST, f.raised_at DESC, f.number DESC
-LIMIT %(rows)s"""
+ORDER BY f.attention <> 'open', f.rank DESC, f.due NULLS LAST, f.raised_at DESC, f.number DESC
+LIMIT %(rows)s"""  # noqa: S608 - our own words
 
-_COUNTS: Final = """
-SELECT count(*) FILTER (WHERE d.due = %(today)s) AS due_today,
-       count(*) FILTER (WHERE d.due < %(today)s) AS overdue,
-       count(*) FILTER (WHERE c.state = ANY(%(referral)s)) AS referral
-FROM resident_case c
-CROSS JOIN LATERAL (
-    SELECT LEAST(c.second_followup_due, c.referral_followup_due, c.next_routine_due) AS due
-) d"""
 _CRITICAL: Final = """
 SELECT count(*) AS critical FROM alert a LEFT JOIN alert_attention t ON t.alert_id = a.id
 WHERE a.status = 'active' AND a.severity = 'critical' AND t.acknowledged_at IS NULL"""
@@ -59,7 +52,7 @@ async def list_items(
 
     Open ones lead, then the loudest; cases that somebody has, or put aside, come last.
     """
-    return await (await connection.execute(_ITEMS, {"now": now, "rows": rows})).fetchall()
+    return await (await connection.execute(_ITEMS.encode(), {"now": now, "rows": rows})).fetchall()
 
 
 # One item a case: what is done about it is done about all of its active alerts.
@@ -75,9 +68,10 @@ async def list_of_case(connection: AsyncConnection[DictRow], alert_id: UUID) -> 
     return [row["id"] for row in rows]
 
 
-async def count(connection: AsyncConnection[DictRow], *, today: date) -> dict[str, Any]:
+async def count(
+    connection: AsyncConnection[DictRow], principal: Principal, *, today: date
+) -> dict[str, Any]:
     """Cases due, overdue and under referral, and critical alerts that nobody has acknowledged."""
-    values = {"today": today, "referral": REFERRAL_STATES}
-    counts = await (await connection.execute(_COUNTS, values)).fetchone()
+    counts = await cases.count(connection, principal, CountQuery(), today=today)
     critical = await (await connection.execute(_CRITICAL)).fetchone()
-    return {**(counts or {}), **(critical or {})}
+    return {**counts, **(critical or {})}

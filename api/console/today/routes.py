@@ -156,7 +156,7 @@ async def _read(running: Services, principal: Principal) -> dict[str, Any]:
     async with running.database.reading(principal) as connection:
         feed_number = await read_head(connection)
         items = await queries.list_items(connection, now=now, rows=rows_max)
-        counts = await queries.count(connection, today=today)
+        counts = await queries.count(connection, principal, today=today)
     await running.audit.saw(principal, "console_today", (item["resident_id"] for item in items))
     total = items[0]["total"] if items else 0
     return {

@@ -13,11 +13,12 @@ from starlette.responses import JSONResponse
 
 from api.auth.permissions import Role
 from api.auth.settings import AuthSettings
+from api.cases.queries import WAITING
 from api.console.doorkeeper import Doorkeeper, is_of_this_site
 from api.console.pages import read_words
 from api.console.settings import ConsoleSettings
 from api.console.sign_in import _own_path
-from api.console.states import REFERRAL_STATES, STATES
+from api.console.states import STATES
 from api.settings import ApiSettings
 from rules.codes import AlertCode, CaseState, Condition, Severity
 
@@ -54,7 +55,7 @@ def test_every_code_of_the_database_has_its_word(language: str) -> None:
 
 def test_the_states_are_those_of_the_rules() -> None:
     assert {*STATES} == {state.name.lower() for state in CaseState}
-    assert {*REFERRAL_STATES} <= {*STATES}
+    assert {*WAITING} <= {*STATES}
 
 
 @pytest.mark.parametrize(
