@@ -16,6 +16,7 @@ from ingest.db import due_marks, outbox, storing
 from ingest.db.connections import Connection
 from ingest.db.errors import SettledError, TakenError
 from ingest.db.outbox import Event
+from ingest.db.records import STANDS
 from ingest.db.registry import Authorship
 
 _MERGING: Final = 0x5F1FA604  # Key of an advisory lock: of merges one at a time.
@@ -160,9 +161,68 @@ async def merge(
         msg = "a part of their histories is folded into a checkpoint already"
         raise SettledError(msg)
     row = MergeRow(gone, into, reason, by.author, by.at)
-    await connection.execute(_INSERT, row)
+    await connection.execute(_INSERT, row)  # Whoever writes a record of either is done, or waits.
+    await _refuse_words(connection, gone, into)
     await _tell(connection, "resident.merged", row, by)
     return row
+
+
+_WORDS: Final = f"""
+WITH word AS (
+    SELECT resident_id, id, kind, reason, at FROM record
+    WHERE resident_id = ANY(%(people)s) AND {STANDS}
+      AND kind IN ('closure', 'return', 'override', 'reschedule')
+      AND NOT EXISTS (SELECT FROM contract_turn t
+                      WHERE t.record_id = record.id AND t.resident_id <> %(into)s)),
+turn AS (
+    SELECT DISTINCT ON (resident_id = %(gone)s) * FROM word WHERE kind IN ('closure', 'return')
+    ORDER BY resident_id = %(gone)s, at DESC, id DESC)
+SELECT t.kind, t.id, t.reason FROM turn t
+WHERE t.resident_id = %(gone)s AND (t.kind = 'closure' OR EXISTS (
+    SELECT FROM turn s WHERE s.resident_id <> t.resident_id AND s.kind = 'closure'
+                         AND (s.at, s.id) < (t.at, t.id)))
+UNION ALL
+SELECT w.kind, w.id, NULL FROM word w
+WHERE w.resident_id = %(gone)s AND w.kind IN ('override', 'reschedule')
+  AND (is_word_unjudged(%(gone)s) OR EXISTS (
+       SELECT FROM resident_case c WHERE c.resident_id = w.resident_id AND c.anchor_id = w.id))
+LIMIT 1"""  # noqa: S608 - our own condition
+
+
+async def _refuse_words(connection: Connection, gone: str, into: str) -> None:
+    """Raise ``TakenError`` where somebody's word on the one would decide on the other's case.
+
+    Who closed, opened, overrode or put off the case of the one did not know of the other's. Once
+    something later has moved that case the word is history as a visit is.
+    """
+    people = [*await find_person(connection, into), gone]
+    values = {"people": people, "gone": gone, "into": into}
+    row = await (await connection.execute(_WORDS, values)).fetchone()
+    if row is None:
+        return
+    kind, id_, reason = row
+    if reason == "death":
+        msg = (
+            f"the merged resident is recorded as dead (closure {id_}): withdraw it, and if the"
+            " person has died record it for the survivor, who would else be closed unseen"
+        )
+    elif kind == "closure":
+        msg = (
+            f"closure {id_} of the merged resident would close the survivor's case: withdraw it,"
+            " or record a return if they were gone"
+        )
+    elif kind == "return":
+        msg = (
+            f"return {id_} of the merged resident would open the survivor's closed case: withdraw"
+            " it, or record a return of the survivor if they are back"
+        )
+    else:
+        msg = (
+            f"{kind} {id_} of the merged resident would decide on the survivor's case: withdraw it,"
+            " and record it for the survivor if it holds for both; if something later has moved"
+            " the case, ask again once it is judged"
+        )
+    raise TakenError(msg)
 
 
 def _refuse_chain(row: MergeRow, gone: str, into: str) -> None:

@@ -1234,6 +1234,11 @@ CREATE FUNCTION is_folded_since(residents text[], at timestamptz) RETURNS boolea
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT EXISTS (SELECT FROM resident_checkpoint c
                    WHERE c.resident_id = ANY (residents) AND c.made_at >= $2) $$;
+-- Whether a word about a resident waits for a judge: then no case says whether it still decides.
+CREATE FUNCTION is_word_unjudged(resident text) RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM due_mark m WHERE m.resident_id = is_word_unjudged.resident
+                   AND m.kind NOT IN ('blood_pressure', 'glucose')) $$;
 
 ALTER TABLE resident_merge ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON resident_merge TO suifang_api

@@ -255,6 +255,111 @@ async def test_chains_contracts_and_folded_pasts_are_refused(desk: CorrectionsBe
     assert told.json()["type"] == "urn:suifang:problem:past-is-settled"
 
 
+async def two_at_odds(desk: CorrectionsBench) -> None:
+    """r-2 is controlled, r-1 waits for a second follow-up: the states of hypertension."""
+    await desk.send(a_blood_pressure("128", "78", resident_id="r-2"))
+    desk.clock.pass_by(days=1)  # Another sitting.
+    await desk.send(a_blood_pressure("152", "94", at=desk.clock.now))
+    await desk.settle(minutes=11)
+    assert await states(desk) == ("second_followup_open", "controlled")
+
+
+async def states(desk: CorrectionsBench) -> tuple[str, ...]:
+    rows = await desk.rows(
+        "SELECT state FROM resident_case WHERE condition = 'hypertension'"
+        " AND resident_id IN ('r-1', 'r-2') ORDER BY resident_id"
+    )
+    return tuple(row[0] for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("reason", "remedy"),
+    [("death", "withdrawal"), ("moved", "return"), ("contract_ended", "withdrawal")],
+)
+async def test_a_closure_by_hand_does_not_close_the_survivors_case(
+    desk: CorrectionsBench, reason: str, remedy: str
+) -> None:
+    await two_at_odds(desk)
+    closure = await desk.record("closure", resident_id="r-2", reason=reason)
+    told = (await merge(desk, "r-2", "r-1", status=409)).json()
+    assert told["type"] == "urn:suifang:problem:conflict"
+    assert "withdraw" in told["detail"]
+    assert ("recorded as dead" in told["detail"]) == (reason == "death")
+    fields = {"withdraws": closure} if remedy == "withdrawal" else {}
+    await desk.record(remedy, resident_id="r-2", **fields)
+    await merge(desk, "r-2", "r-1")
+    await desk.settle(minutes=1)
+
+    assert "closed" not in await states(desk)
+    if remedy == "withdrawal":
+        assert (await states(desk))[0] == "second_followup_open"
+    await desk.require_fresh()
+
+
+@pytest.mark.parametrize("state", ["closed", "controlled"])
+async def test_a_doctors_word_about_one_pseudonym_is_not_carried_over_unseen(
+    desk: CorrectionsBench, state: str
+) -> None:
+    await two_at_odds(desk)
+    fields = {"condition": "hypertension", "state": state, "resident_id": "r-2"}
+    word = await desk.record("override", **fields)
+    await merge(desk, "r-2", "r-1", status=409)  # Not judged yet.
+    await desk.settle(minutes=1)
+    told = await merge(desk, "r-2", "r-1", status=409)
+    assert "override" in told.json()["detail"]
+    await desk.record("withdrawal", resident_id="r-2", withdraws=word)
+    await desk.settle(minutes=1)
+    await merge(desk, "r-2", "r-1")
+    await desk.settle(minutes=1)
+
+    assert (await states(desk))[0] == "second_followup_open"
+
+
+async def test_another_day_agreed_for_one_pseudonym_does_not_put_off_what_is_due_of_the_other(
+    desk: CorrectionsBench,
+) -> None:
+    await two_at_odds(desk)
+    await desk.send(a_blood_pressure("152", "94", at=desk.clock.now, resident_id="r-2"))
+    await desk.settle(minutes=11)
+    late = {"condition": "hypertension", "due": date(2027, 1, 1), "resident_id": "r-2"}
+    await desk.record("reschedule", **late)
+    await desk.settle(minutes=1)
+    told = await merge(desk, "r-2", "r-1", status=409)
+    assert "reschedule" in told.json()["detail"]
+
+
+async def test_a_word_that_something_later_has_overtaken_is_history_as_a_visit_is(
+    desk: CorrectionsBench,
+) -> None:
+    fields = {"condition": "hypertension", "state": "controlled", "resident_id": "r-2"}
+    await desk.record("override", **fields)
+    desk.clock.pass_by(days=1)
+    await desk.send(a_blood_pressure("152", "94", at=desk.clock.now, resident_id="r-2"))
+    await desk.settle(minutes=11)
+    await merge(desk, "r-2", "r-1")
+    await desk.settle(minutes=1)
+
+    assert (await states(desk))[0] == "second_followup_open"
+
+
+async def test_a_return_under_one_pseudonym_does_not_open_who_is_closed_under_the_other(
+    desk: CorrectionsBench,
+) -> None:
+    await two_at_odds(desk)
+    for resident in ("r-2", "r-1"):
+        await desk.record("closure", resident_id=resident, reason="moved")
+        desk.clock.pass_by(hours=1)
+    back = await desk.record("return", resident_id="r-2")
+    told = await merge(desk, "r-2", "r-1", status=409)
+    assert "return" in told.json()["detail"]
+    await desk.record("withdrawal", resident_id="r-2", withdraws=back)
+    await merge(desk, "r-2", "r-1", status=409)  # The closure stands again.
+    desk.clock.pass_by(hours=1)
+    for resident in ("r-2", "r-1"):
+        await desk.record("return", resident_id=resident)
+    await merge(desk, "r-2", "r-1")
+
+
 async def test_judges_that_work_meanwhile_end_at_the_same(
     desk: CorrectionsBench, database: Database
 ) -> None:
