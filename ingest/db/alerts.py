@@ -3,6 +3,9 @@
 The id is a function of those four, so ingest (emergencies, at once) and the judge (the whole
 case) never raise the same alert twice. An alert is cancelled or resolved, never deleted. Its
 anchor may move to an earlier reading of the same assessment; the row and its id stay.
+
+Whoever locks alerts does so ``FOR NO KEY UPDATE``: ids never change, and what points at an alert
+(the notifier's records, history) may be written meanwhile. A stronger lock is a deadlock with it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -135,16 +138,16 @@ class Stored(NamedTuple):
 _STANDING: Final = ", ".join(Standing._fields)
 _STORED: Final = f"""
 SELECT id, explanation IS NOT NULL, {_STANDING} FROM alert WHERE resident_id = ANY(%s)
-ORDER BY id FOR UPDATE"""  # noqa: S608 - column names of our own class
+ORDER BY id FOR NO KEY UPDATE"""  # noqa: S608 - column names of our own class
 _UNCLAIMED: Final = f"""
 SELECT id, explanation IS NOT NULL, {_STANDING} FROM alert
 WHERE resident_id IS NULL AND anchor_id = ANY(%s)
-ORDER BY id FOR UPDATE"""  # noqa: S608 - likewise
+ORDER BY id FOR NO KEY UPDATE"""  # noqa: S608 - likewise
 
 
 _OF_IDS: Final = f"""
 SELECT id, explanation IS NOT NULL, {_STANDING} FROM alert WHERE id = ANY(%s)
-ORDER BY id FOR UPDATE"""  # noqa: S608 - likewise
+ORDER BY id FOR NO KEY UPDATE"""  # noqa: S608 - likewise
 
 
 async def lock(connection: Connection, ids: Sequence[UUID]) -> list[Stored]:

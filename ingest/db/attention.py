@@ -102,7 +102,7 @@ async def fetch(connection: Connection, alert_id: UUID, *, lock: bool) -> Attend
     With ``lock`` nobody else changes it until the transaction ends, the judge included.
     """
     if lock:  # First the lock, then what it protects: the second statement sees the last word.
-        await connection.execute("SELECT FROM alert WHERE id = %s FOR UPDATE", (alert_id,))
+        await connection.execute("SELECT FROM alert WHERE id = %s FOR NO KEY UPDATE", (alert_id,))
     cursor = await connection.execute(_FETCH, (alert_id,), binary=True)
     row = await cursor.fetchone()
     names = [] if cursor.description is None else [column.name for column in cursor.description]

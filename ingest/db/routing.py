@@ -23,7 +23,7 @@ held AS MATERIALIZED (
     SELECT a.id, a.centre_id AS from_centre_id, m.from_team_id, m.team_id,
            coalesce(m.centre_id, a.centre_id) AS centre_id
     FROM alert a JOIN moved m USING (resident_id) WHERE a.status = 'active'
-    ORDER BY a.id FOR UPDATE OF a)
+    ORDER BY a.id FOR NO KEY UPDATE OF a)
 UPDATE alert AS a SET centre_id = h.centre_id, updated_at = %s
 FROM held h WHERE a.id = h.id
 RETURNING h.team_id, h.from_team_id, h.from_centre_id, {_ALERT}"""  # noqa: S608 - our own names
