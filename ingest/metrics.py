@@ -51,6 +51,12 @@ class IngestMetrics:
             ["lane"],
             registry=registry,
         )
+        self.statuses = Counter(
+            "suifang_ingest_statuses",
+            "Statuses of gateways by what became of them: kept, or refused.",
+            ["outcome"],
+            registry=registry,
+        )
         self._measure(registry)
 
     def _measure(self, registry: CollectorRegistry) -> None:

@@ -41,6 +41,7 @@ from ingest.metrics import IngestMetrics
 from ingest.prompts import Prompter
 from ingest.settings import IngestSettings
 from ingest.source import Source
+from ingest.statuses import StatusKeeper
 from ingest.writer import Writer
 from rules.limits import ProfileTable
 
@@ -121,6 +122,7 @@ class Pipeline:
                 connected=source.connected.is_set,
             )
         self._answers = Answers(settings.throttle, self.sources, self.metrics)
+        self._statuses = StatusKeeper(settings, self.metrics, clock)
         self._register = GatewayRegister()
         self._raiser = EmergencyRaiser(limits)
         self._writer = Writer(self._raiser, refuse, Prompter(limits))
@@ -137,6 +139,7 @@ class Pipeline:
                 for source in self.sources
             ]
             running.append(tasks.create_task(self._answers.run(), name="late receipts"))
+            running.append(tasks.create_task(self._statuses.run(), name="statuses"))
             writer = tasks.create_task(self._run_writer(), name="writer")
             await self._stopping.wait()
             await asyncio.wait({writer}, timeout=self._settings.shutdown_s_max)

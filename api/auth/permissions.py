@@ -39,7 +39,9 @@ class Permission(StrEnum):
     WEBHOOKS_WRITE = "webhooks:write"
     INDICATORS_READ = "indicators:read"
     EXPORTS_READ = "exports:read"
-    OPERATIONS_READ = "operations:read"  # Lag, queues, quarantine without payloads.
+    OPERATIONS_READ = "operations:read"  # Fleet, lag, queues, quarantine without payloads.
+    OPERATIONS_WRITE = "operations:write"  # Enrol, revoke, replay, drop; heavy questions.
+    PAYLOADS_READ = "payloads:read"  # Raw bytes in quarantine: health data under pseudonyms.
     AUDIT_READ = "audit:read"
 
 
@@ -70,7 +72,8 @@ PERMISSIONS: Final[dict[Role, frozenset[Permission]]] = {
     Role.SUPERVISOR: frozenset(
         {_P.CASES_READ, _P.ALERTS_READ, _P.REGISTER_READ, _P.INDICATORS_READ}
     ),
-    Role.OPS: frozenset({_P.OPERATIONS_READ}),  # Sees no resident.
+    # Sees no resident; of what is in quarantine the raw bytes, one by one and noted.
+    Role.OPS: frozenset({_P.OPERATIONS_READ, _P.OPERATIONS_WRITE, _P.PAYLOADS_READ}),
     Role.AUDITOR: frozenset({_P.AUDIT_READ}),
 }
 

@@ -78,6 +78,14 @@ async def become_intake(connection: AsyncConnection[Any]) -> None:
     await connection.execute("SELECT set_config('role', 'suifang_api_intake', true)")
 
 
+async def become_operations(connection: AsyncConnection[Any]) -> None:
+    """Go on as operators do, to the end of the transaction: that the principal may is known.
+
+    The subject stays, for the audit log. This role reads nothing of a resident but the quarantine.
+    """
+    await connection.execute("SELECT set_config('role', 'suifang_api_operations', true)")
+
+
 async def become_process(connection: AsyncConnection[Any]) -> None:
     """Make a fresh connection the API's own: it sees the feed, no resident's data."""
     await connection.execute(_BECOME_PROCESS)
