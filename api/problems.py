@@ -19,7 +19,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from api.document import PROBLEM, is_fhir, list_methods, refine
+from api.document import PROBLEM, is_fhir, keep_nulls, list_methods, refine
 from api.errors import ApiError, BadParameterError, NotReadyError
 from api.fhir.resources.operation_outcome import build as build_outcome
 from api.fhir.resources.operation_outcome import issue
@@ -208,9 +208,8 @@ def _respond(
 def _openapi(app: FastAPI) -> dict[str, Any]:
     """FastAPI's document, put right; made once."""
     if app.openapi_schema is None:
-        app.openapi_schema = refine(
-            get_openapi(
-                title=app.title, version=app.version, description=app.description, routes=app.routes
-            )
+        document = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
         )
+        app.openapi_schema = keep_nulls(refine(document), app.routes)
     return app.openapi_schema

@@ -11,13 +11,30 @@ from api.auth.guard import require
 from api.auth.permissions import Permission
 from api.auth.principal import Principal
 from api.cursors import Cursor, Number
+from api.registry.examples import RESIDENT_ID, as_response
 from api.services import Running
 
 router = APIRouter()
 CURSOR: Final[Cursor[int]] = Cursor("audit", TypeAdapter(Number))
+_PAGE: Final = {
+    "items": [
+        {
+            "id": 4711,
+            "at": "2026-03-02T01:10:04Z",
+            "subject": "client:contracts-ningbo",
+            "action": "read",
+            "object": "list_readings",
+            "residents": [RESIDENT_ID],
+            "residents_count": 1,
+            "things": [],
+            "seal": None,
+        }
+    ],
+    "next_cursor": None,
+}
 
 
-@router.get("")
+@router.get("", responses={200: as_response(_PAGE, "One page")})
 async def list_audit(
     running: Running,
     principal: Annotated[Principal, require(Permission.AUDIT_READ)],

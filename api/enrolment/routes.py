@@ -6,19 +6,23 @@ outside through a reverse proxy (docs/enrolment.md).
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from fastapi import APIRouter, Response, status
 
+from api.enrolment import examples
 from api.enrolment.issuing import Issuer
 from api.enrolment.schemas import CertificateOut, EnrolmentOrder, RenewalOrder
 from api.errors import NoAuthorityError
+from api.registry.examples import as_response
 from api.services import Running, Services
 from gateway.wire.enrolment import ENROLMENTS_PATH, RENEWALS_PATH
 
 router = APIRouter()
+_GIVEN: Final = as_response(examples.CERTIFICATE, "The certificate")
 
 
-@router.post(ENROLMENTS_PATH, status_code=status.HTTP_201_CREATED)
+@router.post(ENROLMENTS_PATH, status_code=status.HTTP_201_CREATED, responses={201: _GIVEN})
 async def enrol_gateway(
     running: Running, order: EnrolmentOrder, response: Response
 ) -> CertificateOut:
@@ -32,7 +36,7 @@ async def enrol_gateway(
     return given
 
 
-@router.post(RENEWALS_PATH, status_code=status.HTTP_201_CREATED)
+@router.post(RENEWALS_PATH, status_code=status.HTTP_201_CREATED, responses={201: _GIVEN})
 async def renew_certificate(
     running: Running, order: RenewalOrder, response: Response
 ) -> CertificateOut:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from api.enrolment import examples
 from api.enrolment.authority import AuthorityError, read_request
 from gateway.wire.enrolment import REQUEST_CHARACTERS_MAX, SIGNATURE_CHARACTERS_MAX
 
@@ -30,7 +31,9 @@ Request = Annotated[
 class EnrolmentOrder(BaseModel):
     """The first certificate of a gateway, for a token."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra={"examples": [examples.ENROLMENT]}
+    )
 
     token: Annotated[str, Field(max_length=100, description="Printed by `suifang pki token`")]
     request: Request
@@ -39,7 +42,9 @@ class EnrolmentOrder(BaseModel):
 class RenewalOrder(BaseModel):
     """The next certificate, for a signature by the key of the present one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_extra={"examples": [examples.RENEWAL]}
+    )
 
     fingerprint: Annotated[
         str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the present certificate")

@@ -41,7 +41,10 @@ _CSV: Final = as_response(
     "The visits: CSV, or with `format=json` an array of objects with the same names",
     spreadsheets.MEDIA_TYPE,
 )
-_CSV["content"]["application/json"] = {"example": [{"随访日期": "2026-03-16", "随访方式": "家庭"}]}
+_CSV["content"]["application/json"] = {
+    "schema": {"type": "array", "items": {"type": "object"}},
+    "example": [{"随访日期": "2026-03-16", "随访方式": "家庭"}],
+}
 _COMPLETE: Final = {
     "teams": [
         {

@@ -10,20 +10,31 @@ from pydantic import AwareDatetime, TypeAdapter
 from api.auth.guard import require
 from api.auth.permissions import Permission
 from api.auth.principal import Principal
+from api.corrections.examples import VERSIONS
 from api.cursors import Cursor, Name
 from api.errors import BadParameterError, NotFoundError
 from api.readings import queries
 from api.readings.schemas import ReadingOut, ReadingPage, ReadingQuery
+from api.registry.examples import as_response
 from api.services import Running
 
 router = APIRouter()
 CURSOR: Final[Cursor[queries.Key]] = Cursor(
     "readings", TypeAdapter(tuple[AwareDatetime, AwareDatetime, UUID])
 )
+_PAGE: Final = {
+    "items": [VERSIONS["reported"]],
+    "next_cursor": None,
+    "retained_since": "2023-01-01T00:00:00Z",
+}
 _EXACT: Final = msgspec.json.Encoder(decimal_format="number")
 
 
-@router.get("/{resident_id}/readings", response_model=ReadingPage)
+@router.get(
+    "/{resident_id}/readings",
+    response_model=ReadingPage,
+    responses={200: as_response(_PAGE, "One page")},
+)
 async def list_readings(
     running: Running,
     principal: Annotated[Principal, require(Permission.READINGS_READ)],

@@ -109,5 +109,6 @@ BULK_OUTCOMES: Final = (
 
 
 def as_response(example: Any, description: str, media: str = "application/json") -> Json:  # noqa: ANN401 - JSON
-    """A response of the document that shows an example."""
-    return {"description": description, "content": {media: {"example": example}}}
+    """A response of the document that shows an example; what is not JSON is a text."""
+    schema = {} if media == "application/json" else {"schema": {"type": "string"}}
+    return {"description": description, "content": {media: {**schema, "example": example}}}
