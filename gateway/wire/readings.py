@@ -200,7 +200,11 @@ class BloodPressure(_Reading):
             raise PydanticCustomError(
                 Reason.IMPLAUSIBLE,
                 "systolic {systolic} is not above diastolic {diastolic}",
-                {"systolic": str(self.systolic), "diastolic": str(self.diastolic)},
+                {
+                    "field": "systolic",
+                    "systolic": str(self.systolic),
+                    "diastolic": str(self.diastolic),
+                },
             )
         if self.pulse is not None:
             _require_decimals("pulse", self.pulse, 2, str)
@@ -346,7 +350,9 @@ def to_wire_error(problems: list[ErrorDetails], fields: object) -> WireError:
         path = [str(part) for part in problem["loc"][1:]]  # The first part is the kind.
         given = f" (got {problem['input']!r:.80})" if path else ""
         detail = f"{problem['msg']}{given}"[:300]
-        found.append(WireError(_reason_of(problem, path), detail, field=".".join(path)))
+        # What is wrong with a value in its unit says itself which one.
+        field = ".".join(path) or str(problem.get("ctx", {}).get("field", ""))
+        found.append(WireError(_reason_of(problem, path), detail, field=field))
     return min(found, key=lambda error: _URGENCY[error.reason])
 
 

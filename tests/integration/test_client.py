@@ -15,8 +15,10 @@ from ingest.db.connections import Connection
 from tests.fix_db import Database
 from tests.integration.api_processes import a_dispatcher, an_api
 from tests.integration.registry_bench import make_key_file
-from tests.integration.security_world import INSERT_READING, id_of
+from tests.integration.security_world import INSERT_ALERT, INSERT_CASE, INSERT_READING, id_of
 
+MEASURED_AT = datetime(2026, 3, 1, tzinfo=UTC)
+DUE = date(2026, 3, 9)
 TEAM = schemas.TeamIn(name="Team", centre_id="c")
 
 
@@ -70,8 +72,15 @@ def read(api: Suifang) -> None:
     (reading,) = api.list_readings("r-1", since=datetime(2026, 1, 1, tzinfo=UTC))
     assert reading.glucose == Decimal("7.00")
     assert str(reading.glucose) == "7.00"
-    assert list(api.list_cases(team="t", overdue=True)) == []
-    assert list(api.list_alerts(status="all")) == []
+    (case,) = api.list_cases(team="t", overdue=True)
+    assert (case.resident_id, case.team_id, case.condition) == ("r-1", "t", "diabetes")
+    assert (case.next_routine_due, case.due, case.overdue) == (DUE, DUE, True)
+    assert list(api.list_cases(team="t", overdue=False)) == []
+    (alert,) = api.list_alerts(status="all")
+    assert (alert.id, alert.resident_id, alert.team_id) == (id_of("reading", "r-1"), "r-1", "t")
+    assert (alert.code, alert.severity, alert.status) == ("GLU_HIGH", "warn", "active")
+    assert (alert.raised_at, alert.anchor_reading_id) == (MEASURED_AT, alert.id)
+    assert list(api.list_alerts(severity="critical")) == []
     with pytest.raises(ProblemError) as refused:
         list(api.list_readings("nobody"))
     assert refused.value.status == 404
@@ -89,9 +98,12 @@ async def test_a_contract_system_does_its_day(
                 "id": id_of("reading", "r-1"),
                 "resident": "r-1",
                 "centre": "c",
-                "at": datetime(2026, 3, 1, tzinfo=UTC),
+                "at": MEASURED_AT,
             }
             await connection.execute(INSERT_READING.format(table="reading"), values)
+            await connection.execute(INSERT_ALERT, values)
+            await connection.execute(INSERT_CASE, values)
+            await connection.execute("UPDATE resident_case SET next_routine_due = %s", (DUE,))
             await asyncio.to_thread(read, client)
             async with asyncio.timeout(20):
                 while await _unnumbered(connection):

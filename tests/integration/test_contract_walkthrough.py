@@ -5,12 +5,15 @@ file makes each print its status, nothing else is added.
 """
 
 import asyncio
+import csv
+import io
 import os
 import re
 from pathlib import Path
 
 import pytest
 
+from api.exports.national_form import HEADINGS
 from tests.fix_db import Database
 from tests.integration.api_processes import an_api
 from tests.integration.registry_bench import make_key_file
@@ -55,6 +58,13 @@ def _prepare(folder: Path) -> str:
     return "set -eu\n" + "\n".join(_BLOCK.findall(PAGE.read_text("utf-8")))
 
 
+def _answer_of(path: str, text: str) -> str:
+    """What came between the status of the command before and that of the first one of ``path``."""
+    statuses = [*_STATUS.finditer(text)]
+    (place,) = (n for n, status in enumerate(statuses) if status[3].startswith(path))
+    return text[statuses[place - 1].end() : statuses[place].start()].strip().lstrip("\ufeff")
+
+
 @pytest.fixture
 def script(tmp_path: Path) -> str:
     return _prepare(tmp_path)
@@ -86,5 +96,12 @@ async def test_the_page_can_be_followed_with_curl(
     assert '"lines":2,"created":1,"changed":0,"unchanged":0,"refused":1' in text
     assert '"name":"某某"' in text
     assert '"withdrawn_by":"5e0d7a1e-8a53-4d3c-9a58-2f6a5c1b9e09"' in text
-    assert "146" in text.rpartition("/v1/exports/followups?")[0]  # In the exported line.
+    (visit,) = csv.DictReader(io.StringIO(_answer_of("/v1/exports/followups?", text)))
+    assert list(visit) == HEADINGS
+    assert visit["随访记录编号"] == "5e0d7a1e-8a53-4d3c-9a58-2f6a5c1b9e01"
+    assert visit["居民编号"] == RESIDENT.rpartition("/")[2]
+    assert (visit["团队编号"], visit["病种"]) == ("cx-longgang-3", "高血压")
+    assert (visit["随访日期"], visit["下次随访日期"]) == ("2026-02-16", "2026-03-02")
+    assert visit["收缩压(mmHg)[DE04.10.174.00]"] == "146"
+    assert visit["舒张压(mmHg)[DE04.10.176.00]"] == "88"
     assert '"next_after":' in text

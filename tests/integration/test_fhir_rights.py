@@ -1,35 +1,95 @@
 """Promise: the role that stores what other systems send can do that, and nothing else."""
 
+from typing import Final
+
 import psycopg
 import pytest
 from psycopg import sql
 
-from ingest.db.connections import connect
-from tests.fix_db import Database as Fresh
+from ingest.db.connections import Connection
 
+ROLE: Final = "suifang_api_intake"
+READS: Final = ("retention", "gateway", "team", "centre", "resident_condition")
+ADDS: Final = (
+    *("resident", "reading_key", "reading_held", "duplicate", "alert"),
+    *("amendment", "due_context"),  # Late contexts, when a page replays what was held back.
+)
+ALLOWED: Final[dict[str, set[str]]] = {
+    **{name: {"SELECT"} for name in READS},
+    **{name: {"SELECT", "INSERT"} for name in ADDS},
+    "reading": {"SELECT", "INSERT", "DELETE"},
+    "quarantine": {"SELECT", "INSERT", "UPDATE"},
+    "gateway_day": {"SELECT", "INSERT", "UPDATE"},
+    "observation_identifier": {"SELECT", "INSERT", "UPDATE", "DELETE"},
+    "due_mark": {"INSERT"},
+    "outbox": {"INSERT"},
+}
+"""What ingest does for one reading; everything that is not here it may not."""
+CALLED: Final = {
+    *("audit_write", "adopt_stubs", "hold_folds"),
+    *("feed_head", "has_team", "is_folded_since", "is_merge_settled", "is_settled"),
+    *("is_strangers", "is_word_unjudged", "notify_lag"),
+}
+"""What it may call that has the owner's rights: the log of who wrote; what everybody may."""
 # It may file what a gateway says of its own readings, and nothing that a person says.
-RETRACTION = """
+RETRACTION: Final = """
 INSERT INTO amendment (id, kind, reading_id, device_id, changes, author, received_at)
 VALUES (gen_random_uuid(), 'retraction', gen_random_uuid(), 'd', '{}', 'x', 'epoch')"""
 
+# What an extension brings along is its own, and says nothing about anybody.
+_TABLES: Final = """
+SELECT c.relname, right_
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN unnest(%(rights)s::text[]) AS right_
+WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+  AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                  AND d.objid = c.oid AND d.deptype = 'e')
+  AND (has_table_privilege(%(role)s, c.oid, right_)
+       OR right_ IN ('SELECT', 'INSERT', 'UPDATE', 'REFERENCES')
+          AND has_any_column_privilege(%(role)s, c.oid, right_))"""
+_FUNCTIONS: Final = """
+SELECT p.proname
+FROM pg_proc p
+WHERE p.pronamespace = 'public'::regnamespace AND p.prosecdef
+  AND p.prorettype <> 'trigger'::regtype
+  AND has_function_privilege(%(role)s, p.oid, 'EXECUTE')"""
+_RIGHTS: Final = ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"]
 
-async def test_the_role_that_stores_for_others_reads_no_name_no_key_and_no_audit_log(
-    database: Fresh,
+
+async def test_the_role_that_stores_for_others_may_do_what_is_written_down_and_nothing_else(
+    connection: Connection,
 ) -> None:
-    async with await connect(database.dsn, application_name="test", autocommit=True) as other:
-        await other.execute("SET ROLE suifang_api_intake")
-        for table in (
-            *("resident_key", "resident_sealed", "registry_change", "api_key", "audit_entry"),
-            *("audit_handle", "contract", "record", "resident_case", "case_transition", "staff"),
-            *("gateway_certificate", "enrolment_token", "visible_reading"),
-        ):
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                await other.execute(sql.SQL("SELECT FROM {}").format(sql.Identifier(table)))
-        for statement in (
-            "UPDATE reading SET systolic = 1",
-            "DELETE FROM alert",
-            "UPDATE resident SET team_id = 's1'",
-            RETRACTION,
-        ):
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
-                await other.execute(statement.encode())
+    cursor = await connection.execute(_TABLES.encode(), {"role": ROLE, "rights": _RIGHTS})
+    found: dict[str, set[str]] = {}
+    for table, right in await cursor.fetchall():
+        found.setdefault(table, set()).add(right)
+
+    assert found == ALLOWED
+
+
+async def test_it_calls_with_the_rights_of_the_owner_only_what_is_written_down(
+    connection: Connection,
+) -> None:
+    cursor = await connection.execute(_FUNCTIONS.encode(), {"role": ROLE})
+
+    assert {name for (name,) in await cursor.fetchall()} == CALLED
+
+
+async def test_it_is_nobody_elses_role_and_bypasses_no_policy(connection: Connection) -> None:
+    cursor = await connection.execute(
+        "SELECT rolsuper, rolbypassrls, rolcreaterole, rolcreatedb,"
+        " (SELECT count(*) FROM pg_auth_members m WHERE m.member = r.oid)"
+        " FROM pg_roles r WHERE rolname = %s",
+        (ROLE,),
+    )
+
+    assert await cursor.fetchone() == (False, False, False, False, 0)
+
+
+async def test_of_amendments_it_writes_what_a_gateway_says_only(connection: Connection) -> None:
+    await connection.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(ROLE)))
+
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        await connection.execute(RETRACTION)

@@ -1,7 +1,7 @@
 """Promise: what another system writes becomes a reading exactly, or is refused with its path."""
 
-import copy
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from api.fhir import codes
 from api.fhir.incoming.elements import Element, Unmappable
-from api.fhir.incoming.entries import read_bundle, read_one
+from api.fhir.incoming.entries import Entry, read_bundle, read_one
 from api.fhir.incoming.observation import Draft, map_observation
 from gateway.wire.errors import WireError
 from gateway.wire.ids import time_of
@@ -34,7 +34,15 @@ ANYTHING = st.recursive(
     ),
     max_leaves=6,
 )
-SENT = (a_pressure(name="o-1"), a_sugar(7, "mmol/L", "14743-9"), a_synthea_bundle())
+IN_BUNDLE = [each["resource"] for each in a_synthea_bundle()["entry"]]
+OBSERVATIONS = [
+    a_pressure(name="o-1"),
+    a_sugar(7, "mmol/L", "14743-9"),
+    *(each for each in IN_BUNDLE if each["resourceType"] == "Observation"),
+]
+_WHOLE = {2, 4}  # Places in the Bundle.
+# An element, or a field of the wire.
+_PATH = r"(?:Observation|Bundle|Patient|If-None-Exist)(?:[.\[][\w.\[\]-]*)?|[a-z][a-z0-9_]*"
 
 
 def places(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -50,14 +58,13 @@ def places(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...
 
 
 def replaced(value: Any, path: tuple[Any, ...], by: object) -> Any:  # noqa: ANN401 - JSON
+    """The same with one thing in another's place; nothing in it is shared."""
     if not path:
         return by
-    found = copy.deepcopy(value)
-    inner = found
-    for name in path[:-1]:
-        inner = inner[name]
-    inner[path[-1]] = by
-    return found
+    name, rest = path[0], path[1:]
+    if isinstance(value, dict):
+        return {key: replaced(one, rest, by) if key == name else one for key, one in value.items()}
+    return [replaced(one, rest, by) if at == name else one for at, one in enumerate(value)]
 
 
 def mapped(resource: object) -> Draft:
@@ -66,28 +73,75 @@ def mapped(resource: object) -> Draft:
     )
 
 
-@settings(deadline=None, max_examples=300)
+def outcome_of(resource: object, resident_id: str = "anna") -> str:
+    """``taken``, or the path of what is refused."""
+    try:
+        draft = map_observation(
+            Element.of("Observation", resource), resident_id=resident_id, gateway="his", now=NOW
+        )
+        reading = parse_reading(draft.seal("his")[1])
+    except Unmappable as problem:
+        return problem.path
+    except WireError as error:
+        return str(error.field)
+    assert (reading.resident_id, reading.measured_at) == (resident_id, draft.measured_at)
+    return "taken"
+
+
+def test_what_is_whole_is_taken_and_what_is_not_ours_is_named() -> None:
+    expected = [*["taken"] * 3, "systolic", "taken", "Observation.code.coding"]
+    assert [outcome_of(observation) for observation in OBSERVATIONS] == expected
+
+
+@settings(deadline=None, max_examples=500)
 @given(data=st.data())
-def test_whatever_is_in_it_it_is_mapped_or_refused_by_its_path(data: st.DataObject) -> None:
-    sent = data.draw(st.sampled_from(SENT))
+def test_whatever_is_in_an_observation_it_is_mapped_or_refused_by_its_path(
+    data: st.DataObject,
+) -> None:
+    sent = data.draw(st.sampled_from(OBSERVATIONS))
     path = data.draw(st.sampled_from(list(places(sent))))
     broken = replaced(sent, path, data.draw(ANYTHING))
 
     entry = read_one(broken, None)
     assert (entry.problem is None) == (entry.resident_id is not None)
+    outcome = outcome_of(broken)
+    assert outcome == "taken" or re.fullmatch(_PATH, outcome)
+    if broken == sent:
+        assert outcome == outcome_of(sent)
+
+
+def read_entries(bundle: object) -> tuple[list[Entry], str | None]:
+    """Entries, or the path of what is refused."""
     try:
-        _, entries = read_bundle(broken, entries_max=10, gateway="his")
-        assert all(each.problem is None or each.problem.path for each in entries)
-        draft = mapped(broken)
-        _, raw = draft.seal("his")
-        parse_reading(raw)
+        return read_bundle(bundle, entries_max=10, gateway="his")[1], None
     except Unmappable as problem:
-        refused = problem.path
-    except WireError as error:
-        refused = error.field
-    else:
-        refused = "not at all"
-    assert refused
+        return [], problem.path
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data())
+def test_whatever_is_in_a_bundle_its_entries_are_mapped_or_refused_by_their_path(
+    data: st.DataObject,
+) -> None:
+    sent = a_synthea_bundle()
+    path = data.draw(st.sampled_from([way for way in places(sent) if way]))
+    broken = replaced(sent, path, data.draw(ANYTHING))
+    entries, refused = read_entries(broken)
+    if refused is not None:  # Only for what is no Bundle, or no list of entries.
+        assert refused.startswith("Bundle")
+        assert path[2:] == ()
+        return
+
+    patient = path[1:2] == (0,)  # Of whom the others are.
+    for at, entry in enumerate(entries):
+        is_whole = path != ("entry",) and path[1:2] != (at,) and at in _WHOLE
+        if is_whole and not patient:
+            assert entry.problem is None
+        if entry.problem is not None:
+            assert re.fullmatch(_PATH, entry.problem.path)
+        elif entry.type == "Observation":
+            outcome = outcome_of(entry.resource.content, str(entry.resident_id))
+            assert outcome == "taken" or (re.fullmatch(_PATH, outcome) and not is_whole)
 
 
 @settings(deadline=None)

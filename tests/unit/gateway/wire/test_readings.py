@@ -98,7 +98,10 @@ def test_unknown_fields_are_kept() -> None:
             _glucose('"glucose":true,"unit":"mmol/L"'), Reason.NOT_A_NUMBER, "glucose", id="true"
         ),
         pytest.param(
-            _glucose('"glucose":7.12345,"unit":"mmol/L"'), Reason.TOO_PRECISE, "", id="decimals"
+            _glucose('"glucose":7.12345,"unit":"mmol/L"'),
+            Reason.TOO_PRECISE,
+            "glucose",
+            id="decimals",
         ),
         pytest.param(
             _glucose('"glucose":1e999999999,"unit":"mmol/L"'),
@@ -113,24 +116,30 @@ def test_unknown_fields_are_kept() -> None:
             id="beyond-decimal",
         ),
         pytest.param(
-            _glucose('"glucose":1e-999999999,"unit":"mmol/L"'), Reason.TOO_PRECISE, "", id="tiny"
+            _glucose('"glucose":1e-999999999,"unit":"mmol/L"'),
+            Reason.TOO_PRECISE,
+            "glucose",
+            id="tiny",
         ),
         pytest.param(
-            _glucose('"glucose":0,"unit":"mg/dL"'), Reason.IMPLAUSIBLE, "", id="glucose-zero"
+            _glucose('"glucose":0,"unit":"mg/dL"'), Reason.IMPLAUSIBLE, "glucose", id="glucose-zero"
         ),
         pytest.param(
-            _glucose('"glucose":7.0,"unit":"mg/dL"'), Reason.IMPLAUSIBLE, "", id="scale-guard"
+            _glucose('"glucose":7.0,"unit":"mg/dL"'),
+            Reason.IMPLAUSIBLE,
+            "glucose",
+            id="scale-guard",
         ),
         pytest.param(
             _pressure('"systolic":80,"diastolic":120,"unit":"mmHg"'),
             Reason.IMPLAUSIBLE,
-            "",
+            "systolic",
             id="swapped",
         ),
         pytest.param(
             _pressure('"systolic":120,"diastolic":80,"unit":"kPa"'),
             Reason.IMPLAUSIBLE,
-            "",
+            "systolic",
             id="mmhg-under-a-kpa-flag",
         ),
         pytest.param(
