@@ -37,7 +37,7 @@ class Ready(BaseModel):
     feed: Literal["connected"] = "connected"
     dispatcher_lag_s: float  # Age of the oldest event that has no number yet; 0 when none.
     notify_lag_s: float  # For how long an alert has waited to be told; grows without a notifier.
-    nobody_reachable: int  # Active alerts of a day of which nobody could be told.
+    nobody_reachable: int  # Alerts that ask for somebody, and nobody could be told.
 
 
 @router.get("/healthz")

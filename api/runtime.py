@@ -26,7 +26,7 @@ from api.webhooks.deliverer import Deliverer
 from api.webhooks.metrics import DeliverMetrics
 from api.webhooks.settings import DeliverSettings
 from gateway.wire.times import Clock
-from ingest.observation import Observation
+from ingest.observation import Observation, ObservationSettings
 
 _ALLOCATIONS_OF_COLLECTION: Final = 20_000
 _STOP: Final = (signal.SIGINT, signal.SIGTERM)
@@ -79,25 +79,32 @@ async def deliver(settings: DeliverSettings, clock: Clock) -> None:
     """
     metrics = DeliverMetrics()
     deliverer = Deliverer(settings, clock, metrics)
-    observation = Observation(metrics.registry, deliverer.find_problems)
-    observation.start(settings.metrics.host, settings.metrics.port)
-    task = asyncio.create_task(deliverer.run(), name="deliverer")
-    try:
+    with _observed(Observation(metrics.registry, deliverer.find_problems), settings.metrics):
+        task = asyncio.create_task(deliverer.run(), name="deliverer")
         with _signals(task.cancel), contextlib.suppress(asyncio.CancelledError):
             await task
-    finally:
-        observation.stop()
 
 
 async def notify(settings: NotifySettings, channels: Sequence[Notifier], clock: Clock) -> None:
-    """Run the notifier until a signal.
+    """Run the notifier until a signal, with metrics and health where a port is set.
 
     Raises:
         OSError: The port of the metrics is taken.
     """
-    task = asyncio.create_task(NotifyProcess(settings, channels, clock).run(), name="notify")
-    with _signals(task.cancel), contextlib.suppress(asyncio.CancelledError):
-        await task
+    process = NotifyProcess(settings, channels, clock)
+    with _observed(Observation(process.metrics.registry, process.find_problems), settings.metrics):
+        task = asyncio.create_task(process.run(), name="notify")
+        with _signals(task.cancel), contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+@contextlib.contextmanager
+def _observed(observation: Observation, settings: ObservationSettings) -> Iterator[None]:
+    observation.start(settings.host, settings.port)
+    try:
+        yield
+    finally:
+        observation.stop()
 
 
 class _Server(uvicorn.Server):

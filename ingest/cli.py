@@ -21,11 +21,11 @@ from ingest.allocator import keep_memory
 from ingest.db import migrate
 from ingest.db.errors import DatabaseError
 from ingest.judge import Judge
-from ingest.observation import Observation
+from ingest.observation import Observation, ObservationSettings
 from ingest.pipeline import Pipeline
 from ingest.profiles import Profiles
 from ingest.session import BrokerRefusedError
-from ingest.settings import IngestSettings, JudgeSettings, ObservationSettings
+from ingest.settings import IngestSettings, JudgeSettings
 from rules.errors import ProfileError
 
 _SWITCH_S = 0.000_5

@@ -11,13 +11,23 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
+from pydantic import BaseModel, ConfigDict, Field
 
 _JSON: Final = ("Content-Type", "application/json")
+
+
+class ObservationSettings(BaseModel):
+    """Where metrics and health are served; no port, no server. Port 0: any that is free."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] | None = None
 
 
 class _Server(ThreadingMixIn, WSGIServer):

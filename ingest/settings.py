@@ -21,6 +21,7 @@ from pydantic_settings import SettingsConfigDict
 from gateway.wire.limits import QUARANTINE_BYTES_MAX, READINGS_PER_BATCH_MAX
 from ingest.db.connections import Dsn
 from ingest.db.environment import ProcessSettings
+from ingest.observation import ObservationSettings
 
 MESSAGE_BYTES_MAX: Final = QUARANTINE_BYTES_MAX
 """The broker lets no more through."""
@@ -96,15 +97,6 @@ class ThrottleSettings(BaseModel):
     readings_per_s: PositiveFloat = 1_000
     burst_readings: PositiveInt = 20_000  # At once, after an outage: more than a site's day.
     delay_s_max: Annotated[float, Field(gt=0, lt=60)] = 30  # A gateway sends again after 60 s.
-
-
-class ObservationSettings(BaseModel):
-    """Where metrics and health are served; no port, no server. Port 0: any that is free."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535)] | None = None
 
 
 class IngestSettings(ProcessSettings):

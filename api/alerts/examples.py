@@ -58,6 +58,7 @@ ALERT: Final[Json] = {
     "explanation": None,
     "updated_at": "2026-01-05T09:12:01+08:00",
     "attention": "acknowledged",
+    "untold_since": None,
     "acknowledgement": _ACKNOWLEDGED,
     "snooze": None,
     "item": {

@@ -26,6 +26,15 @@ def state(alert: str, attention: str) -> str:
         WHEN {attention}.snoozed_until > %(now)s THEN 'snoozed' ELSE 'open' END"""
 
 
+def untold(alert: str, attention: str) -> str:
+    """SQL: since when nobody could be told of an alert that asks for somebody."""
+    return (
+        f"CASE WHEN {alert}.status = 'active' AND {alert}.page"
+        f" AND {attention}.acknowledged_at IS NULL AND {attention}.snoozed_at IS NULL"
+        f" THEN {attention}.untold_since END"
+    )
+
+
 def lead(alert: str, attention: str) -> str:
     """SQL: of the alerts of a case the one with the highest of these stands for it."""
     return (
@@ -45,7 +54,8 @@ SELECT a.id, a.number, a.resident_id, a.team_id, a.centre_id, a.condition, a.cod
        a.escalation, a.page, a.late, a.explanation, a.updated_at,
        {state("a", "t")} AS attention, t.acknowledged_at, t.acknowledged_by, t.reason,
        CASE WHEN (SELECT sees_measured()) THEN t.note END AS note,
-       t.snoozed_at, t.snoozed_by, t.snoozed_until, c.alerts AS case_alerts,
+       t.snoozed_at, t.snoozed_by, t.snoozed_until, {untold("a", "t")} AS untold_since,
+       c.alerts AS case_alerts,
        c.severity AS case_severity, c.states AS case_states
 FROM alert a LEFT JOIN alert_attention t ON t.alert_id = a.id
 CROSS JOIN LATERAL (

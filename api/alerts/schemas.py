@@ -189,6 +189,10 @@ class AlertOut(BaseModel):
     ]
     updated_at: datetime
     attention: State
+    untold_since: Annotated[
+        datetime | None,
+        Field(description="Since when it pages and nobody could be told; null: somebody was"),
+    ]
     acknowledgement: Acknowledgement | None
     snooze: Snooze | None
     item: Item

@@ -49,6 +49,17 @@ WITH ended AS (
     FROM ended n WHERE m.id = n.id)
 UPDATE message_attempt t SET ended_at = %(at)s, problem = n.problem
 FROM ended n WHERE t.message_id = n.id AND t.number = n.number"""
+# Somebody else is to be told where one is refused, and what was said of an alert is to be looked at
+# again. Whoever holds the row at this moment changes more than that.
+_LOOK: Final = """
+UPDATE alert_attention SET look_at = %(at)s WHERE alert_id IN (
+    SELECT t.alert_id FROM alert_attention t
+    JOIN notification o ON o.alert_id = t.alert_id AND o.round = t.round
+    JOIN unnest(%(ids)s::uuid[], %(statuses)s::text[]) AS n (id, status) ON n.id = o.message_id
+    WHERE t.acknowledged_at IS NULL AND t.snoozed_at IS NULL
+      AND (t.look_at IS NULL OR t.look_at > %(at)s)
+      AND (n.status = 'failed' OR (n.status = 'sent') = (t.untold_since IS NOT NULL))
+    FOR UPDATE OF t SKIP LOCKED)"""
 
 
 class Outcome(NamedTuple):
@@ -98,7 +109,9 @@ class Courier:
             "statuses": [each.status for each in outcomes],
             "at": self._clock(),
         }
-        await connection.execute(_END, ended)
+        async with connection.transaction():
+            await connection.execute(_END, ended)
+            await connection.execute(_LOOK, ended)
         return outcomes
 
     def _pause(self, attempts: int) -> timedelta:

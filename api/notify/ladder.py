@@ -67,7 +67,7 @@ class Climb:
     new: Sequence[Rung]  # Told now, whether they were told before in this round or not.
     reached: Sequence[Rung]  # Told now if they were not yet: they came later.
     held: bool  # A new step was due in quiet hours.
-    look_at: datetime | None  # None: the top is reached.
+    look_at: datetime | None  # None: the top is reached, all have been asked.
 
 
 def climb(of: Standing, ladder: Ladder, hours: DutyHours, now: datetime) -> Climb:

@@ -5,6 +5,7 @@ reaches, is nobody here. If a rung has nobody, the next one up is told in its pl
 """
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
@@ -49,11 +50,24 @@ class Crew:
         return self.hours_of.get(("team", team_id), of_centre)
 
     def find(
-        self, rung: Rung, team_id: str | None, centre_id: str | None
+        self,
+        rung: Rung,
+        team_id: str | None,
+        centre_id: str | None,
+        *,
+        lost: AbstractSet[str] = frozenset(),
     ) -> tuple[Rung, Sequence[Person]]:
-        """Those of a rung, or of the first above it that has anybody; none at all: ``[]``."""
+        """Those of a rung, or of the first above it that has anybody; none at all: ``[]``.
+
+        Args:
+            rung: Who is to be told.
+            team_id: Of the alert.
+            centre_id: Of the alert.
+            lost: Whom no message has reached lately: as if they were not there.
+        """
+        there = [person for person in self.people if person.recipient.staff_id not in lost]
         for each in RUNGS[RUNGS.index(rung) :]:
-            found = [person for person in self.people if person.is_of(each, team_id, centre_id)]
+            found = [person for person in there if person.is_of(each, team_id, centre_id)]
             if found:
                 return each, found
         return rung, []

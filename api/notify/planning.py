@@ -5,14 +5,18 @@
 Nothing is sent here. A crash before the commit has planned nothing; after it every message has its
 id, which stays the same however often it must be sent. What is critical is a message of its own;
 of everything else one person gets one message a round, however many alerts it is about.
+
+The ladder never ends with nobody told: as long as a step that was reached has nobody who knows, the
+alert says since when (``untold_since``), and is looked at again every ``untold_s``.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+import structlog
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
@@ -20,6 +24,7 @@ from api.local_days import local_day
 from api.notify.ladder import Climb, Rung, Standing, climb
 from api.notify.notifiers import Notifier
 from api.notify.people import Crew, Person, load_crew
+from api.notify.reached import Reached, fetch_reached
 from api.notify.settings import NotifySettings
 from gateway.wire.ids import new_id
 from ingest.db import attention, outbox
@@ -27,25 +32,26 @@ from ingest.db.attention import Entry
 from ingest.db.connections import Connection
 from ingest.db.outbox import Event
 
+_log = structlog.get_logger()
+
 _AUTHOR: Final = "notify"
 _SLEPT: Final = """
 SELECT alert_id, snoozed_until FROM alert_attention
 WHERE look_at <= %(now)s AND snoozed_until <= %(now)s
 ORDER BY look_at LIMIT %(rows)s FOR UPDATE SKIP LOCKED"""
 _DUE: Final = """
-SELECT t.alert_id, t.round, t.opened_at, t.step, t.snoozed_until, a.resident_id, a.team_id,
+SELECT t.alert_id, t.round, t.opened_at, t.step, t.snoozed_until, t.untold_since,
+       a.resident_id, a.team_id,
        coalesce(m.centre_id, a.centre_id) AS centre_id, a.condition, a.code, a.severity,
        a.escalation, a.raised_at,
        a.status = 'active' AND a.page AND t.acknowledged_at IS NULL AS asks
 FROM alert_attention t JOIN alert a ON a.id = t.alert_id LEFT JOIN team m ON m.id = a.team_id
 WHERE t.look_at <= %(now)s
 ORDER BY t.look_at LIMIT %(rows)s FOR UPDATE OF t SKIP LOCKED"""
-_TOLD: Final = """
-SELECT alert_id, round, staff_id FROM notification
-WHERE alert_id = ANY(%s) AND staff_id IS NOT NULL"""
 _CLIMBED: Final = """
-UPDATE alert_attention t SET step = n.step, look_at = n.look_at
-FROM unnest(%s::uuid[], %s::int[], %s::timestamptz[]) AS n (alert_id, step, look_at)
+UPDATE alert_attention t SET step = n.step, look_at = n.look_at, untold_since = n.untold_since
+FROM unnest(%s::uuid[], %s::int[], %s::timestamptz[], %s::timestamptz[])
+    AS n (alert_id, step, look_at, untold_since)
 WHERE t.alert_id = n.alert_id"""
 _MESSAGE: Final = """
 INSERT INTO message (id, kind, staff_id, channel, content, made_at, next_at)
@@ -79,11 +85,12 @@ async def plan_round(
         due = await cursor.fetchall()
         if due:
             crew = await load_crew(connection, channels, settings.hours, today=local_day(now))
-            await cursor.execute(_TOLD, ([row["alert_id"] for row in due],))
-            told = {
-                (row["alert_id"], row["round"], row["staff_id"]) for row in await cursor.fetchall()
-            }
-            await _Round(connection, settings, crew, told, now).plan(due)
+            reached = await fetch_reached(
+                connection,
+                [row["alert_id"] for row in due],
+                since=now - timedelta(seconds=settings.again_s_max),
+            )
+            await _Round(connection, settings, crew, reached, now).plan(due)
     return len(due)
 
 
@@ -102,35 +109,38 @@ class _Round:
         connection: Connection,
         settings: NotifySettings,
         crew: Crew,
-        told: set[tuple[UUID, int, str]],
+        reached: Mapping[UUID, Reached],
         now: datetime,
     ) -> None:
         self._connection = connection
         self._settings = settings
         self._crew = crew
-        self._told = told
+        self._reached = reached
         self._now = now
         self._letters: dict[tuple[str, UUID | None], Letter] = {}
         self._nobody: list[tuple[Any, ...]] = []
         self._events: list[Event] = []
 
     async def plan(self, due: Sequence[Mapping[str, Any]]) -> None:
-        climbs = [self._look(row) for row in due]
-        for row, climbed in zip(due, climbs, strict=True):
-            if climbed is not None:
-                self._address(row, climbed)
-        found = [
-            # One that sleeps is looked at when it wakes: what woke before was brought back above.
-            (row["alert_id"], row["step"], row["snoozed_until"])
-            if climbed is None
-            else (row["alert_id"], climbed.step, climbed.look_at)
-            for row, climbed in zip(due, climbs, strict=True)
-        ]
+        found = [(row["alert_id"], *self._climb(row)) for row in due]
         await self._connection.execute(_CLIMBED, [list(c) for c in zip(*found, strict=True)])
         await write_letters(self._connection, list(self._letters.values()), now=self._now)
         async with self._connection.cursor() as cursor:
             await cursor.executemany(_NOTIFICATION, self._nobody)
         await outbox.insert(self._connection, self._events, at=self._now)
+
+    def _climb(self, row: Mapping[str, Any]) -> tuple[int, datetime | None, datetime | None]:
+        """How far one has come, when to look again, since when nobody could be told."""
+        climbed = self._look(row)
+        if climbed is None:
+            # One that sleeps is looked at when it wakes: what woke before was brought back above.
+            return row["step"], row["snoozed_until"], None
+        untold_since = self._address(row, climbed)
+        look_at = climbed.look_at
+        if untold_since is not None and climbed.reached:
+            again = self._now + timedelta(seconds=self._settings.untold_s)
+            look_at = min(look_at or again, again)
+        return climbed.step, look_at, untold_since
 
     def _look(self, row: Mapping[str, Any]) -> Climb | None:
         """None: nobody is to be told."""
@@ -147,23 +157,39 @@ class _Round:
         hours = self._crew.hours(row["team_id"], row["centre_id"])
         return climb(standing, ladder, hours, self._now)
 
-    def _address(self, row: Mapping[str, Any], climbed: Climb) -> None:
-        """Put an alert into the letters of those who are to be told."""
+    def _address(self, row: Mapping[str, Any], climbed: Climb) -> datetime | None:
+        """Put an alert into the letters of those who are to be told.
+
+        Returns:
+            Since when a step that was reached has nobody who was told or is about to be.
+        """
+        known = self._reached.get(row["alert_id"], Reached())
+        untold_since: datetime | None = row["untold_since"] if row["step"] else None
         chosen: dict[str, tuple[Rung, Person]] = {}
+        vain, told = [], bool(climbed.reached or known.sent)
         for rung in climbed.reached:
-            found, people = self._crew.find(rung, row["team_id"], row["centre_id"])
+            found, people = self._crew.find(rung, row["team_id"], row["centre_id"], lost=known.lost)
+            ids = {person.recipient.staff_id for person in people}
             new = rung in climbed.new
-            if new and not people:
+            fresh = ids if new else ids - known.addressed
+            for person in people:
+                if person.recipient.staff_id in fresh:
+                    chosen.setdefault(person.recipient.staff_id, (found, person))
+            told &= not ids.isdisjoint(known.sent)
+            if not fresh and ids.isdisjoint(known.sent | known.hoped):
+                vain.append(rung)
+            if not people and (new or untold_since is None):
                 note = (row["alert_id"], row["round"], climbed.step, rung, climbed.held)
                 self._nobody.append((*note, self._now, None, None))
-            for person in people:
-                id_ = person.recipient.staff_id
-                if new or (row["alert_id"], row["round"], id_) not in self._told:
-                    chosen.setdefault(id_, (found, person))
         for rung, person in chosen.values():
             self._put(row, climbed, rung, person)
         if any(rung is not Rung.DOCTOR for rung in climbed.new):
             self._events.append(Event("alert.escalated", _escalated(row, climbed.step)))
+        if vain and untold_since is None:
+            alert = str(row["alert_id"])
+            _log.warning("nobody_told", alert=alert, severity=row["severity"], rung=str(vain[0]))
+            return self._now
+        return None if told else untold_since
 
     def _put(self, row: Mapping[str, Any], climbed: Climb, rung: Rung, person: Person) -> None:
         critical = row["severity"] == "critical"

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from api.database import world_errors
 from api.election import await_election, await_news
@@ -27,6 +27,7 @@ from api.notify.webhook import WebhookNotifier
 from api.reconnecting import run_sessions
 from gateway.wire.times import Clock
 from ingest.db.connections import Connection, connect
+from ingest.db.errors import DatabaseUnavailableError
 
 ELECTION_LOCK: Final = int.from_bytes(b"notify", "big")
 _DIGESTS_EVERY: Final = timedelta(seconds=30)
@@ -46,7 +47,7 @@ class NotifyMetrics:
         )
         self.nobody = Gauge(
             "suifang_notify_nobody_reachable",
-            "Active alerts of the last 24 hours of which nobody could be told.",
+            "Alerts that ask for somebody, of a step of whose ladder nobody could be told.",
             registry=self.registry,
         )
         self.lag_s = Gauge(
@@ -82,27 +83,32 @@ class NotifyProcess:
         self._clock = clock
         self._courier = Courier(channels, settings, clock)
         self._digests_at: datetime | None = None
+        self._problem = "the database has not been reached yet"
         self.metrics = NotifyMetrics()
 
-    async def run(self) -> None:
-        """Stand by, be elected, plan and send. Reconnects when the database is lost.
+    def find_problems(self) -> list[str]:
+        """Why nobody is told anything at the moment; for ``/readyz``."""
+        return [self._problem] if self._problem else []
 
-        Raises:
-            OSError: The port of the metrics is taken.
-        """
-        if self._settings.metrics_port is not None:
-            start_http_server(
-                self._settings.metrics_port, addr="127.0.0.1", registry=self.metrics.registry
-            )
+    async def run(self) -> None:
+        """Stand by, be elected, plan and send. Reconnects when the database is lost."""
         wait_s_max = self._settings.retry_ms_max / 1_000
         await run_sessions(self._run_session, name="notify", wait_s_max=wait_s_max)
 
     async def _run_session(self) -> None:
+        try:
+            await self._serve()
+        except (DatabaseUnavailableError, TimeoutError) as error:
+            self._problem = f"database: {error}"
+            raise
+
+    async def _serve(self) -> None:
         dsn = self._settings.db_dsn.get_secret_value()
         with world_errors():
             async with await connect(
                 dsn, application_name="suifang-notify", autocommit=True
             ) as connection:
+                self._problem = ""
                 await await_election(connection, ELECTION_LOCK, self._settings)
                 await connection.execute("LISTEN outbox")
                 while True:
@@ -124,7 +130,8 @@ class NotifyProcess:
             self.metrics.attempts.labels(outcome.channel, outcome.status).inc()
         await self._measure(connection)
         full = len(outcomes) >= self._settings.messages_max
-        return planned >= self._settings.alerts_max or full
+        refused = any(outcome.status == "failed" for outcome in outcomes)  # Somebody else, then.
+        return planned >= self._settings.alerts_max or full or refused
 
     async def _measure(self, connection: Connection) -> None:
         now = self._clock()

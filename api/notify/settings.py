@@ -24,6 +24,7 @@ from api.notify.hours import USUAL, DutyHours
 from api.notify.ladder import Ladder
 from ingest.db.connections import Dsn
 from ingest.db.environment import ProcessSettings
+from ingest.observation import ObservationSettings
 
 _MINUTES: Final = "Minutes after the alert opened"
 
@@ -132,7 +133,8 @@ class NotifySettings(ProcessSettings):
     again_s_min: PositiveInt = 30  # After a failure; doubled each time,
     again_s_max: PositiveInt = 1_800  # up to this.
     attempts_max: PositiveInt = 50  # Then it is given up: a day, with the two above.
-    metrics_port: Annotated[int | None, Field(ge=1, le=65_535)] = None  # Prometheus, on loopback.
+    untold_s: PositiveInt = 300  # Until one of which nobody could be told is looked at again.
+    metrics: ObservationSettings = ObservationSettings()
 
     @property
     def hours(self) -> DutyHours:

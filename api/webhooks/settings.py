@@ -1,15 +1,16 @@
 """Settings of webhooks: what the API takes, and how the delivering process goes about it."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, FilePath, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, FilePath, PositiveInt, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from api.webhooks.addresses import NetworkText
 from api.webhooks.retries import RetrySettings
 from ingest.db.connections import Dsn
 from ingest.db.environment import ProcessSettings
+from ingest.observation import ObservationSettings
 
 
 class WebhookSettings(BaseModel):
@@ -20,15 +21,6 @@ class WebhookSettings(BaseModel):
     per_owner_max: PositiveInt = 20
     allowed_networks: tuple[NetworkText, ...] = ()  # The same as DELIVER_ALLOWED_NETWORKS.
     secret_overlap_h: PositiveInt = 24  # How long a secret that was replaced still signs.
-
-
-class DeliverMetricsSettings(BaseModel):
-    """Where metrics and health are served; no port, no server."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535)] | None = None
 
 
 class DeliverSettings(ProcessSettings):
@@ -52,7 +44,7 @@ class DeliverSettings(ProcessSettings):
     scan_rows_max: PositiveInt = 2_000
     answer_ms_max: PositiveInt = 15_000  # Source: Standard Webhooks 1.0.0: 15 to 30 s.
     retry: RetrySettings = RetrySettings()
-    metrics: DeliverMetricsSettings = DeliverMetricsSettings()
+    metrics: ObservationSettings = ObservationSettings()
     poll_ms: PositiveInt = 1_000
     standby_poll_ms: PositiveInt = 500
     idle_s_max: PositiveInt = 30  # The database drops a frozen process after this.

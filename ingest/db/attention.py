@@ -119,7 +119,7 @@ ON CONFLICT (alert_id) DO UPDATE
 SET look_at = EXCLUDED.look_at, acknowledged_at = EXCLUDED.acknowledged_at,
     acknowledged_by = EXCLUDED.acknowledged_by, reason = EXCLUDED.reason, note = EXCLUDED.note,
     snoozed_at = EXCLUDED.snoozed_at, snoozed_by = EXCLUDED.snoozed_by,
-    snoozed_until = EXCLUDED.snoozed_until"""
+    snoozed_until = EXCLUDED.snoozed_until, untold_since = NULL"""
 _NOTE: Final = """
 INSERT INTO alert_history (alert_id, what, at, author, reason, note, until)
 VALUES (%s, %s, %s, %s, %s, %s, %s)"""

@@ -704,6 +704,7 @@ CREATE TABLE alert_attention (
     snoozed_until   timestamptz,
     step            integer NOT NULL DEFAULT 0,-- How far the ladder was climbed in this round.
     look_at         timestamptz,            -- When the notifier looks at it next; NULL: never.
+    untold_since    timestamptz,            -- Nobody could be told at some step; NULL: somebody was.
     CONSTRAINT alert_attention_acknowledged_says_who_and_why CHECK (
         (acknowledged_at IS NULL) = (acknowledged_by IS NULL)
         AND (acknowledged_at IS NULL) = (reason IS NULL)
@@ -714,6 +715,8 @@ CREATE TABLE alert_attention (
     CONSTRAINT alert_attention_is_one_thing CHECK (acknowledged_at IS NULL OR snoozed_at IS NULL)
 );
 CREATE INDEX alert_attention_due ON alert_attention (look_at) WHERE look_at IS NOT NULL;
+CREATE INDEX alert_attention_untold ON alert_attention (untold_since)
+    WHERE untold_since IS NOT NULL;
 
 -- Who did what about it. Never rewritten.
 CREATE TABLE alert_history (
@@ -849,9 +852,10 @@ CREATE FUNCTION notify_lag(at timestamptz, OUT waiting_since timestamptz, OUT no
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT (SELECT min(t.look_at) FROM alert_attention t
             WHERE t.look_at <= notify_lag.at AND t.look_at > '-infinity'),
-           (SELECT count(DISTINCT n.alert_id) FROM notification n
-            JOIN alert a ON a.id = n.alert_id AND a.status = 'active'
-            WHERE n.staff_id IS NULL AND n.at > notify_lag.at - INTERVAL '1 day') $$;
+           (SELECT count(*) FROM alert_attention t
+            JOIN alert a ON a.id = t.alert_id AND a.status = 'active' AND a.page
+            WHERE t.untold_since IS NOT NULL AND t.acknowledged_at IS NULL
+              AND t.snoozed_at IS NULL) $$;
 
 -- Written unnumbered in the transaction that made the event; one elected dispatcher numbers
 -- the committed ones, so readers see one gap-free sequence and can resume anywhere.

@@ -31,6 +31,7 @@ class Recorder:
 
     name: str = "recorder"
     fails: int = 0  # So many attempts fail first.
+    refuses: set[str] = field(default_factory=set)  # Whose address is none.
     sent: list[tuple[datetime, Message]] = field(default_factory=list)
 
     def reaches(self, recipient: Recipient) -> bool:
@@ -43,6 +44,9 @@ class Recorder:
             self.fails -= 1
             msg = "not just now"
             raise NotSentError(msg)
+        if message.recipient.staff_id in self.refuses:
+            msg = "no such number"
+            raise NotSentError(msg, final=True)
         self.sent.append((at, message))
 
     def take(self) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from api.alerts.queries import lead, state
+from api.alerts.queries import lead, state, untold
 from api.auth.principal import Principal
 from api.cases import queries as cases
 from api.cases.schemas import CountQuery
@@ -20,7 +20,7 @@ _ITEMS: Final = f"""
 WITH loud AS (
     SELECT a.*, severity_rank(a.severity) AS rank, {lead("a", "t")} AS lead,
            t.acknowledged_at, t.acknowledged_by, t.reason, t.snoozed_until, t.snoozed_by,
-           {state("a", "t")} AS attention
+           {state("a", "t")} AS attention, {untold("a", "t")} AS untold_since
     FROM alert a LEFT JOIN alert_attention t ON t.alert_id = a.id
     WHERE a.status = 'active'
 ), first AS (
@@ -33,7 +33,7 @@ SELECT f.id, f.number, f.resident_id, f.team_id, f.centre_id, f.condition, f.cod
        f.observed, f.threshold, f.source, f.profile, f.profile_version, f.effective_at,
        f.raised_at, f.due, f.escalation, f.page, f.late, f.explanation, f.others, f.attention,
        f.acknowledged_at, f.acknowledged_by, f.reason, f.snoozed_until, f.snoozed_by,
-       r.birth_date, r.sex, c.state, count(*) OVER () AS total
+       f.untold_since, r.birth_date, r.sex, c.state, count(*) OVER () AS total
 FROM first f
 LEFT JOIN resident r ON r.id = f.resident_id
 LEFT JOIN resident_case c ON c.resident_id = f.resident_id AND c.condition = f.condition

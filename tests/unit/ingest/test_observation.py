@@ -11,8 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ingest.metrics import IngestMetrics, JudgeMetrics
-from ingest.observation import Observation
-from ingest.settings import ObservationSettings
+from ingest.observation import Observation, ObservationSettings
 
 _HOST = ObservationSettings().host
 
