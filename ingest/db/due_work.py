@@ -104,7 +104,9 @@ class Work(NamedTuple):
     marks: list[int]
 
 
-_READY: Final = "marked_at <= CASE kind WHEN 'blood_pressure' THEN %(closed)s ELSE %(now)s END"
+# Whatever else there is to know does not wait, not even for the clock of a judge that was ahead
+# when it wrote the mark: it would hold a correction up for hours.
+_READY: Final = "(kind <> 'blood_pressure' OR marked_at <= %(closed)s)"
 _DUE: Final = f"""
 SELECT resident_id FROM (
     (SELECT resident_id, min(marked_at) AS since FROM due_mark WHERE {_READY}
@@ -132,7 +134,8 @@ async def find(
 
     Outside a transaction: spreads the marks of new batches first, and commits that.
 
-    A mark of a blood pressure is ready once ``session_wait`` has passed since its arrival.
+    A mark of a blood pressure is ready once ``session_wait`` has passed since its arrival, any
+    other one at once.
     """
     await _spread(connection, now=now)
     when = {"now": now, "closed": now - session_wait, "limit": residents_max}
@@ -159,8 +162,8 @@ async def claim(
     cursor = await connection.execute(_LOCK, (list(residents),))
     held = [row[0] for row in await cursor.fetchall()]
     locked = await merges.keep_whole(connection, held)
-    when = {"now": now, "closed": now - session_wait}
-    cursor = await connection.execute(_MARKS, {**when, "residents": locked})
+    when = {"closed": now - session_wait, "residents": locked}
+    cursor = await connection.execute(_MARKS, when)
     return Work(locked, [row[0] for row in await cursor.fetchall()])
 
 

@@ -259,6 +259,21 @@ async def test_a_reading_that_commits_after_its_context_was_looked_for_is_judged
     assert await _flagged(bench) == {"r-1"}
 
 
+async def test_what_a_judge_marked_while_its_clock_was_ahead_waits_for_nobodys_clock(
+    bench: JudgeBench,
+) -> None:
+    """Found by the schedule of faults with the seed 20261141."""
+    value = _value()
+    await bench.send(value)
+    assert await bench.work() == 1
+    await bench.send(a_context(of=value))
+
+    await contexts.spread(bench.connection, now=bench.clock.now + timedelta(hours=3))
+
+    assert await bench.work() == 1
+    assert await _flagged(bench) == {"r-1"}
+
+
 async def test_judges_share_the_contexts_and_look_for_each_once(
     bench: JudgeBench, database: Database
 ) -> None:
