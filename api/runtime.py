@@ -18,6 +18,7 @@ from api.app import create_app
 from api.dispatcher import run_dispatcher
 from api.errors import ApiError
 from api.feed import Feed
+from api.http_protocol import BoundedProtocol
 from api.notify.notifiers import Notifier
 from api.notify.process import NotifyProcess
 from api.notify.settings import NotifySettings
@@ -47,6 +48,7 @@ async def serve(
     gc.set_threshold(_ALLOCATIONS_OF_COLLECTION)  # A request makes thousands of short-lived ones.
     config = uvicorn.Config(
         app,
+        http=BoundedProtocol,
         lifespan="on",
         log_level="warning",
         access_log=False,  # Addresses carry pseudonyms.
