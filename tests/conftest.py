@@ -7,4 +7,5 @@ pytest_plugins = [
     "tests.fix_clock",
     "tests.fix_processes",
     "tests.fix_browser",
+    "tests.fix_console",
 ]

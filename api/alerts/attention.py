@@ -121,21 +121,38 @@ async def acknowledge_alert(
     """
     at = running.clock()
     async with _attending(running, principal, alert_id, at) as (connection, of):
-        stands = (of.acknowledged_by, of.reason, of.note)
-        if stands != (principal.subject, content.reason, content.note):
-            _require_active(of)
-            if content.seen_escalation is not None and of.escalation > content.seen_escalation:
-                msg = f"the alert is at step {of.escalation} of escalation by now: look again"
-                raise PreconditionError(msg)
-            entry = Entry(
-                what="acknowledged",
-                at=at,
-                author=principal.subject,
-                reason=content.reason,
-                note=content.note,
-            )
-            await attention.acknowledge(connection, of, entry)
+        await acknowledge_held(connection, of, content, principal, at)
         return await _answer(connection, alert_id, at)
+
+
+async def acknowledge_held(
+    connection: Connection,
+    of: Attended,
+    content: AcknowledgementIn,
+    principal: Principal,
+    at: datetime,
+) -> None:
+    """Acknowledge one alert that this transaction holds.
+
+    Raises:
+        AlertClosedError: It is not active.
+        PreconditionError: It was escalated since it was seen.
+    """
+    stands = (of.acknowledged_by, of.reason, of.note)
+    if stands == (principal.subject, content.reason, content.note):
+        return
+    _require_active(of)
+    if content.seen_escalation is not None and of.escalation > content.seen_escalation:
+        msg = f"the alert is at step {of.escalation} of escalation by now: look again"
+        raise PreconditionError(msg)
+    entry = Entry(
+        what="acknowledged",
+        at=at,
+        author=principal.subject,
+        reason=content.reason,
+        note=content.note,
+    )
+    await attention.acknowledge(connection, of, entry)
 
 
 @router.delete("/{alert_id}/acknowledgement", responses=_shown(examples.OPEN, "As it stands now"))
@@ -163,15 +180,28 @@ async def snooze_alert(
     """
     at = running.clock()
     async with _attending(running, principal, alert_id, at) as (connection, of):
-        if (of.snoozed_by, of.snoozed_until) != (principal.subject, content.until):
-            _require_active(of)
-            if of.acknowledged_at is not None:
-                msg = "the alert is acknowledged: nobody is reminded of it; withdraw that first"
-                raise AlertClosedError(msg)
-            _require_bounded(of, content.until, at)
-            entry = Entry(what="snoozed", at=at, author=principal.subject, until=content.until)
-            await attention.snooze(connection, of, entry)
+        await snooze_held(connection, of, content, principal, at)
         return await _answer(connection, alert_id, at)
+
+
+async def snooze_held(
+    connection: Connection, of: Attended, content: SnoozeIn, principal: Principal, at: datetime
+) -> None:
+    """Put one alert aside that this transaction holds.
+
+    Raises:
+        AlertClosedError: It is not active, or acknowledged.
+        RefusedContentError: Not for so long.
+    """
+    if (of.snoozed_by, of.snoozed_until) == (principal.subject, content.until):
+        return
+    _require_active(of)
+    if of.acknowledged_at is not None:
+        msg = "the alert is acknowledged: nobody is reminded of it; withdraw that first"
+        raise AlertClosedError(msg)
+    _require_bounded(of, content.until, at)
+    entry = Entry(what="snoozed", at=at, author=principal.subject, until=content.until)
+    await attention.snooze(connection, of, entry)
 
 
 def _require_bounded(of: Attended, until: datetime, at: datetime) -> None:
@@ -185,6 +215,18 @@ def _require_bounded(of: Attended, until: datetime, at: datetime) -> None:
         remedy = f"at the latest {latest.isoformat()}, at this severity and due day"
     if remedy is not None:
         raise RefusedContentError(field="until", value=until.isoformat(), remedy=remedy)
+
+
+async def withdraw_held(
+    connection: Connection, of: Attended, principal: Principal, at: datetime
+) -> None:
+    """Undo whatever was done about one alert that this transaction holds."""
+    if of.acknowledged_at is not None:
+        entry = Entry(what="acknowledgement_withdrawn", at=at, author=principal.subject)
+        await attention.reopen(connection, of, entry)
+    elif of.snoozed_at is not None:
+        entry = Entry(what="snooze_withdrawn", at=at, author=principal.subject)
+        await attention.reopen(connection, of, entry)
 
 
 @router.delete("/{alert_id}/snooze", responses=_shown(examples.OPEN, "As it stands now"))

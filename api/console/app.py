@@ -21,6 +21,7 @@ from api.console.doorkeeper import Doorkeeper
 from api.console.operations import routes as operations
 from api.console.pages import PREFIX, Pages
 from api.console.people import read_people
+from api.console.records import routes as records
 from api.console.residents import routes as residents
 from api.console.today import routes as today
 from api.console.worklist import routes as worklist
@@ -57,6 +58,7 @@ def create_console(services: Services) -> FastAPI:
     app.include_router(today.router)
     app.include_router(worklist.router)
     app.include_router(residents.router)
+    app.include_router(records.router)
     app.include_router(operations.router)
     app.mount("/static", _Versioned(directory=_STATIC), name="static")
     return app
@@ -74,6 +76,8 @@ def _to_sign_in(request: Request) -> Response:
     """A page is asked for again after signing in; a part of one tells the page to go there."""
     sign_in_path = sign_in.address_for(request)
     if request.headers.get("hx-request") == "true":
+        if request.method != "GET":  # What was typed stays on the page, which says what to do.
+            return Response(status_code=401)
         return Response(status_code=401, headers={"HX-Redirect": sign_in_path})
     if "text/html" not in request.headers.get("accept", ""):
         return Response(status_code=401)

@@ -57,6 +57,10 @@ class Words:
         """The text. Raises ``KeyError`` for a name that is not there."""
         return self._texts[name].format(**values)
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a text of this name."""
+        return name in self._texts
+
     def of(self, group: str, name: object) -> str:
         """The text for a code of the database; the code itself where there is none yet."""
         return self._texts.get(f"{group}.{name}", str(name))

@@ -6,7 +6,7 @@ so any number of API processes serve one session.
 """
 
 from typing import Annotated, Final, cast
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import RedirectResponse, Response
@@ -15,6 +15,7 @@ from api.auth.guard import Authenticated
 from api.auth.permissions import Permission
 from api.auth.principal import Principal
 from api.console.doorkeeper import COOKIE
+from api.console.forms import read_form
 from api.console.pages import LANGUAGE_COOKIE, LANGUAGES, PREFIX, Shown
 from api.console.people import People
 from api.errors import BadParameterError, UnauthenticatedError
@@ -25,7 +26,6 @@ router = APIRouter()
 _SIGN_IN: Final = f"{PREFIX}/sign-in"
 _COOKIE_BYTES_MAX: Final = 4_000  # Browsers keep 4,096 with its name. Source: RFC 6265, 6.1.
 _LANGUAGE_S: Final = 31_536_000  # A year.
-_FIELD_CHARACTERS_MAX: Final = 2_000
 
 
 def address_for(request: Request) -> str:
@@ -138,16 +138,6 @@ async def choose_language(request: Request) -> RedirectResponse:
         secure=_is_secure(request),
     )
     return response
-
-
-async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form, each once; the front door has bounded its size."""
-    body = await request.body()
-    try:
-        fields = parse_qs(body.decode("utf-8"), keep_blank_values=True, max_num_fields=50)
-    except ValueError as error:
-        raise BadParameterError(field="form", value="", remedy="must be a form in UTF-8") from error
-    return {name: values[-1][:_FIELD_CHARACTERS_MAX] for name, values in fields.items()}
 
 
 def _home(principal: Principal) -> str:

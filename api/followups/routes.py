@@ -116,13 +116,14 @@ def _make_put(recorded: Recorded) -> Any:  # noqa: ANN401 - a route
         response: Response,
     ) -> RecordOut:
         """Write one record."""
-        at = running.clock()
-        writing.require_sound(content, at)
-        record = schemas.to_record(
-            content, recorded.kind, record_id, resident_id, principal.subject
+        row, new = await writing.record_one(
+            running,
+            principal,
+            content,
+            kind=recorded.kind,
+            resident_id=resident_id,
+            record_id=record_id,
         )
-        async with running.database.writing(principal, at=at) as connection:
-            row, new = await writing.write(connection, record, content, at=at)
         if new:
             response.status_code = 201
             response.headers["Location"] = f"/v1/residents/{resident_id}/followups/{record_id}"

@@ -11,15 +11,17 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
+from api.auth.principal import Principal
 from api.errors import ConflictError, NotFoundError, RefusedContentError, SettledError
 from api.followups import queries
-from api.followups.schemas import Body, VisitIn
+from api.followups.schemas import Body, VisitIn, to_record
 from api.local_days import local_day
 from api.registry.writing import as_tuples
+from api.services import Services
 from ingest.db import errors, merges, records, visit_readings
 from ingest.db.connections import Connection
 from ingest.db.errors import UnstorableError
-from ingest.db.records import Record
+from ingest.db.records import Kind, Record
 
 CLOCKS_APART_S: Final = 300  # As the database allows (``record_is_not_of_the_future``).
 
@@ -43,6 +45,23 @@ async def require_resident(connection: AsyncConnection[DictRow], resident: str) 
     if not await queries.is_known(connection, resident):
         msg = "no such resident; PUT it first, or look at the list"
         raise NotFoundError(msg)
+
+
+async def record_one(
+    running: Services,
+    principal: Principal,
+    body: Body,
+    *,
+    kind: Kind,
+    resident_id: str,
+    record_id: UUID,
+) -> tuple[DictRow, bool]:
+    """Store what somebody records, in a transaction of its own. Returns and raises as ``write``."""
+    at = running.clock()
+    require_sound(body, at)
+    record = to_record(body, kind, record_id, resident_id, principal.subject)
+    async with running.database.writing(principal, at=at) as connection:
+        return await write(connection, record, body, at=at)
 
 
 async def write(

@@ -12,6 +12,8 @@ from datetime import date, datetime
 from typing import Any, Final, Literal, TypeAlias
 from uuid import UUID
 
+from psycopg import AsyncCursor
+
 from ingest.db import outbox
 from ingest.db.connections import Connection
 from ingest.db.outbox import Event, EventKind
@@ -88,12 +90,16 @@ class Entry:
     until: datetime | None = None
 
 
-_FETCH: Final = """
+_SELECT: Final = """
 SELECT a.id AS alert_id, a.resident_id, a.team_id, a.centre_id, a.condition, a.code, a.severity,
        a.status, a.page, a.escalation, a.due, t.acknowledged_at, t.acknowledged_by, t.reason,
        t.note, t.snoozed_at, t.snoozed_by, t.snoozed_until
-FROM alert a LEFT JOIN alert_attention t ON t.alert_id = a.id
-WHERE a.id = %s"""
+FROM alert a LEFT JOIN alert_attention t ON t.alert_id = a.id"""
+_FETCH: Final = f"{_SELECT} WHERE a.id = %s"
+_OF_CASE: Final = f"""{_SELECT}
+WHERE a.id = %(id)s
+   OR (a.resident_id = %(resident)s AND a.condition = %(condition)s AND a.status = 'active')
+ORDER BY a.id"""
 
 
 async def fetch(connection: Connection, alert_id: UUID, *, lock: bool) -> Attended | None:
@@ -103,10 +109,25 @@ async def fetch(connection: Connection, alert_id: UUID, *, lock: bool) -> Attend
     """
     if lock:  # First the lock, then what it protects: the second statement sees the last word.
         await connection.execute("SELECT FROM alert WHERE id = %s FOR NO KEY UPDATE", (alert_id,))
-    cursor = await connection.execute(_FETCH, (alert_id,), binary=True)
-    row = await cursor.fetchone()
-    names = [] if cursor.description is None else [column.name for column in cursor.description]
-    return None if row is None else Attended(**dict(zip(names, row, strict=True)))
+    cursor = await connection.execute(_FETCH.encode(), (alert_id,), binary=True)
+    found = [_as_attended(cursor, row) for row in await cursor.fetchall()]
+    return found[0] if found else None
+
+
+async def hold_case(connection: Connection, lead: Attended) -> list[Attended]:
+    """An alert and the other active ones of its case; nobody else changes them meanwhile.
+
+    Held in the order in which the judge holds them.
+    """
+    values = {"id": lead.alert_id, "resident": lead.resident_id, "condition": lead.condition}
+    await connection.execute(f"{_OF_CASE} FOR NO KEY UPDATE OF a".encode(), values)
+    cursor = await connection.execute(_OF_CASE.encode(), values, binary=True)
+    return [_as_attended(cursor, row) for row in await cursor.fetchall()]
+
+
+def _as_attended(cursor: AsyncCursor[tuple[Any, ...]], row: tuple[Any, ...]) -> Attended:
+    names = [column.name for column in cursor.description or ()]
+    return Attended(**dict(zip(names, row, strict=True)))
 
 
 _WRITE: Final = """

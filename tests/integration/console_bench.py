@@ -119,11 +119,19 @@ class Desk:
 
 @asynccontextmanager
 async def a_desk(
-    browser: Browser, console: Console, *, viewport: ViewportSize = DESKTOP, language: str = "zh"
+    browser: Browser,
+    console: Console,
+    *,
+    viewport: ViewportSize = DESKTOP,
+    language: str = "zh",
+    scripts: bool = True,
 ) -> AsyncIterator[Desk]:
     """A fresh browser profile; no request may leave this machine."""
     context = await browser.new_context(
-        viewport=viewport, locale="zh-CN", timezone_id="Asia/Shanghai"
+        viewport=viewport,
+        locale="zh-CN",
+        timezone_id="Asia/Shanghai",
+        java_script_enabled=scripts,
     )
     await context.add_cookies(
         [

@@ -4,18 +4,12 @@ A real Chromium on the real API, dispatcher and database; readings come through 
 and are judged by the judge.
 """
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, ViewportSize, expect
 
-from deploy.embedded.stack import Stack
-from gateway.wire.times import utc_now
-from ingest.db.connections import connect
-from tests.fix_db import cloned
 from tests.integration.console_bench import (
     DESKTOP,
     DOCTOR,
@@ -25,27 +19,26 @@ from tests.integration.console_bench import (
     PHONE,
     Console,
     Desk,
-    a_console,
     a_desk,
 )
-from tests.integration.console_world import LONG, PEOPLE, STRANGER, TEAM, build_world
+from tests.integration.console_world import LONG, PEOPLE, STRANGER, TEAM
 
 PAGES: Final[tuple[str, ...]] = ("today", "worklist", "residents/{id}?days=1095")
 AXE: Final = Path(__file__).parents[2] / ".node" / "node_modules" / "axe-core" / "axe.min.js"
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def console(stack: Stack, template_database: str) -> AsyncIterator[Console]:
-    """One console for all tests of this file; each says what it changes in its world."""
-    with cloned(stack, template_database) as database:
-        async with await connect(
-            database.dsn, application_name="test", autocommit=True
-        ) as connection:
-            world = await build_world(connection, database, utc_now())
-            async with a_console(stack, database, world) as running:
-                yield running
+@pytest.fixture
+def console(shared_console: Console) -> Console:
+    """The one for all tests; each says what it changes in its world."""
+    return shared_console
+
+
+@pytest.fixture
+def browser(shared_browser: Browser) -> Browser:
+    """Likewise."""
+    return shared_browser
 
 
 async def test_one_signs_in_sees_until_when_and_signs_out(

@@ -67,6 +67,7 @@ class Desk:
         for path, methods in create_console(self.app.state.services).openapi()["paths"].items():
             if "get" not in methods or path == "/" or path.endswith("/stream"):
                 continue  # The root only leads on; the stream does not end and is tried beside.
+            path = path.replace("{kind}", "visit")  # noqa: PLW2901 - the same form for all
             places = ALL_RESIDENTS if "{" in path else [""]
             found += [re.sub(r"\{[^}]*\}", place, path) for place in places]
         assert "/today" in found

@@ -21,7 +21,10 @@
   const printing = document.getElementById("print");
   if (printing) printing.addEventListener("click", () => print());
   for (const name of ["htmx:error", "htmx:response:error"]) {
-    document.addEventListener(name, () => { document.getElementById("failure").hidden = false; });
+    document.addEventListener(name, (event) => {
+      const source = event.detail.ctx?.sourceElement; // What is beside the page says so itself.
+      if (!source?.closest?.("#drawer-body")) document.getElementById("failure").hidden = false;
+    });
   }
   document.addEventListener("htmx:before:request", () => { document.getElementById("failure").hidden = true; });
   if (panel()) watchPanel();
@@ -31,9 +34,10 @@
     if (!ends) return;
     const tick = () => {
       const left = ends - Date.now();
-      if (left <= 0) return location.reload(); // The server says where to sign in.
+      const ended = new Event("suifang:expired", { cancelable: true });
+      if (left <= 0 && document.dispatchEvent(ended)) return location.reload(); // It says where to sign in.
       document.getElementById("expiry").hidden = left > 10 * 60000;
-      setTimeout(tick, Math.min(left + 500, 30000));
+      if (left > 0) setTimeout(tick, Math.min(left + 500, 30000));
     };
     tick();
   }
@@ -64,6 +68,7 @@
       lead();
     }
     setInterval(refresh, SAFETY_MS);
+    document.addEventListener("suifang:refresh", refresh);
     document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
     wireSound();
 
@@ -137,7 +142,11 @@
       if (!fresh.length) return;
       const teller = document.getElementById("announce");
       teller.textContent = teller.dataset.arrived.replace("{what}", fresh[0].dataset.what);
-      if (fresh.some((each) => each.dataset.severity === "critical")) beep();
+      const critical = fresh.find((each) => each.dataset.severity === "critical");
+      if (!critical) return;
+      const news = document.getElementById("drawer-news");
+      if (news) news.textContent = teller.dataset.arrived.replace("{what}", critical.dataset.what);
+      beep();
     }
 
     // --- what is shown of it -------------------------------------------------------------------

@@ -5,7 +5,6 @@ Row-level security decides whose these are; there is no filter by team here.
 
 from datetime import date, datetime
 from typing import Any, Final
-from uuid import UUID
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
@@ -25,13 +24,17 @@ WITH loud AS (
     WHERE a.status = 'active'
 ), first AS (
     SELECT DISTINCT ON (coalesce(resident_id, id::text), condition) *,
-           count(*) OVER (PARTITION BY coalesce(resident_id, id::text), condition) - 1 AS others
+           jsonb_agg(jsonb_build_object(
+               'id', id, 'severity', severity, 'escalation', escalation, 'code', code,
+               'observed', observed, 'due', due, 'attention', attention,
+               'acknowledged_by', acknowledged_by
+           )) OVER (PARTITION BY coalesce(resident_id, id::text), condition) AS alerts
     FROM loud
     ORDER BY coalesce(resident_id, id::text), condition, lead DESC
 )
 SELECT f.id, f.number, f.resident_id, f.team_id, f.centre_id, f.condition, f.code, f.severity,
        f.observed, f.threshold, f.source, f.profile, f.profile_version, f.effective_at,
-       f.raised_at, f.due, f.escalation, f.page, f.late, f.explanation, f.others, f.attention,
+       f.raised_at, f.due, f.escalation, f.page, f.late, f.explanation, f.alerts, f.attention,
        f.acknowledged_at, f.acknowledged_by, f.reason, f.snoozed_until, f.snoozed_by,
        f.untold_since, r.birth_date, r.sex, c.state, count(*) OVER () AS total
 FROM first f
@@ -53,19 +56,6 @@ async def list_items(
     Open ones lead, then the loudest; cases that somebody has, or put aside, come last.
     """
     return await (await connection.execute(_ITEMS.encode(), {"now": now, "rows": rows})).fetchall()
-
-
-# One item a case: what is done about it is done about all of its active alerts.
-_OF_CASE: Final = """
-SELECT b.id FROM alert a JOIN alert b ON b.id = a.id
-    OR (b.resident_id = a.resident_id AND b.condition = a.condition AND b.status = 'active')
-WHERE a.id = %s ORDER BY b.id <> a.id, b.number"""
-
-
-async def list_of_case(connection: AsyncConnection[DictRow], alert_id: UUID) -> list[UUID]:
-    """The alert, and after it the other active ones of its case; none: it may not be seen."""
-    rows = await (await connection.execute(_OF_CASE, (alert_id,))).fetchall()
-    return [row["id"] for row in rows]
 
 
 async def count(

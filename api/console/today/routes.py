@@ -1,6 +1,7 @@
 """``/console/today``, and its part that is asked for again whenever the feed says something."""
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final, get_args
 from uuid import UUID
 
@@ -9,23 +10,26 @@ from psycopg.rows import DictRow
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
-from api.alerts.attention import (
-    acknowledge_alert,
-    snooze_alert,
-    withdraw_acknowledgement,
-    withdraw_snooze,
-)
 from api.alerts.bounds import latest_return
 from api.alerts.schemas import AcknowledgementIn, SnoozeIn
+from api.alerts.whole_case import (
+    SEEN_MAX,
+    SEVERITIES,
+    Seen,
+    acknowledge_case,
+    reopen_case,
+    snooze_case,
+)
 from api.auth.guard import require
 from api.auth.permissions import Permission
 from api.auth.principal import Principal
+from api.console.forms import Form, read_form
 from api.console.pages import PREFIX, Pages, Shown
-from api.console.sign_in import read_form
+from api.console.records.told import Recorded, tell_recorded
 from api.console.today import queries
 from api.errors import (
     AlertClosedError,
-    NotFoundError,
+    BadParameterError,
     PreconditionError,
     RefusedContentError,
 )
@@ -44,11 +48,12 @@ SNOOZE_HOURS: Final = (4, 24, 72, 168)
 
 @router.get("/today")
 async def show_today(
-    request: Request, running: Running, pages: Shown, principal: Reader
+    request: Request, running: Running, pages: Shown, principal: Reader, recorded: Recorded = ""
 ) -> Response:
     """The whole page."""
     shown = await _read(running, principal)
-    return pages.render(request, "today.html", principal=principal, **shown)
+    done = tell_recorded(pages.words(request), recorded)
+    return pages.render(request, "today.html", principal=principal, done=done, **shown)
 
 
 @router.get("/today/panel")
@@ -63,22 +68,13 @@ async def show_panel(
 async def acknowledge(
     *, request: Request, running: Running, pages: Shown, principal: Writer, alert_id: UUID
 ) -> Response:
-    """Somebody has the case; said by the API's own function, which checks and notes it."""
-    form = await read_form(request)
-    seen, told = form.get("seen_escalation", ""), None
+    """Somebody has the case as it was shown; the API's own functions check and note it."""
+    form, told = await read_form(request), None
     try:
         content = AcknowledgementIn.model_validate(
-            {
-                "reason": form.get("reason"),
-                "note": form.get("note") or None,
-                "seen_escalation": int(seen) if seen.isdecimal() else None,
-            }
+            {"reason": form.get("reason"), "note": form.get("note") or None}
         )
-        first, *others = await _case_of(running, principal, alert_id)
-        await acknowledge_alert(running, principal, first, content)
-        for other in others:  # Their escalation was not shown; the one that leads was.
-            unseen = content.model_copy(update={"seen_escalation": None})
-            await acknowledge_alert(running, principal, other, unseen)
+        await acknowledge_case(running, principal, _seen(alert_id, form), content)
     except ValidationError as error:
         told = "note_needed" if "note: say" in str(error) else "not_possible"
     except AlertClosedError:
@@ -93,13 +89,16 @@ async def snooze(
     *, request: Request, running: Running, pages: Shown, principal: Writer, alert_id: UUID
 ) -> Response:
     """Put it aside for some hours, within what its severity and due day allow."""
-    hours, told = (await read_form(request)).get("hours", ""), None
+    form, told = await read_form(request), None
+    hours = form.get("hours")
     try:
         until = running.clock() + timedelta(hours=int(hours) if hours.isdecimal() else 0)
-        for each in await _case_of(running, principal, alert_id):
-            await snooze_alert(running, principal, each, SnoozeIn(until=until))
+        seen = _seen(alert_id, form)
+        await snooze_case(running, principal, seen, SnoozeIn(until=until))
     except AlertClosedError:
         told = "closed"
+    except PreconditionError:
+        told = "worse"
     except (RefusedContentError, OverflowError):
         told = "not_so_long"
     return await _panel(request, running, pages, principal, failed=(alert_id, told))
@@ -110,19 +109,28 @@ async def reopen(
     *, request: Request, running: Running, pages: Shown, principal: Writer, alert_id: UUID
 ) -> Response:
     """Undo either: it was a slip."""
-    for each in await _case_of(running, principal, alert_id):
-        await withdraw_acknowledgement(running, principal, each)
-        await withdraw_snooze(running, principal, each)
+    await reopen_case(running, principal, _seen(alert_id, await read_form(request)))
     return await _panel(request, running, pages, principal)
 
 
-async def _case_of(running: Services, principal: Principal, alert_id: UUID) -> list[UUID]:
-    """The alert first, then the others of its case. Raises ``NotFoundError``."""
-    async with running.database.reading(principal) as connection:
-        found = await queries.list_of_case(connection, alert_id)
-    if not found:
-        msg = "no such alert; look at the list"
-        raise NotFoundError(msg)
+def _seen(alert_id: UUID, form: Form) -> list[Seen]:
+    """The alerts of the case as the page showed them, the one that leads first.
+
+    Raises:
+        BadParameterError: No page of ours says so.
+    """
+    found = []
+    for text in form.all("seen")[:SEEN_MAX]:
+        id_, severity, escalation = (*text.split(), "", "", "")[:3]
+        if severity not in SEVERITIES or not escalation.isdecimal():
+            break
+        try:
+            found.append(Seen(UUID(id_), severity, int(escalation)))
+        except ValueError:
+            break
+    found.sort(key=lambda each: each.alert_id != alert_id)
+    if len(found) != len(form.all("seen")) or not found or found[0].alert_id != alert_id:
+        raise BadParameterError(field="seen", value="", remedy="open the list again, and act there")
     return found
 
 
@@ -138,14 +146,24 @@ async def _panel(
     if request.method == "POST" and request.headers.get("hx-request") != "true":
         return RedirectResponse(f"{PREFIX}/today", status_code=303)  # Without scripts.
     shown = await _read(running, principal)
-    shown["failed"] = {str(failed[0]): failed[1]} if failed[1] else {}
+    if failed[1] is not None:
+        row = _row_of(shown["items"], failed[0])
+        shown.update({"failed": {row: failed[1]}} if row else {"refused": failed[1]})
     return pages.render(request, "today_panel.html", principal=principal, **shown)
 
 
 def _hours_left(item: DictRow, now: datetime) -> list[int]:
-    """For how long an alert may be put aside."""
-    latest = latest_return(item["severity"], item["due"], now)
-    return [h for h in SNOOZE_HOURS if latest is not None and now + timedelta(hours=h) <= latest]
+    """For how long a case may be put aside: every alert of it that is open allows so much."""
+    given = [each for each in item["alerts"] if each["attention"] == "open"]
+    latest = [
+        latest_return(each["severity"], each["due"] and date.fromisoformat(each["due"]), now)
+        for each in given
+    ]
+    return [
+        hours
+        for hours in SNOOZE_HOURS
+        if all(each is not None and now + timedelta(hours=hours) <= each for each in latest)
+    ]
 
 
 async def _read(running: Services, principal: Principal) -> dict[str, Any]:
@@ -165,7 +183,17 @@ async def _read(running: Services, principal: Principal) -> dict[str, Any]:
         "total": total,
         "feed_number": feed_number,
         "may_write": principal.may(Permission.ALERTS_WRITE),
+        "may_record": principal.may(Permission.FOLLOWUPS_WRITE),
         "reasons": get_args(Reason),
         "hours": {item["id"]: _hours_left(item, now) for item in items},
         "failed": {},
+        "refused": None,
     }
+
+
+def _row_of(items: Sequence[DictRow], alert_id: UUID) -> str | None:
+    """The row that leads the alert's case now, while one can still act there."""
+    for item in items:
+        if item["attention"] == "open" and any(a["id"] == str(alert_id) for a in item["alerts"]):
+            return str(item["id"])
+    return None
