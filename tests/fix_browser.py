@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 import pytest_asyncio
@@ -29,10 +30,17 @@ def find_chromium() -> str:
     return found
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """A browser for the tests of one file; each test opens a context of its own."""
+@asynccontextmanager
+async def a_browser() -> AsyncIterator[Browser]:
+    """A running browser, of the loop that opens it."""
     async with async_playwright() as playwright:
         opened = await playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
         yield opened
         await opened.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """A browser for the tests of one file; each test opens a context of its own."""
+    async with a_browser() as opened:
+        yield opened

@@ -7,19 +7,19 @@ loop.
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from deploy.embedded.stack import Stack
 from gateway.wire.times import utc_now
 from ingest.db.connections import connect
-from tests.fix_browser import FLAGS, find_chromium
+from tests.fix_browser import a_browser
 from tests.fix_db import cloned
 from tests.integration.console_bench import Console, a_console
 from tests.integration.console_world import build_world
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def shared_console(stack: Stack, template_database: str) -> AsyncIterator[Console]:
+async def console(stack: Stack, template_database: str) -> AsyncIterator[Console]:
     """API and dispatcher on a world of their own."""
     with cloned(stack, template_database) as database:
         async with await connect(
@@ -31,9 +31,7 @@ async def shared_console(stack: Stack, template_database: str) -> AsyncIterator[
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def shared_browser() -> AsyncIterator[Browser]:
+async def chromium() -> AsyncIterator[Browser]:
     """A browser in the session's loop; each test opens a context of its own."""
-    async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+    async with a_browser() as opened:
         yield opened
-        await opened.close()

@@ -38,7 +38,10 @@ PAGES: Final = {
     "sign-in": "sign-in",
     "today": "today",
     "worklist": "worklist",
+    "worklist-print": "worklist/print",
     "resident": "residents/{id}?days=1095",
+    "record": "residents/{id}/records/visit?condition=hypertension",
+    "quality": "quality",
 }
 
 

@@ -21,7 +21,7 @@ from api.cursors import PAGE_ROWS_MAX, Name
 from api.errors import ForbiddenError
 from api.local_days import local_day
 from api.registry.personal import open_names
-from api.services import Running
+from api.services import Running, Services
 
 router = APIRouter()
 ROWS_MAX: Final = 4 * PAGE_ROWS_MAX
@@ -82,13 +82,29 @@ async def print_worklist(
     At most 2,000 lines. With `names=true` the residents' names, never their ID numbers; who saw
     them is on record.
     """
-    if query.names and not principal.may(Permission.RESIDENTS_READ):
+    rows, names = await read_whole(running, principal, query, names=query.names)
+    headers = spreadsheets.download(f"worklist-{local_day(running.clock())}.csv")
+    return Response(_as_text(rows, names), media_type=spreadsheets.MEDIA_TYPE, headers=headers)
+
+
+async def read_whole(
+    running: Services, principal: Principal, query: CaseFilters, *, names: bool
+) -> tuple[list[DictRow], Mapping[str, str] | None]:
+    """The first ``ROWS_MAX`` cases by risk and due day, and names by pseudonym if asked.
+
+    Who is on it is on record when this returns.
+
+    Raises:
+        ForbiddenError: Names are asked by who may not see them.
+    """
+    if names and not principal.may(Permission.RESIDENTS_READ):
         msg = "names need residents:read; leave `names` out"
         raise ForbiddenError(msg)
     today = local_day(running.clock())
     rows: list[DictRow] = []
     after: tuple[Any, ...] | None = None
-    asked = CaseQuery(**query.model_dump(exclude={"names"}), sort="risk", limit=PAGE_ROWS_MAX)
+    filters = query.model_dump(include={*CaseFilters.model_fields})
+    asked = CaseQuery(**filters, sort="risk", limit=PAGE_ROWS_MAX)
     async with running.database.reading(principal) as connection:
         while len(rows) < ROWS_MAX:
             page = await queries.list_sorted(connection, principal, asked, after=after, today=today)
@@ -97,12 +113,11 @@ async def print_worklist(
                 break
             after = queries.key_of(rows[-1], "risk")
         seen = [row["resident_id"] for row in rows]
-        names = await open_names(running, connection, seen) if query.names else None
+        opened = await open_names(running, connection, seen) if names else None
     await running.audit.saw(principal, "print_worklist", seen)
-    if names is not None:
-        await running.audit.saw(principal, "read_names", names)
-    headers = spreadsheets.download(f"worklist-{today}.csv")
-    return Response(_as_text(rows, names), media_type=spreadsheets.MEDIA_TYPE, headers=headers)
+    if opened is not None:
+        await running.audit.saw(principal, "read_names", opened)
+    return rows, opened
 
 
 def _as_text(rows: Sequence[DictRow], names: Mapping[str, str] | None) -> str:

@@ -21,6 +21,7 @@ from api.console.doorkeeper import Doorkeeper
 from api.console.operations import routes as operations
 from api.console.pages import PREFIX, Pages
 from api.console.people import read_people
+from api.console.quality import routes as quality
 from api.console.records import routes as records
 from api.console.residents import routes as residents
 from api.console.today import routes as today
@@ -59,6 +60,7 @@ def create_console(services: Services) -> FastAPI:
     app.include_router(worklist.router)
     app.include_router(residents.router)
     app.include_router(records.router)
+    app.include_router(quality.router)
     app.include_router(operations.router)
     app.mount("/static", _Versioned(directory=_STATIC), name="static")
     return app

@@ -42,6 +42,7 @@ CONTENT_SECURITY_POLICY: Final = (
 _NAVIGATION: Final = (
     ("today", Permission.ALERTS_READ),
     ("worklist", Permission.CASES_READ),
+    ("quality", Permission.INDICATORS_READ),
     ("operations", Permission.OPERATIONS_READ),
 )
 

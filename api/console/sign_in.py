@@ -39,7 +39,7 @@ def address_for(request: Request) -> str:
 def forget(request: Request, response: Response) -> None:
     """End the session in this browser."""
     response.delete_cookie(
-        COOKIE, path=PREFIX, httponly=True, samesite="strict", secure=_is_secure(request)
+        COOKIE, path=PREFIX, httponly=True, samesite="strict", secure=is_secure(request)
     )
 
 
@@ -109,7 +109,7 @@ def remember(
         max_age=max(0, int(ends_s - now_s)),
         httponly=True,
         samesite="strict",
-        secure=_is_secure(request),
+        secure=is_secure(request),
     )
 
 
@@ -135,7 +135,7 @@ async def choose_language(request: Request) -> RedirectResponse:
         path=PREFIX,
         max_age=_LANGUAGE_S,
         samesite="strict",
-        secure=_is_secure(request),
+        secure=is_secure(request),
     )
     return response
 
@@ -152,5 +152,6 @@ def _own_path(address: str) -> str:
     return address if inside and "\\" not in address and address.isprintable() else ""
 
 
-def _is_secure(request: Request) -> bool:
+def is_secure(request: Request) -> bool:
+    """Whether the page came by https, as the proxy says."""
     return request.url.scheme == "https"

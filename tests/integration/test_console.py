@@ -23,28 +23,24 @@ from tests.integration.console_bench import (
 )
 from tests.integration.console_world import LONG, PEOPLE, STRANGER, TEAM
 
-PAGES: Final[tuple[str, ...]] = ("today", "worklist", "residents/{id}?days=1095")
+PAGES: Final[tuple[str, ...]] = (
+    "today",
+    "worklist",
+    "worklist/print",
+    "residents/{id}?days=1095",
+    "residents/{id}/records/visit",
+    "quality",
+    "quality/htn.control_rate?side=denominator",
+)
 AXE: Final = Path(__file__).parents[2] / ".node" / "node_modules" / "axe-core" / "axe.min.js"
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest.fixture
-def console(shared_console: Console) -> Console:
-    """The one for all tests; each says what it changes in its world."""
-    return shared_console
-
-
-@pytest.fixture
-def browser(shared_browser: Browser) -> Browser:
-    """Likewise."""
-    return shared_browser
-
-
 async def test_one_signs_in_sees_until_when_and_signs_out(
-    browser: Browser, console: Console
+    chromium: Browser, console: Console
 ) -> None:
-    async with a_desk(browser, console) as desk:
+    async with a_desk(chromium, console) as desk:
         await desk.sign_in(DOCTOR)
         await expect(desk.page.locator(".who")).to_contain_text("登录有效至")
         (cookie,) = [
@@ -59,9 +55,9 @@ async def test_one_signs_in_sees_until_when_and_signs_out(
 
 
 async def test_today_shows_one_item_a_case_critical_first(
-    browser: Browser, console: Console
+    chromium: Browser, console: Console
 ) -> None:
-    async with a_desk(browser, console) as desk:
+    async with a_desk(chromium, console) as desk:
         await desk.sign_in(DOCTOR)
         await desk.is_live()
         rows = desk.page.locator(".alert")
@@ -74,9 +70,9 @@ async def test_today_shows_one_item_a_case_critical_first(
 
 
 async def test_an_emergency_appears_in_the_open_page_and_only_its_team_sees_it(
-    browser: Browser, console: Console
+    chromium: Browser, console: Console
 ) -> None:
-    async with a_desk(browser, console) as desk, a_desk(browser, console) as other:
+    async with a_desk(chromium, console) as desk, a_desk(chromium, console) as other:
         await desk.sign_in(DOCTOR)
         await other.sign_in(OTHER_DOCTOR)
         await desk.is_live()
@@ -98,9 +94,9 @@ async def test_an_emergency_appears_in_the_open_page_and_only_its_team_sees_it(
 
 
 async def test_the_api_restarts_and_the_open_page_says_so_and_misses_no_alert(
-    browser: Browser, console: Console
+    chromium: Browser, console: Console
 ) -> None:
-    async with a_desk(browser, console) as desk:
+    async with a_desk(chromium, console) as desk:
         await desk.sign_in(DOCTOR)
         await desk.is_live()
         await console.stop()
@@ -118,9 +114,9 @@ async def test_the_api_restarts_and_the_open_page_says_so_and_misses_no_alert(
 
 
 async def test_an_alert_is_taken_without_leaving_the_page_and_given_back(
-    browser: Browser, console: Console
+    chromium: Browser, console: Console
 ) -> None:
-    async with a_desk(browser, console) as desk, a_desk(browser, console) as leader:
+    async with a_desk(chromium, console) as desk, a_desk(chromium, console) as leader:
         await desk.sign_in(DOCTOR)
         await leader.sign_in(LEADER)
         await leader.is_live()
@@ -148,8 +144,8 @@ async def test_an_alert_is_taken_without_leaving_the_page_and_given_back(
     assert desk.faults == leader.faults == []
 
 
-async def test_a_critical_alert_cannot_be_put_aside(browser: Browser, console: Console) -> None:
-    async with a_desk(browser, console) as desk:
+async def test_a_critical_alert_cannot_be_put_aside(chromium: Browser, console: Console) -> None:
+    async with a_desk(chromium, console) as desk:
         await desk.sign_in(OTHER_DOCTOR)
         await desk.is_live()
         await console.measure(STRANGER, "190", "119")
@@ -160,9 +156,9 @@ async def test_a_critical_alert_cannot_be_put_aside(browser: Browser, console: C
 
 
 async def test_the_worklist_is_filtered_sorted_by_risk_and_saved_as_a_file(
-    browser: Browser, console: Console
+    chromium: Browser, console: Console
 ) -> None:
-    async with a_desk(browser, console) as desk:
+    async with a_desk(chromium, console) as desk:
         await desk.sign_in(LEADER)
         await desk.page.get_by_role("link", name="工作清单").click()
         rows = desk.page.locator(".worklist tbody tr")
@@ -186,9 +182,9 @@ async def test_the_worklist_is_filtered_sorted_by_risk_and_saved_as_a_file(
 
 
 async def test_the_language_is_one_switch_away_and_stays(
-    browser: Browser, console: Console
+    chromium: Browser, console: Console
 ) -> None:
-    async with a_desk(browser, console) as desk:
+    async with a_desk(chromium, console) as desk:
         await desk.sign_in(DOCTOR)
         await expect(desk.page.get_by_role("heading", name="今日")).to_be_visible()
         await desk.page.get_by_role("button", name="English").click()
@@ -201,9 +197,9 @@ async def test_the_language_is_one_switch_away_and_stays(
 
 
 async def test_an_operator_sees_the_server_and_no_resident(
-    browser: Browser, console: Console
+    chromium: Browser, console: Console
 ) -> None:
-    async with a_desk(browser, console) as desk:
+    async with a_desk(chromium, console) as desk:
         await desk.sign_in(OPERATOR)
         await expect(desk.page.get_by_role("heading", name="运行状态")).to_be_visible()
         await expect(desk.page.get_by_role("row", name="数据库")).to_contain_text("正常")
@@ -214,9 +210,9 @@ async def test_an_operator_sees_the_server_and_no_resident(
 
 
 async def test_a_resident_s_chart_has_both_series_bands_of_the_profile_and_says_why(
-    browser: Browser, console: Console
+    chromium: Browser, console: Console
 ) -> None:
-    async with a_desk(browser, console) as desk:
+    async with a_desk(chromium, console) as desk:
         await desk.sign_in(DOCTOR)
         await desk.go(f"residents/{LONG.id}?days=365")
         await desk.page.locator('#charts[aria-busy="false"]').wait_for()
@@ -241,8 +237,8 @@ async def test_a_resident_s_chart_has_both_series_bands_of_the_profile_and_says_
     assert desk.faults == []
 
 
-async def test_a_stranger_s_page_is_no_page(browser: Browser, console: Console) -> None:
-    async with a_desk(browser, console) as desk:
+async def test_a_stranger_s_page_is_no_page(chromium: Browser, console: Console) -> None:
+    async with a_desk(chromium, console) as desk:
         await desk.sign_in(DOCTOR)
         for person in (STRANGER.id, "r-nobody"):
             response = await desk.page.goto(f"{console.address}/console/residents/{person}")
@@ -268,15 +264,15 @@ async def serious_violations(desk: Desk) -> list[str]:
     "viewport", [pytest.param(DESKTOP, id="desktop"), pytest.param(PHONE, id="phone")]
 )
 async def test_every_page_is_accessible_and_fits_its_screen(
-    browser: Browser, console: Console, viewport: ViewportSize
+    chromium: Browser, console: Console, viewport: ViewportSize
 ) -> None:
-    async with a_desk(browser, console, viewport=viewport, language="en") as desk:
+    async with a_desk(chromium, console, viewport=viewport, language="en") as desk:
         await desk.go("sign-in")
         found = await serious_violations(desk)
         await desk.sign_in(DOCTOR)
         for page in PAGES:
             await desk.go(page.format(id=LONG.id))
-            if page.startswith("residents"):
+            if "days=" in page:
                 await desk.page.locator('#charts[aria-busy="false"]').wait_for()
             found += await serious_violations(desk)
             width = await desk.page.evaluate("document.documentElement.scrollWidth")
@@ -287,9 +283,9 @@ async def test_every_page_is_accessible_and_fits_its_screen(
 
 
 async def test_the_keyboard_reaches_everything_and_shows_where_it_is(
-    browser: Browser, console: Console
+    chromium: Browser, console: Console
 ) -> None:
-    async with a_desk(browser, console) as desk:
+    async with a_desk(chromium, console) as desk:
         await desk.sign_in(DOCTOR)
         await desk.is_live()
         await desk.go("today")

@@ -5,7 +5,7 @@ the cases.
 """
 
 import pytest
-from playwright.async_api import Browser, Locator, expect
+from playwright.async_api import Browser, Dialog, Locator, expect
 
 from tests.integration.console_bench import DOCTOR, Console, Desk, a_desk
 from tests.integration.console_world import PEOPLE, REFERRED, Person
@@ -15,18 +15,6 @@ RISING = PEOPLE[5]
 HOME = PEOPLE[9]
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-@pytest.fixture
-def console(shared_console: Console) -> Console:
-    """The one for all tests; each says what it changes in its world."""
-    return shared_console
-
-
-@pytest.fixture
-def browser(shared_browser: Browser) -> Browser:
-    """Likewise."""
-    return shared_browser
 
 
 def row_of(desk: Desk, person: Person) -> Locator:
@@ -61,9 +49,9 @@ async def state_of(console: Console, person: Person) -> str:
 
 
 async def test_a_visit_is_recorded_beside_the_list_and_moves_the_case(
-    browser: Browser, console: Console
+    chromium: Browser, console: Console
 ) -> None:
-    async with a_desk(browser, console) as desk:
+    async with a_desk(chromium, console) as desk:
         await desk.sign_in(DOCTOR)
         await desk.is_live()
         before = await state_of(console, RISING)
@@ -98,9 +86,9 @@ async def test_a_visit_is_recorded_beside_the_list_and_moves_the_case(
 
 
 async def test_a_referral_a_call_and_what_became_of_it_are_recorded_by_keyboard(
-    browser: Browser, console: Console
+    chromium: Browser, console: Console
 ) -> None:
-    async with a_desk(browser, console, language="en") as desk:
+    async with a_desk(chromium, console, language="en") as desk:
         await desk.sign_in(DOCTOR)
         await desk.is_live()
         link = row_of(desk, REFERRED).get_by_role("link", name="Record")
@@ -138,9 +126,9 @@ async def test_a_referral_a_call_and_what_became_of_it_are_recorded_by_keyboard(
 
 
 async def test_an_alert_that_arrives_while_one_types_is_seen_and_what_is_typed_stays(
-    browser: Browser, console: Console
+    chromium: Browser, console: Console
 ) -> None:
-    async with a_desk(browser, console) as desk:
+    async with a_desk(chromium, console) as desk:
         await desk.sign_in(DOCTOR)
         await desk.is_live()
         await row_of(desk, HOME).get_by_role("link", name="记录").click()
@@ -151,7 +139,12 @@ async def test_an_alert_that_arrives_while_one_types_is_seen_and_what_is_typed_s
         await expect(desk.page.locator(".alert-critical", has_text="193/117")).to_be_visible()
         await expect(drawer.get_by_label("备注")).to_have_value("还没写完")
         asked: list[str] = []
-        desk.page.on("dialog", lambda dialog: asked.append(dialog.message))  # And stays.
+
+        async def stay(dialog: Dialog) -> None:
+            asked.append(dialog.message)
+            await dialog.dismiss()
+
+        desk.page.once("dialog", stay)
         await desk.page.keyboard.press("Escape")
         await expect(drawer.get_by_label("备注")).to_have_value("还没写完")
 
@@ -160,9 +153,9 @@ async def test_an_alert_that_arrives_while_one_types_is_seen_and_what_is_typed_s
 
 
 async def test_an_api_that_fails_says_what_to_do_and_the_same_form_is_recorded_once(
-    browser: Browser, console: Console
+    chromium: Browser, console: Console
 ) -> None:
-    async with a_desk(browser, console) as desk:
+    async with a_desk(chromium, console) as desk:
         await desk.sign_in(DOCTOR)
         await desk.is_live()
         await row_of(desk, HOME).get_by_role("link", name="记录").click()
@@ -181,8 +174,8 @@ async def test_an_api_that_fails_says_what_to_do_and_the_same_form_is_recorded_o
     assert all("ERR_" in fault or "htmx:error" in fault for fault in desk.faults), desk.faults
 
 
-async def test_without_scripts_the_same_form_is_a_page(browser: Browser, console: Console) -> None:
-    async with a_desk(browser, console, scripts=False) as desk:
+async def test_without_scripts_the_same_form_is_a_page(chromium: Browser, console: Console) -> None:
+    async with a_desk(chromium, console, scripts=False) as desk:
         await desk.sign_in(DOCTOR)
         await row_of(desk, HOME).get_by_role("link", name="记录").click()
         await desk.page.get_by_label("收缩压").fill("15o")

@@ -27,6 +27,8 @@ from api.console.forms import Form, read_form
 from api.console.pages import PREFIX, Pages, Shown
 from api.console.records.told import Recorded, tell_recorded
 from api.console.today import queries
+from api.console.today.away import ROWS_MAX as NEWS_MAX
+from api.console.today.away import Looked, list_news, read_looked, remember_looked
 from api.errors import (
     AlertClosedError,
     BadParameterError,
@@ -51,9 +53,35 @@ async def show_today(
     request: Request, running: Running, pages: Shown, principal: Reader, recorded: Recorded = ""
 ) -> Response:
     """The whole page."""
+    looked = read_looked(request, principal, running.clock())
+    async with running.database.reading(principal) as connection:
+        news = await list_news(connection, principal, looked.since)
+    told = (each["resident_id"] for found in news.values() for each in found)
+    await running.audit.saw(principal, "console_news", told)
     shown = await _read(running, principal)
-    done = tell_recorded(pages.words(request), recorded)
-    return pages.render(request, "today.html", principal=principal, done=done, **shown)
+    response = pages.render(
+        request,
+        "today.html",
+        principal=principal,
+        done=tell_recorded(pages.words(request), recorded),
+        since=looked.since,
+        news={name: found for name, found in news.items() if found},
+        news_max=NEWS_MAX,
+        **shown,
+    )
+    remember_looked(request, response, principal, looked)
+    return response
+
+
+@router.post("/today/seen")
+async def see_news(request: Request, running: Running, principal: Reader) -> Response:
+    """What happened while one was away was read: tell of what comes from here on."""
+    response: Response = Response()
+    if request.headers.get("hx-request") != "true":
+        response = RedirectResponse(f"{PREFIX}/today", status_code=303)
+    now = running.clock()
+    remember_looked(request, response, principal, Looked(now, now))
+    return response
 
 
 @router.get("/today/panel")
@@ -143,13 +171,17 @@ async def _panel(
     failed: tuple[UUID, str | None] = (UUID(int=0), None),
 ) -> Response:
     """Counts and list; beside one alert, why what was asked for was not done."""
+    looked = read_looked(request, principal, running.clock())
     if request.method == "POST" and request.headers.get("hx-request") != "true":
         return RedirectResponse(f"{PREFIX}/today", status_code=303)  # Without scripts.
     shown = await _read(running, principal)
     if failed[1] is not None:
         row = _row_of(shown["items"], failed[0])
         shown.update({"failed": {row: failed[1]}} if row else {"refused": failed[1]})
-    return pages.render(request, "today_panel.html", principal=principal, **shown)
+    response = pages.render(request, "today_panel.html", principal=principal, **shown)
+    if request.method == "POST":  # A page that asks by itself is nobody who looks.
+        remember_looked(request, response, principal, looked)
+    return response
 
 
 def _hours_left(item: DictRow, now: datetime) -> list[int]:

@@ -1,0 +1,1 @@
+"""Quality: how well people are looked after, with the persons behind each number."""
