@@ -84,7 +84,20 @@ class AlertBench(JudgeBench):
         ((head,),) = await self.rows("SELECT feed_head()")
         async with asyncio.timeout(20):
             while True:
-                if await self.feed.position() >= head:
+                if self.feed.is_connected and await self.feed.position() >= head:
+                    return
+                await asyncio.sleep(0.01)
+
+    @property
+    def listeners(self) -> int:
+        """How many polls and streams wait for the API's feed."""
+        return self.feed._listeners
+
+    async def await_listeners(self, count: int) -> None:
+        """Wait until so many do."""
+        async with asyncio.timeout(20):
+            while True:
+                if self.listeners == count:
                     return
                 await asyncio.sleep(0.01)
 

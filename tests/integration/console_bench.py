@@ -37,6 +37,13 @@ WHO: Final = (
 DESKTOP: Final[ViewportSize] = {"width": 1366, "height": 768}
 PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 
+_REACHED: Final = """() => {
+  const reached = document.activeElement, style = getComputedStyle(reached);
+  reached.reached = true;
+  return reached === document.body
+    || (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2);
+}"""
+
 
 @dataclass(slots=True)
 class Console:
@@ -115,6 +122,12 @@ class Desk:
     async def is_live(self) -> None:
         """Wait until the page follows the feed."""
         await self.page.locator('#live[data-state="live"]').wait_for()
+
+    async def tab(self) -> bool:
+        """Press Tab; whether what it reached shows that it was (or nothing was, past the end)."""
+        await self.page.keyboard.press("Tab")
+        shown: bool = await self.page.evaluate(_REACHED)
+        return shown
 
 
 @asynccontextmanager

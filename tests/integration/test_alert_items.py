@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -70,34 +69,30 @@ async def test_news_of_a_case_are_one_item_with_one_id_until_it_is_quiet(bench: 
     assert quiet["item"]["attention"] == "closed"
 
 
-async def _await_acknowledged(bench: AlertBench, after: int) -> Any:  # noqa: ANN401 - JSON
-    """Poll on as a client does: what the list showed already may be told again."""
-    while True:
-        page = await bench.get(f"?after={after}&wait_s=30")
-        after = page["feed_number"]
-        for item in page["items"]:
-            if item["attention"] == "acknowledged":
-                return item
-
-
 async def test_a_poll_waits_for_news_of_ones_own(bench: AlertBench) -> None:
     await bench.measure("146", "92")
     await bench.number()
     start = (await bench.get())["feed_number"]
-    mine = asyncio.create_task(_await_acknowledged(bench, start))
-    theirs = asyncio.create_task(bench.get(f"?after={start}&wait_s=1", who="stranger"))
-    await asyncio.sleep(0)
+    mine = asyncio.create_task(bench.get(f"?after={start}&wait_s=30"))
+    theirs = asyncio.create_task(bench.get(f"?after={start}&wait_s=30", who="stranger"))
+    await bench.await_listeners(2)
 
+    await bench.measure("186", "112", resident_id=None)  # The centre's; it wakes both.
+    await bench.number()
+    assert bench.listeners == 2
     alert = await bench.alert_of("BP_UNSATISFIED_1")
     await bench.ask("PUT", f"/{alert}/acknowledgement", {"reason": "referred"}, who="colleague")
     await bench.number()
-
-    async with asyncio.timeout(20):
-        item = await mine
-        other = await theirs
+    (item,) = (await asyncio.wait_for(mine, 20))["items"]
     assert (item["id"], item["acknowledgement"]["by"]) == (alert, "colleague")
-    assert other["items"] == []
-    assert other["feed_number"] >= start
+    assert bench.listeners == 1
+    assert not theirs.done()
+    theirs.cancel()
+    await asyncio.wait([theirs])
+
+    later = await bench.get(f"?after={start}", who="stranger")
+    assert later["items"] == []
+    assert later["feed_number"] > start
 
 
 async def test_an_unclaimed_emergency_is_an_item_of_its_own_for_the_centre(

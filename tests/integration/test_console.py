@@ -33,6 +33,9 @@ PAGES: Final[tuple[str, ...]] = (
     "quality/htn.control_rate?side=denominator",
 )
 AXE: Final = Path(__file__).parents[2] / ".node" / "node_modules" / "axe-core" / "axe.min.js"
+FOCUSABLE: Final = """
+[...document.querySelectorAll("a[href], button, input, select, textarea, summary")].filter(
+  each => each.checkVisibility() && !each.disabled && each.type !== "hidden")"""
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -60,11 +63,26 @@ async def test_today_shows_one_item_a_case_critical_first(
     async with a_desk(chromium, console) as desk:
         await desk.sign_in(DOCTOR)
         await desk.is_live()
-        rows = desk.page.locator(".alert")
-        severities = [await row.get_attribute("data-severity") for row in await rows.all()]
-        order = ["critical", "high", "warn", "info"]
+        shown = [
+            (await row.get_attribute("id"), await row.get_attribute("data-severity"))
+            for row in await desk.page.locator(".alert").all()
+        ]
+    alerts = await console.world.rows(
+        "SELECT 'alert-' || id, resident_id, condition, severity FROM alert"  # noqa: S608 - ours
+        f" WHERE status = 'active' AND team_id = '{TEAM}'"
+    )
+    of_case: dict[tuple[str, str], list[str]] = {}
+    for _, *case, severity in alerts:
+        of_case.setdefault((case[0], case[1]), []).append(severity)
+    case_of = {row[0]: (row[1], row[2]) for row in alerts}
+    order = ["critical", "high", "warn", "info"]
 
-    assert len(severities) >= 5
+    assert len({severity for _, severity in shown}) >= 2
+    assert len(shown) < len(alerts)  # Somebody has more than one.
+    assert sorted(case_of[name] for name, _ in shown) == sorted(of_case)
+    for name, severity in shown:
+        assert severity == min(of_case[case_of[name]], key=order.index)
+    severities = [severity for _, severity in shown]
     assert severities == sorted(severities, key=lambda each: order.index(each or ""))
     assert desk.faults == []
 
@@ -85,6 +103,8 @@ async def test_an_emergency_appears_in_the_open_page_and_only_its_team_sees_it(
         await console.measure(STRANGER, "188", "121")
         await expect(other.page.locator(".alert", has_text="188/121 mmHg")).to_be_visible()
         await expect(other.page.locator(".alert", has_text="192/118 mmHg")).to_have_count(0)
+        await console.measure(PEOPLE[9], "189", "117")
+        await expect(desk.page.locator(".alert", has_text="189/117 mmHg")).to_be_visible()
         await expect(desk.page.locator(".alert", has_text="188/121 mmHg")).to_have_count(0)
         codes = await other.page.locator(".alert .code").all_inner_texts()
 
@@ -297,3 +317,10 @@ async def test_the_keyboard_reaches_everything_and_shows_where_it_is(
         await expect(desk.page.locator("#sound")).to_be_focused()
         await desk.page.keyboard.press("Enter")
         await expect(desk.page.locator("#sound")).to_have_attribute("aria-pressed", "true")
+        everything = await desk.page.evaluate(f"{FOCUSABLE}.length")
+        marked = [await desk.tab() for _ in range(everything + 2)]  # Round, by the document itself.
+        missed = await desk.page.evaluate(f"{FOCUSABLE}.filter(each => !each.reached).length")
+
+    assert everything > 20
+    assert missed == 0
+    assert all(marked)

@@ -5,8 +5,8 @@ Real processes, as the command starts them.
 
 import asyncio
 import signal
+import socket
 from contextlib import AsyncExitStack
-from itertools import groupby
 from typing import Any
 
 import httpx
@@ -14,10 +14,11 @@ import httpx
 from ingest.db.connections import Connection
 from tests.fix_db import Database
 from tests.integration.api_processes import a_dispatcher, a_process, an_api, tell, write
-from tests.integration.webhook_bench import Receiver, a_receiver
+from tests.integration.webhook_bench import OK, Receiver, a_receiver
 
 DELIVER = "from api.cli import deliver_app; deliver_app()"
 ALLOWED = '["127.0.0.0/8"]'
+DELIVERED = 'suifang_deliver_attempts_total{outcome="delivered"}'
 
 
 def a_deliverer(database: Database, **settings: str) -> Any:  # noqa: ANN401 - a context manager
@@ -44,6 +45,27 @@ async def await_number(receiver: Receiver, number: int) -> None:
             await asyncio.sleep(0.02)
 
 
+class Hold:
+    """A behaviour that does not answer while the test lasts, and when it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.over = asyncio.Event()
+
+    async def __call__(self, _: asyncio.StreamWriter) -> None:
+        """One request."""
+        self.asked.set()
+        await self.over.wait()
+
+
+def repetitions(receiver: Receiver) -> int:
+    """How often it was told what it knew; nothing may lack, nor come too early."""
+    assert list(dict.fromkeys(receiver.numbers)) == list(range(1, max(receiver.numbers) + 1))
+    ids = {(request.number, request.headers["webhook-id"]) for request in receiver.requests}
+    assert len(ids) == max(receiver.numbers)
+    return len(receiver.requests) - len(ids)
+
+
 async def test_whoever_is_killed_or_frozen_a_standby_goes_on_and_nothing_is_skipped(
     database: Database, connection: Connection
 ) -> None:
@@ -54,36 +76,50 @@ async def test_whoever_is_killed_or_frozen_a_standby_goes_on_and_nothing_is_skip
         receivers = [await crew.enter_async_context(a_receiver()) for _ in range(3)]
         for number, receiver in enumerate(receivers):
             await subscribe(api.client, receiver, f"w{number}")
-        first = await crew.enter_async_context(a_deliverer(database))
-        await tell(connection, "anna", 60)
-        await await_number(receivers[0], 5)  # It is elected.
-        second = await crew.enter_async_context(a_deliverer(database))
-        first.kill()
-        await tell(connection, "anna", 60)
-        await await_number(receivers[0], 65)
-        second.send_signal(signal.SIGSTOP)
-        await crew.enter_async_context(a_deliverer(database))
-        await tell(connection, "anna", 60)
-        for receiver in receivers:
-            await await_number(receiver, 180)
-        second.send_signal(signal.SIGCONT)
+        holds = [Hold(), Hold()]
+        crews = [await crew.enter_async_context(a_deliverer(database))]
+        for hold, fault in zip(holds, (signal.SIGKILL, signal.SIGSTOP), strict=True):
+            receivers[0].behaviours = [OK, OK, OK, OK, hold]
+            await tell(connection, "anna", 60)
+            await asyncio.wait_for(hold.asked.wait(), 60)
+            crews[-1].send_signal(fault)  # While an event is under way.
+            crews.append(await crew.enter_async_context(a_deliverer(database)))
+            told = 60 * (len(crews) - 1)
+            for receiver in receivers:
+                await await_number(receiver, told)
+            for receiver in receivers[1:]:  # Of these, too, one may have been under way.
+                assert repetitions(receiver) < len(crews)
+        assert receivers[0].numbers == [*range(1, 6), *range(5, 66), *range(65, 121)]
+        crews[1].send_signal(signal.SIGCONT)
         await tell(connection, "anna", 20)
         for receiver in receivers:
-            await await_number(receiver, 200)
+            await await_number(receiver, 140)
+        for hold in holds:
+            hold.over.set()
 
-    for receiver in receivers:
-        in_a_row = [number for number, _ in groupby(receiver.numbers)]
-        first_time = list(dict.fromkeys(receiver.numbers))
-        assert first_time == list(range(1, 201))
-        assert len(in_a_row) <= 201  # Who was frozen may have said one again.
-        assert len(receiver.numbers) <= 203
-        ids = {request.headers["webhook-id"] for request in receiver.requests}
-        assert len(ids) == 200
+    assert receivers[0].numbers[-20:] == list(range(121, 141))
+    assert repetitions(receivers[0]) == 2
+    assert all(repetitions(receiver) <= 2 for receiver in receivers)
+
+
+async def metrics_of(port: int) -> dict[str, float]:
+    """What a process tells Prometheus now."""
+    async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+        text = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+    lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+    return {name: float(value) for name, _, value in lines}
 
 
 async def test_an_event_is_told_as_soon_as_it_has_its_number_and_metrics_say_so(
     database: Database, connection: Connection
 ) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    settings = {
+        "DELIVER_POLL_MS": "3_000_000",  # What is told is told for a NOTIFY.
+        "DELIVER_IDLE_S_MAX": "3_600",
+        "DELIVER_METRICS__PORT": str(port),
+    }
     async with AsyncExitStack() as crew:
         api = await crew.enter_async_context(
             an_api(database, API_WEBHOOKS__ALLOWED_NETWORKS=ALLOWED)
@@ -91,13 +127,23 @@ async def test_an_event_is_told_as_soon_as_it_has_its_number_and_metrics_say_so(
         receiver = await crew.enter_async_context(a_receiver())
         await subscribe(api.client, receiver, "w")
         await crew.enter_async_context(a_dispatcher(database))
-        process = await crew.enter_async_context(a_deliverer(database, DELIVER_POLL_MS="900"))
         await write(connection, ["one"])
-        await await_number(receiver, 1)
+        process = await crew.enter_async_context(a_deliverer(database, **settings))
+        await await_number(receiver, 1)  # Was there when it began.
+        async with asyncio.timeout(60):
+            while receiver.numbers[-1] == 1:
+                await write(connection, ["more"])  # One may meet the end of its turn.
+                await asyncio.sleep(0.1)
+            metrics = await metrics_of(port)
+            while metrics[DELIVERED] < len(receiver.requests):
+                await asyncio.sleep(0.02)
+                metrics = await metrics_of(port)
         process.send_signal(signal.SIGTERM)
         code = await asyncio.wait_for(process.wait(), 10)
 
     assert code == 0
+    assert metrics['suifang_deliver_subscriptions{state="active"}'] == 1
+    assert metrics['suifang_deliver_subscriptions{state="parked"}'] == 0
     assert receiver.requests[0].body.startswith(b'{"number" : 1, "type" : "alert.raised"')
 
 

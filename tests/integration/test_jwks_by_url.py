@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -81,10 +81,14 @@ def time() -> TestClock:
     return TestClock(NOW)
 
 
+def keys_of(url: str, time: TestClock, ms_max: int = 5_000) -> KeySet:
+    settings = AuthSettings(issuer=ISSUER, jwks_url=f"{url}/jwks", jwks_fetch_ms_max=ms_max)
+    return KeySet(settings, time)
+
+
 @pytest.fixture
 def keys(url: str, time: TestClock) -> KeySet:
-    settings = AuthSettings(issuer=ISSUER, jwks_url=f"{url}/jwks", jwks_fetch_ms_max=500)
-    return KeySet(settings, time)
+    return keys_of(url, time)
 
 
 async def test_keys_are_fetched_once_for_many_who_ask_at_once(keys: KeySet, issuer: Issuer) -> None:
@@ -155,18 +159,27 @@ LIES: dict[str, Callable[[Issuer, str], Answer]] = {
 }
 
 
+async def find_at_last(keys: KeySet, time: TestClock) -> object:
+    """A key of an issuer that is well again; on a busy machine a fetch may be given up."""
+    async with asyncio.timeout(20):
+        while True:
+            time.now += timedelta(seconds=11)
+            with suppress(UnavailableError):
+                return await keys.find("ec")
+
+
 @pytest.mark.parametrize("lie", LIES)
 async def test_an_answer_that_is_no_key_set_lets_nobody_in_and_forgets_nobody(
-    keys: KeySet, issuer: Issuer, time: TestClock, url: str, lie: str
+    issuer: Issuer, time: TestClock, url: str, lie: str
 ) -> None:
+    keys = keys_of(url, time, 500 if lie == "stalls" else 5_000)  # That one takes all of it.
     wrong = LIES[lie](issuer, url)
     issuer.answer = wrong
     with pytest.raises(UnavailableError):
         await keys.find("ec")
 
-    time.now += timedelta(seconds=11)
     issuer.answer = publishes(SIGNER)
-    good = await keys.find("ec")
+    good = await find_at_last(keys, time)
     time.now += timedelta(seconds=601)
     issuer.answer = wrong
 
@@ -182,7 +195,7 @@ async def test_an_issuer_that_is_not_there_lets_nobody_in(time: TestClock) -> No
     issuer = Issuer()
     with serving(issuer) as gone:
         pass
-    keys = KeySet(AuthSettings(issuer=ISSUER, jwks_url=gone, jwks_fetch_ms_max=500), time)
+    keys = KeySet(AuthSettings(issuer=ISSUER, jwks_url=gone, jwks_fetch_ms_max=5_000), time)
 
     with pytest.raises(UnavailableError):
         await keys.find("ec")
