@@ -71,29 +71,44 @@ def _codes(name: str) -> Callable[[Row], Cell]:
 
 
 def _measured(name: str, of_reading: str) -> Callable[[Row], Cell]:
-    """As typed, else from the reading that the visit names."""
+    """As typed, or as that was corrected, else from the reading that the visit names."""
 
     def read(row: Row) -> Cell:
         typed: Cell = (row["form"] or {}).get("measured", {}).get(name)
-        if typed is not None:
+        if typed is None:
+            return _in_mmhg(row[of_reading], row["pressure_unit"])
+        if "blood_pressure" not in row["corrected"]:
             return typed
-        value: Decimal | None = row[of_reading]
-        if value is None or row["pressure_unit"] == "mmHg":
-            return value
-        return (value * KPA_IN_MMHG).quantize(_TENTH, ROUND_HALF_UP)
+        stands = row["corrected"]["blood_pressure"]
+        return None if stands is None else _in_mmhg(stands[of_reading], stands["unit"])
 
     return read
 
 
+def _in_mmhg(value: Decimal | None, unit: str | None) -> Decimal | None:
+    if value is None or unit == "mmHg":
+        return value
+    return (value * KPA_IN_MMHG).quantize(_TENTH, ROUND_HALF_UP)
+
+
 def _fasting(row: Row) -> Cell:
     measured = (row["form"] or {}).get("measured", {})
+    if "glucose" in row["corrected"]:
+        stands = row["corrected"]["glucose"]
+        if stands is None or stands["meal_context"] != "fasting":
+            return None
+        return _in_mmol_l(stands["glucose"], stands["unit"])
     if measured.get("glucose_context") == "fasting":
         typed: Cell = measured["glucose_mmol_l"]
         return typed
-    value: Decimal | None = row["fasting"]
-    if value is None or row["fasting_unit"] == "mmol/L":
+    return _in_mmol_l(row["fasting"], row["fasting_unit"])
+
+
+def _in_mmol_l(value: Decimal | None, unit: str | None) -> Decimal | None:
+    """None for a unit that is not one of the two that meters show."""
+    if value is None or unit == "mmol/L":
         return value
-    return (value / MG_DL_IN_MMOL_L).quantize(_TENTH, ROUND_HALF_UP)
+    return (value / MG_DL_IN_MMOL_L).quantize(_TENTH, ROUND_HALF_UP) if unit == "mg/dL" else None
 
 
 def _medications(row: Row) -> Cell:

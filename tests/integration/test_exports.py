@@ -3,6 +3,8 @@
 import csv
 import io
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
@@ -12,7 +14,7 @@ import pytest
 from api.auth.permissions import Role
 from api.exports.national_form import FIELDS
 from ingest.db.connections import Connection
-from tests.builders import a_blood_pressure
+from tests.builders import a_blood_pressure, a_glucose
 from tests.fix_clock import TestClock
 from tests.fix_db import Database
 from tests.integration.followup_bench import DOCTOR, Room, a_room, measured
@@ -111,6 +113,69 @@ async def test_a_value_of_the_instrument_is_exported_in_the_forms_unit(room: Roo
 
     assert row["收缩压(mmHg)[DE04.10.174.00]"] == "150.0"
     assert row["舒张压(mmHg)[DE04.10.176.00]"] == "90.0"
+
+
+async def test_a_value_is_exported_as_it_stands(room: Room) -> None:
+    """Of several that a visit names the last one that stands, by when it was really taken."""
+    earlier = a_blood_pressure("130", "80", at=room.clock.now - timedelta(minutes=4))
+    later = a_blood_pressure("152", "94", at=room.clock.now, device_sequence=9)
+    await room.send(earlier, later)
+    await room.visit(reading_ids=[earlier["id"], later["id"]])
+    assert await pressures(room) == [("152", "94")]
+
+    await room.correct(later, systolic=Decimal("20.0"), diastolic=Decimal("12.0"), unit="kPa")
+    assert await pressures(room) == [("150.0", "90.0")]
+    await room.correct(later, measured_at=room.clock.now - timedelta(hours=1))
+    assert await pressures(room) == [("130", "80")]
+    await room.retract(earlier)
+    assert await pressures(room) == [("150.0", "90.0")]
+    await room.connection.execute(
+        "INSERT INTO resident (id, team_id, created_at) VALUES ('r-2', 'east-1', %s)",
+        (room.clock.now,),
+    )
+    await room.correct(later, resident_id="r-2")
+    assert await pressures(room) == [("", "")]
+
+
+async def test_fasting_is_what_was_said_last_of_the_meal(room: Room) -> None:
+    sent = a_glucose(
+        "7.4", at=room.clock.now, meal_context="unknown", boot_id="b", device_sequence=7
+    )
+    await room.send(sent)
+    await room.visit(condition="diabetes", reading_ids=[sent["id"]])
+    assert await fasting(room) == [""]
+    await room.tell_context(sent, "fasting")
+    assert await fasting(room) == ["7.4"]
+    await room.correct(sent, glucose=Decimal(126), unit="mg/dL")
+    assert await fasting(room) == ["7.0"]
+    await room.correct(sent, meal_context="postprandial_2h")
+    assert await fasting(room) == [""]
+
+
+async def test_what_was_typed_into_a_visit_is_exported_as_it_was_corrected(room: Room) -> None:
+    glucose = {"glucose_mmol_l": 7.4, "glucose_context": "fasting"}
+    await room.visit(condition=None, measured={**measured(146, 92)["measured"], **glucose})
+    rows = await room.rows("SELECT kind, id FROM reading WHERE gateway_id = 'visit'")
+    typed = {kind: {"id": str(id_)} for kind, id_ in rows}
+    assert (await pressures(room), await fasting(room)) == ([("146", "92")], ["7.4"])
+
+    await room.correct(
+        typed["blood_pressure"], systolic=Decimal(164), diastolic=Decimal(92), unit="mmHg"
+    )
+    await room.correct(typed["glucose"], glucose=Decimal("4.7"), unit="mmol/L")
+    assert (await pressures(room), await fasting(room)) == ([("164", "92")], ["4.7"])
+    await room.retract(typed["blood_pressure"])
+    await room.correct(typed["glucose"], meal_context="random")
+    assert (await pressures(room), await fasting(room)) == ([("", "")], [""])
+
+
+async def pressures(room: Room) -> list[tuple[str, str]]:
+    names = ("收缩压(mmHg)[DE04.10.174.00]", "舒张压(mmHg)[DE04.10.176.00]")
+    return [(row[names[0]], row[names[1]]) for row in await exported(room)]
+
+
+async def fasting(room: Room) -> list[str]:
+    return [row["空腹血糖(mmol/L)[DE04.50.102.00]"] for row in await exported(room)]
 
 
 async def test_only_visits_that_stand_of_these_days_and_teams_are_exported(room: Room) -> None:
