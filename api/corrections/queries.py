@@ -59,16 +59,10 @@ async def list_unclaimed(
     return await (await connection.execute(_UNCLAIMED, asked)).fetchall()
 
 
-_RESIDENT: Final = "SELECT FROM resident WHERE id = %s"
 _LAST_MOVE: Final = """
 SELECT id, changes FROM amendment
 WHERE reading_id = %s AND changes ? 'resident_id' AND NOT undone
 ORDER BY received_at DESC, id DESC LIMIT 1"""
-
-
-async def is_resident(connection: AsyncConnection[DictRow], resident: str) -> bool:
-    """Whether this pseudonym is on record and seen."""
-    return await (await connection.execute(_RESIDENT, (resident,))).fetchone() is not None
 
 
 async def fetch_last_move(connection: AsyncConnection[DictRow], reading: UUID) -> DictRow | None:

@@ -34,6 +34,7 @@ from api.corrections.schemas import (
 )
 from api.corrections.standing import require_fit, work_out
 from api.errors import ConflictError, NotFoundError, RefusedContentError, SettledError
+from api.registry.sight import is_seen
 from api.registry.writing import as_tuples
 from api.services import Running, Services
 from ingest.db import corrections, errors
@@ -137,7 +138,7 @@ async def write(
 
 async def require_resident(connection: AsyncConnection[DictRow], resident: str | None) -> None:
     """Raise ``RefusedContentError`` for a resident who is not there, or not seen."""
-    if resident is not None and not await queries.is_resident(connection, resident):
+    if resident is not None and not await is_seen(connection, resident):
         remedy = "no such resident among those you see; use a pseudonym that is on record"
         raise RefusedContentError(field="resident_id", value=resident, remedy=remedy)
 

@@ -23,6 +23,7 @@ from api.fhir.searches import (
     as_uuid,
     own_reading,
 )
+from api.readings.standing import standing
 
 ReadingKey = tuple[datetime, datetime, UUID]  # effective_at, captured_at, id.
 _BEFORE_ALL: Final = (datetime.min.replace(tzinfo=UTC),) * 2 + (UUID(int=0),)
@@ -67,9 +68,7 @@ async def list_devices(
 
 
 _SPECIMENS: Final = Jsonb({sample or "": specimen for sample, specimen in SPECIMENS.items()})
-# Of each field the latest word received holds; of contexts the last captured one that says
-# anything (ingest.db.amendments).
-_READINGS: Final = """
+_READINGS: Final = f"""
 SELECT r.id, r.kind, r.resident_id, r.centre_id, r.gateway_id, r.device_id, r.captured_at,
        r.received_at, r.effective_at, r.time_suspect, r.setting, r.status, r.systolic,
        r.diastolic, r.pulse, r.arm, r.posture, r.glucose, r.meal_context, r.sample, r.unit,
@@ -80,29 +79,8 @@ SELECT r.id, r.kind, r.resident_id, r.centre_id, r.gateway_id, r.device_id, r.ca
            FROM observation_identifier i WHERE i.reading_id = r.id) AS identifiers,
        1 + said.number + late.number AS version,
        greatest(r.received_at, said.at, late.at) AS updated_at
-FROM ({candidates}) r
-CROSS JOIN LATERAL (
-    SELECT jsonb_object_agg(f.key, f.value ORDER BY a.received_at, a.number)
-               FILTER (WHERE NOT a.undone AND f.key IS NOT NULL) AS changes,
-           coalesce(bool_or(a.kind = 'retraction' AND NOT a.undone), false) AS retracted,
-           count(DISTINCT a.id) AS number, max(a.received_at) AS at
-    FROM amendment a LEFT JOIN LATERAL jsonb_each(a.changes) f ON true
-    WHERE a.reading_id = r.id
-) said
-CROSS JOIN LATERAL (
-    SELECT (array_agg(v.meal_context ORDER BY v.said_at DESC, v.id DESC)
-               FILTER (WHERE v.meal_context <> 'unknown'))[1] AS meal_context,
-           count(*) AS number, max(v.received_at) AS at
-    FROM visible_context v
-    WHERE r.kind = 'glucose' AND r.device_sequence IS NOT NULL
-      AND v.reading_id = r.id AND v.partition_at = r.partition_at
-) late
-CROSS JOIN LATERAL (
-    SELECT coalesce((said.changes ->> 'measured_at')::timestamptz, r.effective_at) AS taken_at,
-           coalesce(said.changes ->> 'unit', r.unit) = ANY(%(molar)s) AS molar,
-           coalesce(said.changes ->> 'meal_context', late.meal_context, r.meal_context)
-               = 'fasting' AS fasting
-) stands
+FROM ({{candidates}}) r
+{standing("r")}
 WHERE (r.effective_at, r.captured_at, r.id)
       > (%(after_effective)s, %(after_captured)s::timestamptz, %(after_id)s::uuid)
   AND r.sample IS DISTINCT FROM 'control_solution'  -- A meter's test, of nobody.
@@ -111,12 +89,13 @@ WHERE (r.effective_at, r.captured_at, r.id)
   AND greatest(r.received_at, said.at, late.at) >= %(updated_since)s
   AND greatest(r.received_at, said.at, late.at) < %(updated_until)s
   AND CASE r.kind WHEN 'blood_pressure' THEN %(pressure)s ELSE %(any_sugar)s OR
-      (coalesce(stands.fasting, false), coalesce(stands.molar, false),
+      (coalesce(stands.meal_context = 'fasting', false),
+       coalesce(stands.unit = ANY(%(molar)s), false),
        coalesce((%(specimens)s::jsonb) ->> coalesce(r.sample, ''), 'none'))
       IN (SELECT * FROM unnest(%(fasting)s::boolean[], %(molar_wanted)s::boolean[],
                                %(specimen)s::text[])) END
 ORDER BY r.effective_at, r.captured_at, r.id
-LIMIT %(rows)s"""
+LIMIT %(rows)s"""  # noqa: S608 - our own words
 _OF_RESIDENT: Final = """
 SELECT * FROM visible_reading WHERE resident_id = %(resident)s
   AND effective_at >= %(after_effective)s"""

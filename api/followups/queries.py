@@ -17,12 +17,6 @@ FROM record r LEFT JOIN record w ON w.withdraws = r.id
 WHERE r.resident_id = %(resident)s"""
 
 
-async def is_known(connection: AsyncConnection[DictRow], resident: str) -> bool:
-    """Whether the principal sees this resident."""
-    cursor = await connection.execute("SELECT FROM resident WHERE id = %s", (resident,))
-    return await cursor.fetchone() is not None
-
-
 async def fetch(connection: AsyncConnection[DictRow], resident: str, id_: UUID) -> DictRow | None:
     """One record of a resident; None: it is not there, or may not be seen."""
     values = {"resident": resident, "id": id_}

@@ -22,6 +22,7 @@ from api.followups import examples, queries, schemas, writing
 from api.followups.schemas import FollowupPage, FollowupQuery, RecordOut
 from api.problems import NOT_SHOWN
 from api.registry.examples import as_response
+from api.registry.sight import require_seen
 from api.services import Running
 from ingest.db.records import Kind
 
@@ -154,7 +155,7 @@ async def list_followups(
     before = _CURSOR.read(query.cursor)
     asked = query.model_dump(exclude={"cursor", "limit"})
     async with running.database.reading(principal) as connection:
-        await writing.require_resident(connection, resident_id)
+        await require_seen(connection, resident_id)
         rows = await queries.list_newest(
             connection, resident_id, asked, before=before, rows=query.limit + 1
         )

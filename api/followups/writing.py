@@ -12,10 +12,11 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from api.auth.principal import Principal
-from api.errors import ConflictError, NotFoundError, RefusedContentError, SettledError
+from api.errors import ConflictError, RefusedContentError, SettledError
 from api.followups import queries
 from api.followups.schemas import Body, VisitIn, to_record
 from api.local_days import local_day
+from api.registry.sight import require_seen
 from api.registry.writing import as_tuples
 from api.services import Services
 from ingest.db import errors, merges, records, visit_readings
@@ -38,13 +39,6 @@ def require_sound(body: Body, now: datetime) -> None:
             )
     for field, value, remedy in body.find_mistakes(local_day(now)):
         raise RefusedContentError(field=field, value=value, remedy=remedy)
-
-
-async def require_resident(connection: AsyncConnection[DictRow], resident: str) -> None:
-    """Raise ``NotFoundError`` for one who is not there, or may not be seen."""
-    if not await queries.is_known(connection, resident):
-        msg = "no such resident; PUT it first, or look at the list"
-        raise NotFoundError(msg)
 
 
 async def record_one(
@@ -83,7 +77,7 @@ async def write(
         RefusedContentError: What it names is not there or cannot be withdrawn.
         ConflictError: Another record stands under its id.
     """
-    await require_resident(connection, record.resident_id)
+    await require_seen(connection, record.resident_id)
     stands = await queries.fetch(connection, record.resident_id, record.id)
     if stands is None:
         await _require_withdrawable(connection, record)

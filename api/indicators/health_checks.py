@@ -17,15 +17,15 @@ from api.auth.guard import require
 from api.auth.permissions import Permission
 from api.auth.principal import Principal
 from api.cursors import Name
-from api.errors import BadParameterError, NotFoundError
+from api.errors import BadParameterError
 from api.instants import Day
 from api.local_days import local_day
 from api.registry.examples import RESIDENT_ID, as_response
+from api.registry.sight import require_seen
 from api.services import Running
 
 router: Final = APIRouter()
 Writer = Annotated[Principal, require(Permission.FOLLOWUPS_WRITE)]
-_SEEN: Final = "SELECT FROM resident WHERE id = %(resident)s"
 _SAY: Final = """
 INSERT INTO health_check (resident_id, day, author, received_at)
 VALUES (%(resident)s, %(day)s, %(author)s, %(at)s) ON CONFLICT (resident_id, day) DO NOTHING"""
@@ -80,8 +80,6 @@ async def _write(
     done: bool,
     at: datetime,
 ) -> None:
+    await require_seen(connection, resident_id)
     values = {"resident": resident_id, "day": day, "author": principal.subject, "at": at}
-    if await (await connection.execute(_SEEN, values)).fetchone() is None:
-        msg = "no such resident; PUT it first, or look at the list"
-        raise NotFoundError(msg)
     await connection.execute(_SAY if done else _TAKE_BACK, values)

@@ -15,11 +15,11 @@ from psycopg.rows import DictRow
 from api.auth.guard import require
 from api.auth.permissions import Permission
 from api.auth.principal import Principal
-from api.corrections.queries import is_resident
 from api.cursors import Name
 from api.errors import ConflictError, NotFoundError, RefusedContentError, SettledError
 from api.local_days import local_day
 from api.merges.schemas import MERGED, MergeIn, MergeOut
+from api.registry.sight import is_seen
 from api.registry.writing import as_tuples
 from api.services import Running
 from ingest.db import errors, merges
@@ -65,13 +65,13 @@ async def merge_resident(
 
 
 async def _require_both(connection: AsyncConnection[DictRow], resident_id: str, into: str) -> None:
-    if not await is_resident(connection, resident_id):
+    if not await is_seen(connection, resident_id):
         msg = "no such resident; use the pseudonym that cases and alerts name"
         raise NotFoundError(msg)
     remedy = "nobody is merged into themselves"
     if into != resident_id:
         remedy = "no such resident among those you see; use a pseudonym that is on record"
-        if await is_resident(connection, into):
+        if await is_seen(connection, into):
             return
     raise RefusedContentError(field="into", value=into, remedy=remedy)
 
@@ -86,7 +86,7 @@ async def unmerge_resident(running: Running, principal: Writer, resident_id: Mer
     at = running.clock()
     by = Authorship(author=principal.subject, at=at)
     async with running.database.writing(principal, at=at) as connection:
-        if not await is_resident(connection, resident_id):
+        if not await is_seen(connection, resident_id):
             msg = "no such resident; use the pseudonym that cases and alerts name"
             raise NotFoundError(msg)
         try:

@@ -13,9 +13,6 @@ Key = tuple[datetime, datetime, UUID]  # effective_at, captured_at, id: the orde
 _BEFORE_ALL: Final = (datetime.min.replace(tzinfo=UTC),) * 2 + (UUID(int=0),)
 _AFTER_ALL: Final = datetime.max.replace(tzinfo=UTC)
 
-_KNOWN: Final = """
-SELECT EXISTS (SELECT FROM resident WHERE id = %(resident)s)
-    OR EXISTS (SELECT FROM visible_reading WHERE resident_id = %(resident)s) AS known"""
 _LIST: Final = """
 SELECT id, kind, resident_id, centre_id, gateway_id, device_id, device_sequence, measured_at,
        captured_at, received_at, effective_at, time_suspect, stored_record, setting, status,
@@ -33,12 +30,6 @@ async def retained_since(connection: AsyncConnection[DictRow]) -> datetime | Non
     """From when on readings are kept; None: all are."""
     row = await (await connection.execute("SELECT edge FROM retention")).fetchone()
     return None if row is None else row["edge"]
-
-
-async def is_known(connection: AsyncConnection[DictRow], resident: str) -> bool:
-    """Whether this pseudonym is on record or has readings."""
-    row = await (await connection.execute(_KNOWN, {"resident": resident})).fetchone()
-    return row is not None and bool(row["known"])
 
 
 async def list_by_time(

@@ -16,6 +16,7 @@ from api.errors import BadParameterError, NotFoundError
 from api.readings import queries
 from api.readings.schemas import ReadingOut, ReadingPage, ReadingQuery
 from api.registry.examples import as_response
+from api.registry.sight import is_known
 from api.services import Running
 
 router = APIRouter()
@@ -53,7 +54,7 @@ async def list_readings(
     after = CURSOR.read(query.cursor)
     async with running.database.reading(principal) as connection:
         rows = await queries.list_by_time(connection, resident_id, query, after=after)
-        if not rows and not await queries.is_known(connection, resident_id):
+        if not rows and not await is_known(connection, resident_id):
             msg = "no such resident; use the pseudonym that cases and alerts name"
             raise NotFoundError(msg)
         edge = await queries.retained_since(connection)

@@ -15,7 +15,8 @@ def standing(reading: str) -> str:
       of the last one received;
     - ``late``: ``meal_context`` (null: none said anything), ``number``, ``at``, of contexts;
     - ``stands``: ``taken_at``, ``systolic``, ``diastolic``, ``glucose``, ``unit`` (of the three
-      before it), ``meal_context``. Whose it is stands in ``visible_reading`` itself.
+      before it), ``setting``, ``status``, ``meal_context``. Whose it is now is a column of
+      ``visible_reading`` itself.
 
     Args:
         reading: The alias of ``visible_reading`` in the statement; a word of the program's own.
@@ -44,6 +45,10 @@ CROSS JOIN LATERAL (
            coalesce((said.changes ->> 'diastolic')::numeric, {reading}.diastolic) AS diastolic,
            coalesce((said.changes ->> 'glucose')::numeric, {reading}.glucose) AS glucose,
            coalesce(said.changes ->> 'unit', {reading}.unit) AS unit,
+           coalesce(said.changes ->> 'setting', {reading}.setting) AS setting,
+           CASE WHEN said.changes ? 'status'
+                THEN ARRAY(SELECT jsonb_array_elements_text(said.changes -> 'status'))
+                ELSE {reading}.status END AS status,
            coalesce(said.changes ->> 'meal_context', late.meal_context, {reading}.meal_context)
                AS meal_context
 ) stands"""  # noqa: S608 - our own words

@@ -20,7 +20,8 @@ from api.auth.permissions import Permission
 from api.auth.principal import Principal
 from api.cursors import Cursor, Name
 from api.errors import BadParameterError, NotFoundError
-from api.readings.queries import is_known, retained_since
+from api.readings.queries import retained_since
+from api.registry.sight import is_known
 from api.registry.writing import as_tuples
 from api.services import Running, Services
 from api.timeline import examples, queries

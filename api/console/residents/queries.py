@@ -10,6 +10,8 @@ from typing import Any, Final
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
+from api.readings.standing import standing
+
 _RESIDENT: Final = """
 SELECT r.id, r.birth_date, r.sex, r.enrolled_on, r.stub, r.team_id, t.name AS team_name,
        t.centre_id, n.name AS centre_name, n.profile AS centre_profile
@@ -48,37 +50,17 @@ FROM record r
 WHERE resident_id = %(resident)s AND at >= %(since)s AND kind <> 'withdrawal'
   AND NOT EXISTS (SELECT FROM record w WHERE w.withdraws = r.id)  -- That was a mistake.
 ORDER BY at DESC LIMIT 200"""
-_READINGS: Final = """
-SELECT r.id, r.kind, r.status, r.setting,
-       coalesce((s.changes ->> 'measured_at')::timestamptz, r.effective_at) AS at,
-       coalesce((s.changes ->> 'systolic')::numeric, r.systolic) AS systolic,
-       coalesce((s.changes ->> 'diastolic')::numeric, r.diastolic) AS diastolic,
-       coalesce((s.changes ->> 'pulse')::numeric, r.pulse) AS pulse,
-       coalesce((s.changes ->> 'glucose')::numeric, r.glucose) AS glucose,
-       coalesce(s.changes ->> 'unit', r.unit) AS unit,
-       coalesce(s.changes ->> 'meal_context', late.meal_context, r.meal_context, 'unknown')
-           AS meal_context,
-       s.changes IS NOT NULL AS corrected
-FROM visible_reading r
-CROSS JOIN LATERAL (
-    SELECT jsonb_object_agg(f.key, f.value ORDER BY a.received_at, a.number)
-               FILTER (WHERE a.kind = 'correction' AND f.key IS NOT NULL) AS changes,
-           coalesce(bool_or(a.kind = 'retraction'), false) AS retracted
-    FROM amendment a LEFT JOIN LATERAL jsonb_each(a.changes) f ON true
-    WHERE a.reading_id = r.id AND NOT a.undone
-) s
-CROSS JOIN LATERAL (
-    SELECT (array_agg(v.meal_context ORDER BY v.said_at DESC, v.id DESC)
-               FILTER (WHERE v.meal_context <> 'unknown'))[1] AS meal_context
-    FROM visible_context v
-    WHERE r.kind = 'glucose' AND r.device_sequence IS NOT NULL
-      AND v.reading_id = r.id AND v.partition_at = r.partition_at
-) late
-WHERE r.resident_id = %(resident)s AND NOT s.retracted
+_READINGS: Final = f"""
+SELECT r.id, r.kind, stands.status, stands.setting, stands.taken_at AS at, stands.systolic,
+       stands.diastolic, r.pulse, stands.glucose, stands.unit,
+       coalesce(stands.meal_context, 'unknown') AS meal_context,
+       said.changes IS NOT NULL AS corrected
+FROM visible_reading r {standing("r")}
+WHERE r.resident_id = %(resident)s AND NOT said.retracted
   AND r.sample IS DISTINCT FROM 'control_solution'  -- A meter's test, of nobody.
   AND r.effective_at >= %(since)s AND r.effective_at < %(until)s
 ORDER BY r.effective_at DESC, r.id DESC
-LIMIT %(rows)s"""
+LIMIT %(rows)s"""  # noqa: S608 - our own words
 _FLAGS: Final = """
 SELECT anchor_id, code, severity, condition, explanation
 FROM alert
