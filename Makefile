@@ -20,7 +20,7 @@ demo: setup ## the whole way on real readings; then the API stays up (DEMO_SECON
 
 .PHONY: test
 test: setup browser ## the whole test suite on the real services and in a real browser
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # The console's tests need the distribution's Chromium, and a font that has Chinese.
 .PHONY: browser

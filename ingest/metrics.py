@@ -53,7 +53,7 @@ class IngestMetrics:
         )
         self.statuses = Counter(
             "suifang_ingest_statuses",
-            "Statuses of gateways by what became of them: kept, or refused.",
+            "Statuses of gateways by what became of them: kept, refused or dropped (too many).",
             ["outcome"],
             registry=registry,
         )

@@ -26,6 +26,7 @@ from deploy.embedded.stack import Stack
 from ingest.db import migrate
 from tests.faults.small_disk import SmallDisk
 from tests.faults.workload import GATEWAYS
+from tests.fix_stack import home_of
 
 _TEMPLATE: Final = "faults_template"
 _TABLESPACE: Final = "small_disk"
@@ -171,8 +172,9 @@ def a_stack() -> Iterator[FaultStack]:
     """The stack, up and empty; erased on leaving. Waits for another harness of this checkout."""
     checkout = Stack.of_checkout()
     os.environ["SUIFANG_PACKAGES"] = str(checkout.fetch())
-    stack = Stack.of_checkout(checkout.home / "faults")
-    with (checkout.home / "faults.lock").open("w") as lock:
+    home = home_of(checkout, "faults")
+    stack = Stack.of_checkout(home)
+    with home.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _erase_remains(stack)
         status = stack.up()
