@@ -62,7 +62,8 @@ _LOOK_S: Final = 0.2
 _READY_S_MAX: Final = 60.0
 _READY: Final = (b'{"listening"', b'{"subscribed"')
 _WAITING: Final = """
-SELECT (SELECT count(*) FROM due_mark),
+SELECT (SELECT count(*) FROM due_mark) + (SELECT count(*) FROM due_batch)
+           + (SELECT count(*) FROM due_context),
        (SELECT count(*) FROM due_timer WHERE due_at <= %s),
        (SELECT count(*) FROM outbox WHERE number IS NULL)"""
 
