@@ -40,6 +40,7 @@ from api.indicators.desk import Desk
 from api.limits import Limiter
 from api.merges import routes as merges
 from api.notify import routes as notify
+from api.operations.sampler import Sampler
 from api.problems import Problem, install_problems
 from api.readings import routes as readings
 from api.registry import bulk, personal
@@ -77,6 +78,7 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
     feed = Feed(settings, database)
     audit = AuditLog(settings, database, clock)
     figures = Desk(settings.indicators, database, clock)
+    sampler = Sampler(settings.operations, database, clock)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -85,6 +87,7 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
                 tasks.create_task(feed.run(), name="feed"),
                 tasks.create_task(audit.run(), name="audit"),
                 tasks.create_task(figures.run(), name="figures"),
+                tasks.create_task(sampler.run(), name="sampler"),
             ]
             try:
                 yield

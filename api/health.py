@@ -54,7 +54,7 @@ async def readyz(running: Running) -> Ready:
             revision = await _read_revision(connection)
             lag_s, telling = 0.0, (0.0, 0)
             if revision is not None:
-                lag_s = await _read_lag_s(connection, running.clock())
+                lag_s = await read_lag_s(connection, running.clock())
                 telling = await _read_telling(connection, running.clock())
     except UnavailableError as error:
         checks = {"database": error.msg}
@@ -93,7 +93,8 @@ async def _read_revision(connection: AsyncConnection[DictRow]) -> str | None:
     return None if row is None else str(row["version_num"])
 
 
-async def _read_lag_s(connection: AsyncConnection[DictRow], at: datetime) -> float:
+async def read_lag_s(connection: AsyncConnection[DictRow], at: datetime) -> float:
+    """Age of the oldest event that has no number yet, s; 0 when none."""
     row = await (await connection.execute(_WAITING)).fetchone()
     return 0.0 if row is None else max(0.0, (at - row["created_at"]).total_seconds())
 

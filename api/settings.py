@@ -25,6 +25,7 @@ from api.console.settings import ConsoleSettings
 from api.fhir.settings import FhirSettings
 from api.indicators.settings import IndicatorSettings
 from api.limits import LimitSettings
+from api.operations.settings import OperationsSettings
 from api.webhooks.settings import WebhookSettings
 from ingest.db.connections import Dsn
 from ingest.db.environment import ProcessSettings
@@ -94,6 +95,7 @@ class ApiSettings(ProcessSettings):
     audit: AuditSettings = AuditSettings()
     indicators: IndicatorSettings = IndicatorSettings()
     limits: LimitSettings = LimitSettings()
+    operations: OperationsSettings = OperationsSettings()
     fhir: FhirSettings = FhirSettings()
     webhooks: WebhookSettings = WebhookSettings()
 

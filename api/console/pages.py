@@ -43,6 +43,7 @@ _NAVIGATION: Final = (
     ("today", Permission.ALERTS_READ),
     ("worklist", Permission.CASES_READ),
     ("quality", Permission.INDICATORS_READ),
+    ("fleet", Permission.OPERATIONS_READ),
     ("operations", Permission.OPERATIONS_READ),
 )
 
@@ -103,8 +104,11 @@ class Words:
 
 def read_words(language: Language) -> dict[str, str]:
     """All texts of a language by ``group.name``."""
-    groups = tomllib.loads((_HERE / "words" / f"{language}.toml").read_text("utf-8"))
-    return {f"{group}.{name}": text for group, t in groups.items() for name, text in t.items()}
+    texts: dict[str, str] = {}
+    for file in sorted((_HERE / "words").glob(f"{language}*.toml")):
+        for group, words in tomllib.loads(file.read_text("utf-8")).items():
+            texts |= {f"{group}.{name}": text for name, text in words.items()}
+    return texts
 
 
 class Pages:

@@ -143,7 +143,7 @@ async def choose_language(request: Request) -> RedirectResponse:
 def _home(principal: Principal) -> str:
     if principal.may(Permission.ALERTS_READ):
         return f"{PREFIX}/today"
-    return f"{PREFIX}/operations"
+    return f"{PREFIX}/fleet"
 
 
 def _own_path(address: str) -> str:

@@ -1712,10 +1712,8 @@ CREATE TABLE device_status (
 -- The flow every few seconds, for charts of the last two days. Written by one API of all.
 CREATE TABLE flow_sample (
     at              timestamptz PRIMARY KEY,
-    day             date NOT NULL,            -- UTC, of the totals that follow.
-    settled         bigint NOT NULL,          -- Of that day until now, all gateways.
-    seconds         double precision NOT NULL,  -- Since the sample before,
-    stored          bigint NOT NULL,          -- and what was settled in them.
+    day             date NOT NULL,            -- UTC.
+    stored          bigint NOT NULL,          -- Of that day until now, all gateways.
     duplicate       bigint NOT NULL,
     quarantined     bigint NOT NULL,
     spool_rows      bigint NOT NULL,          -- On all boxes, as they said last.

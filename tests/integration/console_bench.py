@@ -81,12 +81,14 @@ class Console:
 
 
 @asynccontextmanager
-async def a_console(stack: Stack, database: Database, world: JudgeBench) -> AsyncIterator[Console]:
+async def a_console(
+    stack: Stack, database: Database, world: JudgeBench, **settings: str
+) -> AsyncIterator[Console]:
     """API and dispatcher on a database, with the people of ``WHO`` to sign in as."""
     issuer = Issuer(stack.home)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    environment = {**issuer.environment(), **issuer.console_environment(WHO)}
+    environment = {**issuer.environment(), **issuer.console_environment(WHO), **settings}
     console = Console(database, environment, world, f"http://127.0.0.1:{port}", port)
     async with a_dispatcher(database):
         await console.start()

@@ -221,6 +221,7 @@ async def test_an_operator_sees_the_server_and_no_resident(
 ) -> None:
     async with a_desk(chromium, console) as desk:
         await desk.sign_in(OPERATOR)
+        await desk.page.get_by_role("link", name="运行状态").click()
         await expect(desk.page.get_by_role("heading", name="运行状态")).to_be_visible()
         await expect(desk.page.get_by_role("row", name="数据库")).to_contain_text("正常")
         response = await desk.page.goto(f"{console.address}/console/today")

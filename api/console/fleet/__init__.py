@@ -1,0 +1,1 @@
+"""Fleet: gateways and terminals, those that are silent first; enrolment and revocation."""
