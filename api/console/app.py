@@ -19,6 +19,7 @@ from api.auth.guard import known_principal
 from api.console import sign_in
 from api.console.doorkeeper import Doorkeeper
 from api.console.fleet import routes as fleet
+from api.console.flow import routes as flow
 from api.console.operations import routes as operations
 from api.console.pages import PREFIX, Pages
 from api.console.people import read_people
@@ -63,6 +64,7 @@ def create_console(services: Services) -> FastAPI:
     app.include_router(records.router)
     app.include_router(quality.router)
     app.include_router(fleet.router)
+    app.include_router(flow.router)
     app.include_router(operations.router)
     app.mount("/static", _Versioned(directory=_STATIC), name="static")
     return app

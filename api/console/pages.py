@@ -44,6 +44,7 @@ _NAVIGATION: Final = (
     ("worklist", Permission.CASES_READ),
     ("quality", Permission.INDICATORS_READ),
     ("fleet", Permission.OPERATIONS_READ),
+    ("flow", Permission.OPERATIONS_READ),
     ("operations", Permission.OPERATIONS_READ),
 )
 

@@ -189,7 +189,9 @@ async def test_who_is_no_operator_gets_none_of_it_and_changes_nothing(
             for address in ("fleet", "fleet/panel", "fleet/flow", "fleet/revocations"):
                 answer = await desk.page.request.get(f"{console.address}/console/{address}")
                 assert answer.status == 403
-            posts: dict[str, dict[str, str | float | bool]] = {"fleet/enrolment": {"gateway": "x", "centre": "east"}}
+            posts: dict[str, dict[str, str | float | bool]] = {
+                "fleet/enrolment": {"gateway": "x", "centre": "east"}
+            }
             posts[f"fleet/gateways/{OFFLINE}/revocation"] = {"because": "x"}
             for address, form in posts.items():
                 answer = await desk.page.request.post(

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from fastapi import FastAPI
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -15,11 +17,15 @@ from api.auth.permissions import Role
 from api.auth.settings import AuthSettings
 from api.cases.queries import WAITING
 from api.console.doorkeeper import Doorkeeper, is_of_this_site
+from api.console.flow.dump import SHOWN_BYTES_MAX, dump
 from api.console.pages import read_words
 from api.console.settings import ConsoleSettings
 from api.console.sign_in import _own_path
 from api.console.states import STATES
 from api.settings import ApiSettings
+from gateway.status import StatusProblem
+from ingest.outcomes import Outcome
+from ingest.remedies import REMEDIES
 from rules.codes import AlertCode, CaseState, Condition, Severity
 
 
@@ -127,3 +133,47 @@ def test_people_are_never_offered_beside_an_issuer_of_a_deployment() -> None:
         ApiSettings(db_dsn=SecretStr("postgresql://x"), auth=auth, console=console)
     with pytest.raises(ValidationError, match="belong together"):
         ConsoleSettings.model_validate({"people_file": __file__})
+
+
+def test_the_quarantine_s_words_are_those_of_its_remedies() -> None:
+    english, chinese = read_words("en"), read_words("zh")
+    for reason, remedy in REMEDIES.items():
+        assert english[f"meaning_of_quarantine.{reason}"] == remedy.meaning
+        assert english[f"remedy_of_quarantine.{reason}"] == remedy.remedy
+        assert (
+            chinese[f"reason_of_quarantine.{reason}"] != english[f"reason_of_quarantine.{reason}"]
+        )
+
+
+def test_every_problem_and_outcome_that_a_page_may_tell_has_its_word() -> None:
+    words = read_words("zh").keys()
+
+    assert {f"problem_of_gateway.{problem}" for problem in StatusProblem} <= words
+    assert {f"outcome.{outcome}" for outcome in Outcome} <= words
+
+
+@pytest.mark.parametrize(
+    ("payload", "text", "first"),
+    [
+        (b"", "", ""),
+        ("压\n".encode(), "压\n", "00000000  e5 8e 8b 0a"),
+        (b"\xff\x00\x1b[2J", "\\xff\\x00\\x1b[2J", "00000000  ff 00 1b 5b 32 4a"),
+    ],
+)
+def test_bytes_are_shown_as_they_are_and_steer_nothing(
+    payload: bytes, text: str, first: str
+) -> None:
+    shown = dump(payload)
+
+    assert shown.text == text
+    assert shown.lines.startswith(first)
+
+
+@given(st.binary(max_size=3 * SHOWN_BYTES_MAX))
+def test_the_digits_of_a_dump_are_the_bytes(payload: bytes) -> None:
+    shown = dump(payload)
+    digits = "".join(line[10:57] for line in shown.lines.splitlines())
+
+    assert bytes.fromhex(digits) == payload[:SHOWN_BYTES_MAX]
+    assert (shown.shown, shown.kept) == (min(len(payload), SHOWN_BYTES_MAX), len(payload))
+    assert all(character.isprintable() or character == "\n" for character in shown.text)

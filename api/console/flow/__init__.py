@@ -1,0 +1,1 @@
+"""Flow: the conservation law of every gateway, and what nobody could judge."""
