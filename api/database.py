@@ -164,7 +164,7 @@ class Database:
         """A connection with the transaction begun; those that have died are thrown away."""
         dead = 0
         while True:
-            connection, begun = await self._pool.getconn(), False
+            connection, begun = await self._take(), False
             try:
                 # Never prepared: it is several statements, and another one for everybody.
                 await connection.execute(begin.encode(), prepare=False)
@@ -178,3 +178,17 @@ class Database:
                     await self._pool.putconn(connection)
             if begun:
                 return connection
+
+    async def _take(self) -> AsyncConnection[DictRow]:
+        """A connection of the pool, or the cancellation that came at the same instant.
+
+        The pool returns the connection then and forgets the cancellation, and a task that runs
+        for ever would never end (psycopg_pool, ``WaitingClient.wait``).
+        """
+        task = asyncio.current_task()
+        asked = task.cancelling() if task is not None else 0
+        connection = await self._pool.getconn()
+        if task is not None and task.cancelling() > asked:
+            await self._pool.putconn(connection)
+            raise asyncio.CancelledError
+        return connection

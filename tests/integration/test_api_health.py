@@ -61,6 +61,14 @@ async def test_ready_names_the_schema_and_the_lag(database: Fresh) -> None:
     assert response.json()["dispatcher_lag_s"] == 0
 
 
+async def test_an_api_that_is_stopped_while_it_takes_a_connection_ends(database: Fresh) -> None:
+    """The pool forgets a cancellation that comes with a connection; a task then ran for ever."""
+    async with asyncio.timeout(60):
+        for _ in range(4):
+            async with a_client(database.dsn) as client:
+                await await_ready(client)
+
+
 @pytest.mark.parametrize(("age_s", "status"), [(29, 200), (31, 503)])
 async def test_an_event_that_nobody_numbers_makes_it_not_ready(
     database: Fresh, age_s: int, status: int
