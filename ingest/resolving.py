@@ -12,12 +12,12 @@ from gateway.wire.times import Clock
 from ingest.db import readings
 from ingest.db.connections import Connection
 from ingest.db.quarantine_items import Selection
-from ingest.outcomes import Tally
+from ingest.outcomes import Outcome, Tally
 from ingest.profiles import Profiles
 from ingest.replay import Replayer
 from ingest.sweep import replay_all
 
-__all__ = ["Profiles", "replay"]
+__all__ = ["Outcome", "Profiles", "replay"]
 
 
 async def replay(

@@ -18,8 +18,8 @@ class OperationsSettings(BaseModel):
     calibration_warn_days: PositiveInt = 30
     battery_low_percent: PositiveInt = 20  # As the gateway's own warning.
     fleet_rows_max: PositiveInt = 200  # Gateways on one page.
-    # Items on one page; a form of the console takes 50 fields.
-    quarantine_rows_max: Annotated[int, Field(ge=1, le=40)] = 40
+    # Items on one page, and so of one replay; a form of the console takes 120 fields.
+    quarantine_rows_max: Annotated[int, Field(ge=1, le=100)] = 40
     sample_s: PositiveFloat = 15  # Between samples of the flow.
     sample_keep_h: PositiveInt = 48
     token_hours: PositiveInt = 72  # Of an enrolment token that the page gives.

@@ -73,7 +73,7 @@ async def test_the_operator_lands_on_the_fleet_and_the_silent_come_first(
         await expect(rows.nth(2)).to_contain_text("剩 9 天")
         await expect(desk.page.locator(f"#gateway-{ONLINE}")).to_contain_text("有设备电量低")
 
-    assert states == ["silent", "offline", "online", "unheard"]  # The longest away first.
+    assert states == ["silent", "online", "offline", "unheard"]  # East is silent for longer.
     assert devices == ["cuff-silent", "meter-unseen", "cuff-fine"]
     assert desk.faults == []
 

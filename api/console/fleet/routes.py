@@ -15,10 +15,10 @@ from api.console.fleet import queries
 from api.console.fleet.charts import points_of
 from api.console.fleet.enrolment import give_token, revoke, sign_revocations
 from api.console.fleet.queries import Bounds, Shown
+from api.console.forms import read_form
 from api.console.operations.fields import FieldError
 from api.console.pages import PREFIX, Pages
 from api.console.pages import Shown as ShownPages
-from api.console.sign_in import read_form
 from api.errors import BadParameterError
 from api.local_days import local_day
 from api.services import Running, Services

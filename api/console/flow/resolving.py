@@ -15,33 +15,27 @@ from api.auth.session import become_intake, become_operations
 from api.console.operations.fields import FieldError, check_reason
 from api.registry.writing import as_tuples
 from api.services import Services
-from ingest.db import quarantine, quarantine_items
-from ingest.outcomes import Outcome
+from ingest.db import quarantine
 
-_PREFIX: Final = "item-"
+_DIGITS_MAX: Final = 18  # Fits into an int8.
 
 
-def numbers_in(form: dict[str, str]) -> list[int]:
+def numbers_in(texts: Sequence[str]) -> list[int]:
     """The items that were ticked. Raises ``FieldError``."""
-    names = [name.removeprefix(_PREFIX) for name in form if name.startswith(_PREFIX)]
-    if not names:
+    if not texts:
         raise FieldError(field="items", word="nothing_chosen")
-    if not all(
-        name.isascii() and name.isdecimal() and len(name) < len(str(2**63)) for name in names
-    ):
+    if not all(text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX for text in texts):
         raise FieldError(field="items", word="number_unknown")
-    return sorted({int(name) for name in names})
+    return sorted({int(text) for text in texts})
 
 
-async def replay(
-    running: Services, principal: Principal, numbers: Sequence[int]
-) -> dict[Outcome, int]:
+async def replay(running: Services, principal: Principal, numbers: Sequence[int]) -> dict[str, int]:
     """Take items through ingest's normal path again; how many became what. All or nothing.
 
     Raises:
         FieldError: A number is no item's.
     """
-    from ingest.resolving import Profiles  # noqa: PLC0415 - with numpy
+    from ingest.resolving import Outcome, Profiles  # noqa: PLC0415 - with numpy
     from ingest.resolving import replay as replay_items  # noqa: PLC0415
 
     settings, at = running.settings, running.clock()
@@ -76,6 +70,8 @@ async def drop(
 
 
 async def _require_there(connection: Any, numbers: Sequence[int]) -> None:  # noqa: ANN401 - rows are tuples
+    from ingest.db import quarantine_items  # noqa: PLC0415 - with numpy
+
     if await quarantine_items.find_missing(connection, numbers):
         raise FieldError(field="items", word="number_unknown")
 

@@ -12,16 +12,14 @@ from api.auth.session import become_operations
 from api.console.flow import queries
 from api.console.flow.dump import Dump, dump
 from api.console.flow.resolving import drop, numbers_in, replay
+from api.console.forms import Form, read_form
 from api.console.operations.fields import FieldError
 from api.console.pages import Pages, Shown
-from api.console.sign_in import read_form
 from api.errors import NotFoundError
 from api.registry.writing import as_tuples
 from api.services import Running, Services
 from gateway.wire.errors import Reason
-from ingest.db import quarantine_items
 from ingest.db.quarantine import Item
-from ingest.db.quarantine_items import Selection
 
 router = APIRouter()
 Reader = Annotated[Principal, require(Permission.OPERATIONS_READ)]
@@ -89,7 +87,7 @@ async def replay_items(
     form = await read_form(request)
     told: dict[str, Any] = {}
     try:
-        told["outcomes"] = await replay(running, principal, numbers_in(form))
+        told["outcomes"] = await replay(running, principal, numbers_in(form.all("item")))
     except FieldError as error:
         told["errors"] = {error.field: error.word}
     return await _after_form(
@@ -105,7 +103,9 @@ async def drop_items(
     form = await read_form(request)
     told: dict[str, Any] = {}
     try:
-        told["dropped"] = await drop(running, principal, numbers_in(form), form.get("because", ""))
+        told["dropped"] = await drop(
+            running, principal, numbers_in(form.all("item")), form.get("because", "")
+        )
     except FieldError as error:
         told["errors"] = {error.field: error.word}
     return await _after_form(
@@ -119,7 +119,7 @@ async def _after_form(
     request: Request,
     pages: Pages,
     principal: Principal,
-    form: dict[str, str],
+    form: Form,
     told: dict[str, Any],
 ) -> Response:
     """The page as it stands after a form, with what became of it."""
@@ -139,8 +139,10 @@ async def _read(
     running: Services, principal: Principal, chosen: dict[str, str], after: int
 ) -> dict[str, Any]:
     """What the page shows, of one instant. Nothing of a resident, no payload."""
+    from ingest.db import quarantine_items  # noqa: PLC0415 - with numpy
+
     rows = running.settings.operations.quarantine_rows_max
-    selection = Selection(
+    selection = quarantine_items.Selection(
         scope="all" if chosen["scope"] == "all" else "open",
         reasons=[chosen["reason"]] if chosen["reason"] else (),
         gateway=chosen["gateway"] or None,
@@ -152,7 +154,7 @@ async def _read(
             items = await quarantine_items.list_after(
                 tuples, selection, after=after, limit=rows + 1
             )
-            groups = await quarantine_items.count_by_group(tuples, Selection())
+            groups = await quarantine_items.count_by_group(tuples, quarantine_items.Selection())
     return {
         **law,
         "items": items[:rows],
@@ -176,7 +178,9 @@ async def _read_law(running: Services, connection: Any) -> dict[str, Any]:  # no
 
 
 async def _fetch(running: Services, principal: Principal, number: str) -> Item:
-    """One item. Raises ``NotFoundError``."""
+    """One item, its detail without values. Raises ``NotFoundError``."""
+    from ingest.db import quarantine_items  # noqa: PLC0415 - with numpy
+
     item = None
     if number.isascii() and number.isdecimal() and len(number) <= _INT8_DIGITS:
         async with running.database.reading(principal) as connection:
@@ -186,7 +190,7 @@ async def _fetch(running: Services, principal: Principal, number: str) -> Item:
     if item is None:
         msg = "no such item; look at the list"
         raise NotFoundError(msg)
-    return item
+    return item._replace(detail=quarantine_items.hide_values(item.reason, item.detail))
 
 
 def _item(
@@ -197,7 +201,6 @@ def _item(
         "flow_item.html",
         principal=principal,
         item=item._replace(payload=b""),
-        detail=quarantine_items.hide_values(item.reason, item.detail),
         dump=shown,
         may_look=principal.may(Permission.PAYLOADS_READ),
     )

@@ -1,7 +1,9 @@
 """Promise: the console's words are whole in both languages, and its door is shut to strangers."""
 
 import string
+import tomllib
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -28,6 +30,8 @@ from ingest.outcomes import Outcome
 from ingest.remedies import REMEDIES
 from rules.codes import AlertCode, CaseState, Condition, Severity
 
+WORDS = Path(__file__).parents[3] / "api" / "console" / "words"
+
 
 def fields_of(text: str) -> set[str]:
     """The names in braces."""
@@ -50,6 +54,18 @@ def test_both_languages_have_the_same_texts_with_the_same_fields() -> None:
     for name, text in chinese.items():
         assert fields_of(text) == fields_of(english[name]), name
         assert text.strip(), name
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_no_text_of_one_file_of_words_hides_one_of_another(language: str) -> None:
+    names = [
+        f"{group}.{name}"
+        for file in WORDS.glob(f"{language}*.toml")
+        for group, texts in tomllib.loads(file.read_text("utf-8")).items()
+        for name in texts
+    ]
+
+    assert len(names) == len({*names}) > 500
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
@@ -149,7 +165,7 @@ def test_every_problem_and_outcome_that_a_page_may_tell_has_its_word() -> None:
     words = read_words("zh").keys()
 
     assert {f"problem_of_gateway.{problem}" for problem in StatusProblem} <= words
-    assert {f"outcome.{outcome}" for outcome in Outcome} <= words
+    assert {f"replayed.{outcome}" for outcome in Outcome} <= words
 
 
 @pytest.mark.parametrize(
