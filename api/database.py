@@ -23,7 +23,7 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
 from api.auth.principal import Principal
-from api.auth.session import become_process, settings_of
+from api.auth.session import API_NAMES, RoleNames, become_process, settings_of
 from api.errors import ForbiddenError, UnavailableError
 from api.settings import ApiSettings
 from api.webhooks.settings import DeliverSettings
@@ -64,8 +64,11 @@ def _as_forbidden() -> Iterator[None]:
 class Database:
     """Connections of the API. Use as an async context manager; opening never waits."""
 
-    def __init__(self, settings: ApiSettings | DeliverSettings) -> None:
+    def __init__(
+        self, settings: ApiSettings | DeliverSettings, names: RoleNames = API_NAMES
+    ) -> None:
         self._settings = settings
+        self._names = names
         self._pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
             with_limits(settings.db_dsn.get_secret_value(), application_name=APPLICATION_NAME),
             connection_class=AsyncConnection[DictRow],
@@ -92,7 +95,7 @@ class Database:
         await connection.execute(
             _LIMITS, {"statement_ms_max": str(self._settings.statement_ms_max)}
         )
-        await become_process(connection)
+        await become_process(connection, self._names)
 
     @asynccontextmanager
     async def reading(self, principal: Principal) -> AsyncIterator[AsyncConnection[DictRow]]:
@@ -105,7 +108,7 @@ class Database:
             UnavailableError: The database does not answer.
             ForbiddenError: The database knows better than the route what it may do.
         """
-        begin = f"{_READ}; {settings_of(principal, at=None)}"
+        begin = f"{_READ}; {settings_of(principal, at=None, names=self._names)}"
         async with self._transaction(begin) as connection:
             with _as_forbidden():
                 yield connection
@@ -120,7 +123,7 @@ class Database:
         cancelled as ``reading``; after ``UnavailableError`` it may yet have been committed, so
         what is written must be idempotent.
         """
-        begin = f"{_WRITE}; {settings_of(principal, at=at)}"
+        begin = f"{_WRITE}; {settings_of(principal, at=at, names=self._names)}"
         async with self._transaction(begin) as connection:
             with _as_forbidden():
                 yield connection

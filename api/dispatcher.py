@@ -17,7 +17,7 @@ from api.database import world_errors
 from api.election import await_election, await_news
 from api.reconnecting import run_sessions
 from api.settings import DispatcherSettings
-from ingest.db.connections import Connection, connect
+from ingest.db.connections import Connection, ProcessRole, connect
 
 ELECTION_LOCK: Final = int.from_bytes(b"suifang", "big")
 
@@ -52,6 +52,7 @@ async def _run_session(settings: DispatcherSettings) -> None:
         settings.db_dsn.get_secret_value(),
         application_name="suifang-dispatcher",
         autocommit=True,
+        role=ProcessRole.DISPATCH,
     )
     with world_errors():
         async with connection:

@@ -32,7 +32,7 @@ from ingest.db import (
     records,
 )
 from ingest.db.alerts import AlertRow
-from ingest.db.connections import Connection, connect
+from ingest.db.connections import Connection, ProcessRole, connect
 from ingest.db.errors import DatabaseUnavailableError, translated
 from ingest.db.outbox import Event
 from ingest.db.residents import NOBODY
@@ -82,7 +82,10 @@ class Judge:
             try:
                 dsn = self._settings.db_dsn.get_secret_value()
                 async with await connect(
-                    dsn, application_name="suifang-judge", autocommit=True
+                    dsn,
+                    application_name="suifang-judge",
+                    autocommit=True,
+                    role=ProcessRole.JUDGE,
                 ) as connection:
                     while True:
                         judged = await self.judge_once(connection)

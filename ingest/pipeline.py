@@ -31,7 +31,7 @@ from ingest.arrivals import Arrivals, collect, is_full, take
 from ingest.blocks import Senders, decode_block
 from ingest.columns import to_microseconds
 from ingest.db import channels, readings, residents
-from ingest.db.connections import Connection, connect
+from ingest.db.connections import Connection, ProcessRole, connect
 from ingest.db.errors import DatabaseUnavailableError, translated
 from ingest.db.quarantine import QuarantineRow
 from ingest.decoder import refusal
@@ -193,7 +193,9 @@ class Pipeline:
     async def _connect(self) -> Connection:
         dsn = self._settings.db_dsn.get_secret_value()
         name = f"suifang-{self._settings.broker.client_id}"
-        connection = await connect(dsn, application_name=name, autocommit=True)
+        connection = await connect(
+            dsn, application_name=name, autocommit=True, role=ProcessRole.INGEST
+        )
         with translated():
             await readings.prepare(connection)
             await self._register.watch(connection)

@@ -18,7 +18,7 @@ from gateway.wire.times import utc_now
 from ingest.checkpoints import UnreadableCheckpointError
 from ingest.cli import AsJson, Dsn, ProfileDirectory
 from ingest.db import retention
-from ingest.db.connections import Connection, connect
+from ingest.db.connections import Connection, ProcessRole, connect
 from ingest.db.errors import DatabaseError, translated
 from ingest.judge import Judge
 from ingest.profiles import Profiles
@@ -92,7 +92,12 @@ def _progress() -> Iterator[Report]:
 
 async def _open(dsn: str) -> Connection:
     """A connection that may take its time: the first run looks at all old readings."""
-    opened = await connect(dsn, application_name="suifang-retention", autocommit=True)
+    opened = await connect(
+        dsn,
+        application_name="suifang-retention",
+        autocommit=True,
+        role=ProcessRole.MAINTENANCE,
+    )
     with translated():
         await opened.execute("SET statement_timeout = '15min'")
         await opened.execute("SET idle_in_transaction_session_timeout = '2min'")

@@ -26,7 +26,7 @@ from gateway.wire.status import Status, parse_status
 from gateway.wire.times import Clock
 from gateway.wire.topics import ROOT, parse_topic
 from ingest.db import gateway_status
-from ingest.db.connections import Connection, connect
+from ingest.db.connections import Connection, ProcessRole, connect
 from ingest.db.errors import DatabaseUnavailableError, UnstorableError, translated
 from ingest.metrics import IngestMetrics
 from ingest.settings import IngestSettings
@@ -71,7 +71,7 @@ class StatusKeeper:
         """Until the database is away."""
         dsn = self._settings.db_dsn.get_secret_value()
         async with await connect(
-            dsn, application_name="suifang-statuses", autocommit=True
+            dsn, application_name="suifang-statuses", autocommit=True, role=ProcessRole.INGEST
         ) as connection:
             await self._await_election(connection)
             async with self._hearing() as heard:

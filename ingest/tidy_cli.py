@@ -11,7 +11,7 @@ import typer
 
 from gateway.wire.times import utc_now
 from ingest.cli import AsJson, Dsn
-from ingest.db.connections import Connection, connect
+from ingest.db.connections import Connection, ProcessRole, connect
 from ingest.db.errors import DatabaseError, translated
 from ingest.db.retention import chunks_kept
 from ingest.db.tidying import UntidyChunk, list_untidy, tidy
@@ -60,7 +60,9 @@ def run(
 
 
 async def _tidy(dsn: str, before: datetime, lock_wait_s: int, *, dry_run: bool) -> dict[str, Any]:
-    async with await connect(dsn, application_name="suifang-tidy", autocommit=True) as opened:
+    async with await connect(
+        dsn, application_name="suifang-tidy", autocommit=True, role=ProcessRole.MAINTENANCE
+    ) as opened:
         with translated():
             await opened.execute(f"SET lock_timeout = '{lock_wait_s}s'")
             await opened.execute("SET statement_timeout = '1h'")

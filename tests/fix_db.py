@@ -22,6 +22,12 @@ class Database:
 
     name: str
     dsn: str
+    stack: Stack | None = None
+
+    def dsn_of(self, process: str) -> str:
+        """Where a process of ours logs in, with its own rights and no others."""
+        assert self.stack is not None
+        return self.stack.process_dsn(process, self.name)
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +48,7 @@ def cloned(stack: Stack, template: str) -> Iterator[Database]:
     )
     with psycopg.connect(stack.dsn("postgres"), autocommit=True) as connection:
         connection.execute(statement)
-    yield Database(name, stack.dsn(name))
+    yield Database(name, stack.dsn(name), stack)
     stack.drop_database(name)
 
 

@@ -47,7 +47,7 @@ class Processes:
         return self.start(
             "ingest",
             {
-                "INGEST_DB_DSN": self.database.dsn,
+                "INGEST_DB_DSN": self.database.dsn_of("ingest"),
                 "INGEST_BROKER__HOST": self.broker.host,
                 "INGEST_BROKER__PORT": str(self.broker.port),
                 "INGEST_BROKER_PASSWORD": self.broker.password_of("ingest"),
@@ -61,7 +61,7 @@ class Processes:
         return self.start(
             "judge",
             {
-                "JUDGE_DB_DSN": self.database.dsn,
+                "JUDGE_DB_DSN": self.database.dsn_of("judge"),
                 "JUDGE_SESSION_WAIT_S": str(session_wait_s),
                 "JUDGE_POLL_MS": "50",
             },

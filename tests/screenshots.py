@@ -86,7 +86,7 @@ async def main() -> None:
     stack = Stack.of_checkout(checkout.home / "test")
     stack.up()
     FOLDER.mkdir(exist_ok=True)
-    database = Database(NAME, stack.create_database(NAME))
+    database = Database(NAME, stack.create_database(NAME), stack)
     migrate.upgrade(database.dsn)
     async with await connect(database.dsn, application_name="test", autocommit=True) as connection:
         world = await build_world(connection, database, utc_now() - timedelta(minutes=55))

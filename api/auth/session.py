@@ -12,7 +12,7 @@ trip; every value in it is a literal that psycopg quotes.
 from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from psycopg import AsyncConnection
 from psycopg.sql import Literal
@@ -20,35 +20,45 @@ from psycopg.sql import Literal
 from api.auth.permissions import Role
 from api.auth.principal import Principal, Reach
 
-_ROLES: Final = {
-    Reach.NONE: "suifang_api",
-    Reach.OWN: "suifang_api",
-    Reach.ALL: "suifang_api_all",
-}
+
+class RoleNames(NamedTuple):
+    """What a process is called in the database, and on whose behalf it reads."""
+
+    process: str
+    own: str  # For a principal who sees some residents, or none.
+    everybody: str
+
+    def of(self, reach: Reach) -> str:
+        """For a principal of this reach."""
+        return self.everybody if reach is Reach.ALL else self.own
+
+
+API_NAMES: Final = RoleNames("suifang_api_process", "suifang_api", "suifang_api_all")
+DELIVER_NAMES: Final = RoleNames("suifang_deliver", "suifang_deliver_own", "suifang_deliver_all")
 _REMEMBERED_MAX: Final = 2_000
 # Before the first migration there is no such role, and nothing to protect.
 _BECOME_PROCESS: Final = """
-SELECT set_config('role', 'suifang_api_process', false)
-WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = 'suifang_api_process')"""
+SELECT set_config('role', %(role)s, false)
+WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = %(role)s)"""
 
 
-def settings_of(principal: Principal, *, at: datetime | None) -> str:
+def settings_of(principal: Principal, *, at: datetime | None, names: RoleNames = API_NAMES) -> str:
     """A statement that makes the present transaction the principal's, at a time or at none.
 
     Cost: cached by principal; the database looks at the teams of its centres, if it has any.
     """
     timed = "" if at is None else f"set_config('suifang.at', {_quoted(at.isoformat())}, true), "
-    return f"SELECT {timed}{_settings_of(principal)}"
+    return f"SELECT {timed}{_settings_of(principal, names)}"
 
 
 @lru_cache(maxsize=_REMEMBERED_MAX)
-def _settings_of(principal: Principal) -> str:
+def _settings_of(principal: Principal, names: RoleNames) -> str:
     return ", ".join(
-        f"set_config('{name}', {value}, true)" for name, value in _list_settings(principal)
+        f"set_config('{name}', {value}, true)" for name, value in _list_settings(principal, names)
     )
 
 
-def _list_settings(principal: Principal) -> Iterator[tuple[str, str]]:
+def _list_settings(principal: Principal, names: RoleNames) -> Iterator[tuple[str, str]]:
     """Names, and SQL for the values; the role last: it may not look at teams of others."""
     yield "suifang.subject", _quoted(principal.subject)
     if principal.sees_measured:
@@ -63,7 +73,7 @@ def _list_settings(principal: Principal) -> Iterator[tuple[str, str]]:
         teams = f"ARRAY(SELECT unnest({teams}) UNION {of_centres})"
     if principal.seen_team_ids or principal.seen_centre_ids:
         yield "suifang.teams", f"{teams}::text"
-    yield "role", _quoted(_ROLES[principal.reach])
+    yield "role", _quoted(names.of(principal.reach))
 
 
 def _quoted(value: object) -> str:
@@ -86,6 +96,6 @@ async def become_operations(connection: AsyncConnection[Any]) -> None:
     await connection.execute("SELECT set_config('role', 'suifang_api_operations', true)")
 
 
-async def become_process(connection: AsyncConnection[Any]) -> None:
-    """Make a fresh connection the API's own: it sees the feed, no resident's data."""
-    await connection.execute(_BECOME_PROCESS)
+async def become_process(connection: AsyncConnection[Any], names: RoleNames = API_NAMES) -> None:
+    """Make a fresh connection the process's own: it sees no resident's data."""
+    await connection.execute(_BECOME_PROCESS, {"role": names.process})

@@ -26,7 +26,7 @@ from api.notify.settings import NotifySettings
 from api.notify.webhook import WebhookNotifier
 from api.reconnecting import run_sessions
 from gateway.wire.times import Clock
-from ingest.db.connections import Connection, connect
+from ingest.db.connections import Connection, ProcessRole, connect
 from ingest.db.errors import DatabaseUnavailableError
 
 ELECTION_LOCK: Final = int.from_bytes(b"notify", "big")
@@ -106,7 +106,10 @@ class NotifyProcess:
         dsn = self._settings.db_dsn.get_secret_value()
         with world_errors():
             async with await connect(
-                dsn, application_name="suifang-notify", autocommit=True
+                dsn,
+                application_name="suifang-notify",
+                autocommit=True,
+                role=ProcessRole.NOTIFY,
             ) as connection:
                 self._problem = ""
                 await await_election(connection, ELECTION_LOCK, self._settings)

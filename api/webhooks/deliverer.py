@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from api.auth.session import become_process
+from api.auth.session import DELIVER_NAMES
 from api.database import Database, world_errors
 from api.election import await_election, await_news
 from api.errors import UnavailableError
@@ -22,7 +22,7 @@ from api.webhooks.delivery import Delivery
 from api.webhooks.metrics import DeliverMetrics
 from api.webhooks.settings import DeliverSettings
 from gateway.wire.times import Clock
-from ingest.db.connections import Connection, connect
+from ingest.db.connections import Connection, ProcessRole, connect
 from ingest.db.errors import DatabaseUnavailableError
 
 _log = structlog.get_logger()
@@ -47,7 +47,7 @@ class Deliverer:
 
     async def run(self) -> None:
         """Stand by, be elected, deliver; for ever. Reconnects when the database is lost."""
-        async with Database(self._settings) as database:
+        async with Database(self._settings, DELIVER_NAMES) as database:
             delivery = Delivery(self._settings, database, self._clock, self._metrics)
 
             async def session() -> None:
@@ -67,12 +67,12 @@ class Deliverer:
             settings.db_dsn.get_secret_value(),
             application_name="suifang-deliver",
             autocommit=True,
+            role=ProcessRole.DELIVER,
         )
         with world_errors():
             async with connection:
                 self._problem = ""
                 await await_election(connection, ELECTION_LOCK, settings)
-                await become_process(connection)
                 await connection.execute("LISTEN feed")
                 await connection.execute("LISTEN webhook")
                 try:

@@ -85,7 +85,11 @@ def _start_api(stack: BenchStack, database: Database) -> Program:
         "api",
         [COMMAND, "api", "--json"],
         folder=stack.folder,
-        environment={"API_DB_DSN": database.dsn, "API_PORT": "0", "API_AUTHENTICATION": "off"},
+        environment={
+            "API_DB_DSN": stack.stack.process_dsn("api", database.name),
+            "API_PORT": "0",
+            "API_AUTHENTICATION": "off",
+        },
     )
 
 

@@ -95,14 +95,14 @@ class Suifang:
                             name,
                             [COMMAND, name],
                             folder=stack.folder,
-                            environment={setting: database.dsn},
+                            environment={setting: stack.stack.process_dsn(name, database.name)},
                         )
                     )
             yield found
 
     def _settings(self, stack: BenchStack, database: Database, number: int) -> dict[str, str]:
         return {
-            "INGEST_DB_DSN": database.dsn,
+            "INGEST_DB_DSN": stack.stack.process_dsn("ingest", database.name),
             "INGEST_BROKER_PASSWORD": stack.ingest_password(),
             "INGEST_BROKER__HOST": stack.host,
             "INGEST_BROKER__PORT": str(stack.port),

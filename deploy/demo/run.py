@@ -143,24 +143,24 @@ class Demo:
             "ingest",
             "ingest",
             environment={
-                "INGEST_DB_DSN": self.database,
+                "INGEST_DB_DSN": self._dsn_of("ingest"),
                 "INGEST_BROKER_PASSWORD": self.stack.broker_password("ingest"),
                 **{f"INGEST_BROKER__{name}": value for name, value in broker.items()},
             },
             speaks=True,
         )
         judge = {
-            "JUDGE_DB_DSN": self.database,
+            "JUDGE_DB_DSN": self._dsn_of("judge"),
             "JUDGE_SESSION_WAIT_S": str(self.settings.session_wait_s),
         }
         await supervisor.start("judge", "judge", environment=judge, speaks=False)
-        dispatcher = {"DISPATCHER_DB_DSN": self.database}
+        dispatcher = {"DISPATCHER_DB_DSN": self._dsn_of("dispatcher")}
         await supervisor.start("dispatcher", "dispatcher", environment=dispatcher, speaks=False)
         said = await supervisor.start(
             "api",
             *("api", "--json"),
             environment={
-                "API_DB_DSN": self.database,
+                "API_DB_DSN": self._dsn_of("api"),
                 "API_PORT": str(self.settings.api_port),
                 "API_CA_FILE": str(self.stack.authority.certificate),
                 "API_CA_KEY_FILE": str(self.stack.authority.key),
@@ -171,6 +171,10 @@ class Demo:
         )
         self._api = self.progress.api = str(said["address"])
         await self._start_gateways(supervisor)
+
+    def _dsn_of(self, process: str) -> str:
+        """As an operator should have it: each process with rights of its own."""
+        return self.stack.process_dsn(process, self.folder.name)
 
     async def _start_gateways(self, supervisor: Supervisor) -> None:
         self.progress.step = "enrolling gateways"

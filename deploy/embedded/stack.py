@@ -18,7 +18,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from deploy.embedded import broker, broker_tls, postgres
+from deploy.embedded import broker, broker_tls, logins, postgres
 from deploy.embedded.broker import Broker
 from deploy.embedded.errors import (
     NotReadyError,
@@ -171,6 +171,21 @@ class Stack:
     def dsn(self, database: str) -> str:
         """Connection address of a database for its owner, who is no superuser. Holds a password."""
         return self._dsn(self._layout(), postgres.OWNER, database)
+
+    def process_dsn(self, process: str, database: str) -> str:
+        """Connection address of a database for one process, which can do its own work only.
+
+        Args:
+            process: One of ``logins.ROLES``. Its login is made, or brought up to date.
+            database: One that is migrated: migrations make the roles.
+        """
+        login = logins.name_of(process)
+        with self._locked(silent):
+            layout = self._layout()
+            superuser = self._dsn(layout, postgres.SUPERUSER, "postgres")
+            password = recall_or_make_password(layout, f"postgres.{login}")
+            logins.make_login(superuser, postgres.OWNER, process, password)
+        return self._dsn(layout, login, database)
 
     def create_database(self, name: str) -> str:
         """Make a database with TimescaleDB in it, unless it exists; returns its ``dsn``."""

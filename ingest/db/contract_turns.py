@@ -147,7 +147,7 @@ async def settle(connection: Connection, residents: Sequence[str], *, at: dateti
     """
     if not residents:
         return 0
-    await registry.lock(connection, "resident", residents)  # Rows of ``resident`` the judge shares.
+    await registry.hold(connection, "resident", residents)  # Rows of ``resident`` the judge shares.
     held: dict[str, list[_Held]] = {}
     cursor = await connection.execute(_CONTRACTS, (list(residents),))
     for resident, *contract in await cursor.fetchall():

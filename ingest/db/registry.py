@@ -85,8 +85,8 @@ SELECT id, content FROM registry_change
 WHERE kind = %s AND (id, version) IN (SELECT * FROM unnest(%b::text[], %b::int[]))"""
 
 
-async def lock(connection: Connection, kind: Kind, ids: Collection[str]) -> dict[str, Stored]:
-    """Hold these entries until the transaction ends, and read how they stand."""
+async def hold(connection: Connection, kind: Kind, ids: Collection[str]) -> dict[str, int]:
+    """Hold these entries until the transaction ends; their versions, 0: nothing was written yet."""
     wanted = sorted(ids)
     await connection.execute(_ENTER, (kind, wanted))
     cursor = await connection.execute(_LOCK, (kind, wanted))
@@ -94,6 +94,12 @@ async def lock(connection: Connection, kind: Kind, ids: Collection[str]) -> dict
     if len(versions) < len(set(wanted)):
         msg = f"a {kind} of this id is somebody else's"
         raise BeyondReachError(msg)
+    return versions
+
+
+async def lock(connection: Connection, kind: Kind, ids: Collection[str]) -> dict[str, Stored]:
+    """Hold these entries until the transaction ends, and read how they stand."""
+    versions = await hold(connection, kind, ids)
     # Asked for after the lock: the statement that waited for it still sees what was before.
     written = {id_: version for id_, version in versions.items() if version}
     contents: dict[str, Content] = {}

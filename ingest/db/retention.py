@@ -227,7 +227,7 @@ UPDATE amendment SET retired = true WHERE id IN (
 _COUNT: Final = """
 SELECT gateway_id, count(*) FROM reading
 WHERE partition_at >= %(low)s AND partition_at < %(high)s GROUP BY gateway_id"""
-_DROP: Final = "SELECT drop_chunks('reading', older_than => %(high)s::timestamptz)"
+_DROP: Final = "SELECT drop_retired_readings(%(high)s)"
 
 
 async def count_readings(connection: Connection, chunk: Chunk) -> dict[str, int]:

@@ -913,7 +913,10 @@ DECLARE
                         ELSE 'SET' END;
 BEGIN
     FOREACH wanted IN ARRAY ARRAY['suifang_api', 'suifang_api_all', 'suifang_api_process',
-                               'suifang_api_intake', 'suifang_api_operations'] LOOP
+                               'suifang_api_intake', 'suifang_api_operations',
+                               'suifang_ingest', 'suifang_judge', 'suifang_dispatch',
+                               'suifang_notify', 'suifang_deliver', 'suifang_deliver_own',
+                               'suifang_deliver_all', 'suifang_maintenance'] LOOP
         BEGIN
             IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
                 EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
@@ -1014,9 +1017,9 @@ BEGIN
 END $$;
 
 ALTER TABLE resident ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON resident TO suifang_api
+CREATE POLICY own ON resident TO suifang_api, suifang_deliver_own
     USING (team_id = ANY ((SELECT seen_teams())::text[]));
-CREATE POLICY everybody ON resident TO suifang_api_all USING (true);
+CREATE POLICY everybody ON resident TO suifang_api_all, suifang_deliver_all USING (true);
 CREATE POLICY process ON resident FOR SELECT TO suifang_api_process USING (true);
 
 ALTER TABLE resident_condition ENABLE ROW LEVEL SECURITY;
@@ -1093,7 +1096,7 @@ GRANT SELECT (id, kind, staff_id, channel, made_at, status, attempts, next_at) O
     TO suifang_api, suifang_api_all;
 
 ALTER TABLE outbox ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON outbox FOR SELECT TO suifang_api
+CREATE POLICY own ON outbox FOR SELECT TO suifang_api, suifang_deliver_own
     USING (((SELECT sees_measured()) OR kind LIKE 'alert.%' OR kind LIKE 'case.%')
       AND (EXISTS (SELECT FROM resident r WHERE r.id = payload ->> 'resident_id')
            OR (payload ->> 'resident_id' IS NULL
@@ -1101,7 +1104,7 @@ CREATE POLICY own ON outbox FOR SELECT TO suifang_api
            OR (payload ->> 'centre_id' = ANY ((SELECT seen_centres())::text[])
                AND CASE WHEN payload ->> 'resident_id' IS NULL THEN payload ->> 'team_id' IS NULL
                         ELSE NOT has_team(payload ->> 'resident_id') END)));
-CREATE POLICY everybody ON outbox FOR SELECT TO suifang_api_all
+CREATE POLICY everybody ON outbox FOR SELECT TO suifang_api_all, suifang_deliver_all
     USING ((SELECT sees_measured()) OR kind LIKE 'alert.%' OR kind LIKE 'case.%');
 CREATE POLICY told ON outbox FOR INSERT TO suifang_api, suifang_api_all WITH CHECK (true);
 CREATE POLICY process ON outbox FOR SELECT TO suifang_api_process USING (true);
@@ -1109,15 +1112,12 @@ CREATE POLICY process ON outbox FOR SELECT TO suifang_api_process USING (true);
 ALTER TABLE webhook ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON webhook TO suifang_api, suifang_api_all
     USING (owner = current_setting('suifang.subject', true));
-CREATE POLICY process ON webhook TO suifang_api_process USING (true);
+CREATE POLICY process ON webhook TO suifang_deliver USING (true);
 ALTER TABLE webhook_secret ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON webhook_secret TO suifang_api, suifang_api_all
     USING (EXISTS (SELECT FROM webhook w WHERE w.number = webhook));
-CREATE POLICY process ON webhook_secret FOR SELECT TO suifang_api_process USING (true);
+CREATE POLICY process ON webhook_secret FOR SELECT TO suifang_deliver USING (true);
 GRANT SELECT, INSERT, UPDATE, DELETE ON webhook, webhook_secret TO suifang_api, suifang_api_all;
-GRANT SELECT ON webhook, webhook_secret TO suifang_api_process;
-GRANT UPDATE (after, failures, failing_since, next_at, parked_at, parked_because,
-    last_delivered_at, last_problem) ON webhook TO suifang_api_process;
 
 -- The hypertable itself is granted to nobody: TimescaleDB gives its chunks the same grants, and
 -- anybody may look into the schema they are in, past every policy. This view is the only way. In it
@@ -1747,3 +1747,130 @@ GRANT INSERT ON amendment TO suifang_api_intake;
 GRANT SELECT, INSERT ON due_context TO suifang_api_intake;
 SELECT audit_table('gateway', 'id', 'thing'),
        audit_table('enrolment_token', 'gateway_id', 'thing');
+
+-- Processes ---------------------------------------------------------------------------------------
+
+-- Processes see everybody whom their grants let them see: policies are about people who ask.
+CREATE POLICY processes ON resident
+    TO suifang_ingest, suifang_judge, suifang_maintenance USING (true);
+CREATE POLICY processes ON resident_condition FOR SELECT
+    TO suifang_ingest, suifang_judge, suifang_maintenance USING (true);
+CREATE POLICY processes ON centre FOR SELECT
+    TO suifang_ingest, suifang_judge, suifang_maintenance USING (true);
+CREATE POLICY processes ON team FOR SELECT
+    TO suifang_ingest, suifang_judge, suifang_maintenance, suifang_notify, suifang_deliver
+    USING (true);
+CREATE POLICY processes ON alert
+    TO suifang_ingest, suifang_judge, suifang_maintenance, suifang_notify USING (true);
+CREATE POLICY processes ON amendment
+    TO suifang_ingest, suifang_judge, suifang_maintenance USING (true);
+CREATE POLICY processes ON outbox
+    TO suifang_ingest, suifang_judge, suifang_dispatch, suifang_notify, suifang_maintenance
+    USING (true);
+CREATE POLICY processes ON contract FOR SELECT TO suifang_judge, suifang_maintenance USING (true);
+CREATE POLICY processes ON package FOR SELECT TO suifang_judge, suifang_maintenance USING (true);
+CREATE POLICY processes ON record TO suifang_judge, suifang_maintenance USING (true);
+CREATE POLICY processes ON contract_turn TO suifang_judge, suifang_maintenance USING (true);
+CREATE POLICY processes ON contract_due TO suifang_judge, suifang_maintenance USING (true);
+CREATE POLICY processes ON registry_entry TO suifang_judge, suifang_maintenance USING (true);
+CREATE POLICY processes ON registry_change FOR SELECT
+    TO suifang_judge, suifang_maintenance USING (true);
+CREATE POLICY processes ON resident_merge FOR SELECT
+    TO suifang_judge, suifang_maintenance USING (true);
+CREATE POLICY processes ON resident_case TO suifang_judge, suifang_maintenance USING (true);
+CREATE POLICY processes ON case_transition TO suifang_judge, suifang_maintenance USING (true);
+CREATE POLICY processes ON indicator_year TO suifang_judge, suifang_maintenance USING (true);
+CREATE POLICY processes ON alert_attention TO suifang_notify USING (true);
+CREATE POLICY processes ON alert_history TO suifang_notify USING (true);
+CREATE POLICY processes ON staff FOR SELECT TO suifang_notify USING (true);
+CREATE POLICY processes ON staff_team FOR SELECT TO suifang_notify USING (true);
+CREATE POLICY processes ON staff_contact TO suifang_notify USING (true);
+CREATE POLICY processes ON duty_hours FOR SELECT TO suifang_notify USING (true);
+CREATE POLICY processes ON message TO suifang_notify USING (true);
+CREATE POLICY processes ON message_attempt TO suifang_notify USING (true);
+CREATE POLICY processes ON notification TO suifang_notify USING (true);
+
+-- Ingest stores what terminals measured and raises what cannot wait.
+GRANT SELECT ON retention, gateway, centre, team, resident_condition TO suifang_ingest;
+GRANT SELECT (id, team_id, birth_date, enrolled_on), INSERT (id, stub, created_at) ON resident
+    TO suifang_ingest;
+GRANT SELECT, INSERT, DELETE ON reading TO suifang_ingest;
+GRANT SELECT, INSERT ON reading_key, reading_held, duplicate, amendment, alert TO suifang_ingest;
+GRANT SELECT, INSERT, UPDATE ON quarantine, gateway_day TO suifang_ingest;
+GRANT INSERT ON due_mark, due_batch, due_context, outbox TO suifang_ingest;
+GRANT SELECT, INSERT, UPDATE ON gateway_status TO suifang_ingest;
+GRANT SELECT, INSERT, UPDATE, DELETE ON device_status TO suifang_ingest;
+
+-- The judge reads what the rules know of, and writes cases, alerts and when to look again. Retention
+-- judges everybody once more before it lets go.
+GRANT SELECT ON centre, team, resident_condition, package, contract, amendment, resident_merge,
+    reading, reading_held, reading_key, reading_owner, stored_reading, owned_reading,
+    resident_checkpoint TO suifang_judge, suifang_maintenance;
+GRANT SELECT (id, team_id, birth_date, enrolled_on), INSERT (id, stub, created_at) ON resident
+    TO suifang_judge, suifang_maintenance;
+GRANT SELECT (kind, id, version, author) ON registry_change TO suifang_judge, suifang_maintenance;
+GRANT SELECT, INSERT, UPDATE (version) ON registry_entry TO suifang_judge, suifang_maintenance;
+GRANT SELECT, INSERT ON record, contract_turn TO suifang_judge, suifang_maintenance;
+GRANT SELECT, INSERT, UPDATE ON resident_case, alert, resident_fold
+    TO suifang_judge, suifang_maintenance;
+GRANT INSERT ON case_transition, outbox TO suifang_judge, suifang_maintenance;
+GRANT SELECT, INSERT, UPDATE, DELETE ON due_mark, due_timer, contract_due, indicator_year
+    TO suifang_judge, suifang_maintenance;
+GRANT SELECT, UPDATE, DELETE ON due_batch, due_context, due_unclaimed
+    TO suifang_judge, suifang_maintenance;
+
+-- The dispatcher numbers; what is told it cannot read.
+GRANT SELECT (id, number), UPDATE (number) ON outbox TO suifang_dispatch;
+
+-- The notifier tells staff of alerts. No resident but by the pseudonym in an alert, no reading.
+GRANT SELECT ON alert, team, staff, staff_team, duty_hours TO suifang_notify;
+GRANT SELECT, UPDATE (digest_until) ON staff_contact TO suifang_notify;
+GRANT SELECT, INSERT, UPDATE ON alert_attention, message, message_attempt TO suifang_notify;
+GRANT SELECT, INSERT ON alert_history, notification TO suifang_notify;
+GRANT INSERT ON outbox TO suifang_notify;
+
+-- The deliverer reads the feed as each subscription's owner sees it, and nothing else of anyone.
+GRANT SELECT (id, team_id) ON resident TO suifang_deliver_own, suifang_deliver_all;
+GRANT SELECT ON outbox TO suifang_deliver_own, suifang_deliver_all;
+GRANT SELECT ON team, webhook, webhook_secret TO suifang_deliver;
+GRANT SELECT (client, role, scopes, team_ids, centre_ids, expires_at, revoked_at) ON api_key
+    TO suifang_deliver;
+GRANT UPDATE (after, failures, failing_since, next_at, parked_at, parked_because,
+    last_delivered_at, last_problem) ON webhook TO suifang_deliver;
+GRANT EXECUTE ON FUNCTION audit_write TO suifang_deliver;
+
+-- Retention lets readings go, and tidying rewrites months. Both need to own what they do it to: these
+-- functions do no more of it than is said to be let go, and than is past.
+GRANT DELETE ON reading, reading_key, reading_held TO suifang_maintenance;
+GRANT INSERT ON reading_held TO suifang_maintenance;
+GRANT UPDATE (retired) ON amendment TO suifang_maintenance;
+GRANT SELECT, INSERT, UPDATE ON retention, gateway_retired TO suifang_maintenance;
+GRANT INSERT, UPDATE ON resident_checkpoint TO suifang_maintenance;
+GRANT SELECT (reason) ON quarantine TO suifang_maintenance;
+
+CREATE FUNCTION drop_retired_readings(older_than timestamptz) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF (older_than <= (SELECT edge FROM retention)) IS NOT TRUE THEN
+        RAISE EXCEPTION 'readings that are kept are not dropped'
+            USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    PERFORM drop_chunks('reading', older_than => drop_retired_readings.older_than);
+END $$;
+REVOKE EXECUTE ON FUNCTION drop_retired_readings FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION drop_retired_readings TO suifang_maintenance;
+
+CREATE FUNCTION tidy_readings(chunk_schema name, chunk_name name, index_name name) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM timescaledb_information.chunks c
+                   WHERE c.hypertable_schema = 'public' AND c.hypertable_name = 'reading'
+                     AND c.chunk_schema = tidy_readings.chunk_schema
+                     AND c.chunk_name = tidy_readings.chunk_name) THEN
+        RAISE EXCEPTION 'these are no readings' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    EXECUTE format('CLUSTER %I.%I USING %I', chunk_schema, chunk_name, index_name);
+    EXECUTE format('ANALYZE %I.%I', chunk_schema, chunk_name);
+END $$;
+REVOKE EXECUTE ON FUNCTION tidy_readings FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION tidy_readings TO suifang_maintenance;

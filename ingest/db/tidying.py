@@ -9,8 +9,6 @@ nothing. Never touches a chunk that is still written to day by day.
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from psycopg import sql
-
 from ingest.db.connections import Connection
 
 _UNTIDY: Final = """
@@ -25,6 +23,8 @@ WHERE c.hypertable_schema = 'public' AND c.hypertable_name = 'reading' AND c.ran
       FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attribute, place)
       JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attribute)
 ORDER BY c.range_start"""
+
+_TIDY: Final = "SELECT tidy_readings(%s, %s, %s)"
 
 
 class UntidyChunk(NamedTuple):
@@ -49,7 +49,5 @@ async def tidy(connection: Connection, chunk: UntidyChunk) -> None:
     Whoever reads or writes that chunk waits meanwhile. Getting the lock waits no longer than the
     connection's ``lock_timeout``: those behind in the line would wait as long.
     """
-    table = sql.Identifier(chunk.schema, chunk.name)
-    index = sql.Identifier(chunk.order.rpartition(".")[2].strip('"'))
-    await connection.execute(sql.SQL("CLUSTER {} USING {}").format(table, index))
-    await connection.execute(sql.SQL("ANALYZE {}").format(table))
+    index = chunk.order.rpartition(".")[2].strip('"')
+    await connection.execute(_TIDY, (chunk.schema, chunk.name, index))

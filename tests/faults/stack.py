@@ -54,6 +54,10 @@ class FaultStack:
         """The owner's."""
         return self._stack.dsn(database)
 
+    def process_dsn(self, process: str, database: str) -> str:
+        """Of one process, which can do its own work only."""
+        return self._stack.process_dsn(process, database)
+
     def superuser_dsn(self, database: str) -> str:
         """For what the owner may not do: end sessions, take connections away."""
         return self._stack._dsn(self._stack._layout(), postgres.SUPERUSER, database)

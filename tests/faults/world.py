@@ -203,14 +203,18 @@ async def _start_all(world: World) -> None:
     for name in INGESTS:
         broker = world.proxies[f"{name}-broker"].port
         settings = {
-            "INGEST_DB_DSN": _dsn_through(world, name),
+            "INGEST_DB_DSN": _dsn_through(world, name, "ingest"),
             "INGEST_BROKER__PORT": str(broker),
             "INGEST_BROKER_PASSWORD": world.stack.password_of("ingest"),
             "INGEST_BROKER__CLIENT_ID": name,
         }
         await _start(world, name, "ingest", _INGEST | settings)
-    await _start(world, "judge", "judge", _JUDGE | {"JUDGE_DB_DSN": _dsn_through(world, "judge")})
-    dispatcher = _DISPATCHER | {"DISPATCHER_DB_DSN": world.dsn}
+    await _start(
+        world, "judge", "judge", _JUDGE | {"JUDGE_DB_DSN": _dsn_through(world, "judge", "judge")}
+    )
+    dispatcher = _DISPATCHER | {
+        "DISPATCHER_DB_DSN": world.stack.process_dsn("dispatcher", world.database)
+    }
     await _start(world, "dispatcher", "dispatcher", dispatcher)
     for gateway, centre in GATEWAYS.items():
         settings = {
@@ -254,9 +258,10 @@ def _is_ready(log: Path) -> bool:
     return any(word in said for word in _READY)
 
 
-def _dsn_through(world: World, name: str) -> str:
+def _dsn_through(world: World, name: str, process: str) -> str:
     port = world.proxies[f"{name}-database"].port
-    return make_conninfo(world.dsn, port=port, options=_TIMEOUTS, tcp_user_timeout=4_000)
+    dsn = world.stack.process_dsn(process, world.database)
+    return make_conninfo(dsn, port=port, options=_TIMEOUTS, tcp_user_timeout=4_000)
 
 
 @contextmanager

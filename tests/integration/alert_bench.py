@@ -14,7 +14,6 @@ from api.auth.settings import AuthSettings
 from api.dispatcher import number_round
 from api.feed import Feed
 from api.settings import ApiSettings, DispatcherSettings
-from ingest.db import readings
 from ingest.db.connections import Connection
 from ingest.db.residents import Centre, Population, Resident, Team, load
 from tests.builders import AT, a_blood_pressure, enrol
@@ -22,6 +21,7 @@ from tests.fix_clock import TestClock
 from tests.fix_db import Database
 from tests.integration.api_processes import await_feed
 from tests.integration.judge_bench import HYPERTENSION, JudgeBench
+from tests.roles import prepare_ingest
 from tests.tokens import ISSUER, Signer
 
 SIGNER: Final = Signer()
@@ -117,7 +117,7 @@ async def an_alert_bench(
         ),
         at=AT,
     )
-    await readings.prepare(connection)
+    await prepare_ingest(connection)
     bench = AlertBench(connection, database, clock)
     keys = folder / "jwks.json"
     keys.write_bytes(SIGNER.jwks())

@@ -50,7 +50,7 @@ async def a_process(
 
 
 def a_dispatcher(database: Database, **settings: str) -> Any:  # noqa: ANN401 - a context manager
-    return a_process(DISPATCHER, DISPATCHER_DB_DSN=database.dsn, **settings)
+    return a_process(DISPATCHER, DISPATCHER_DB_DSN=database.dsn_of("dispatcher"), **settings)
 
 
 class Api(NamedTuple):
@@ -65,7 +65,7 @@ async def an_api(database: Database, **settings: str) -> AsyncIterator[Api]:
     """The API on a free port, once its feed is connected; open unless settings say otherwise."""
     settings = {"API_AUTHENTICATION": "off", **settings}
     arguments = ("--port", "0", "--json")
-    async with a_process(API, *arguments, API_DB_DSN=database.dsn, **settings) as process:
+    async with a_process(API, *arguments, API_DB_DSN=database.dsn_of("api"), **settings) as process:
         assert process.stdout is not None
         address = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))["address"]
         async with httpx.AsyncClient(base_url=address, timeout=20) as client:

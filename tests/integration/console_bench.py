@@ -60,7 +60,7 @@ class Console:
         """Start the API and wait until its feed follows."""
         arguments = ("--port", str(self.port), "--json")
         process = await self.api.enter_async_context(
-            a_process(API, *arguments, API_DB_DSN=self.database.dsn, **self.environment)
+            a_process(API, *arguments, API_DB_DSN=self.database.dsn_of("api"), **self.environment)
         )
         assert process.stdout is not None
         said = await asyncio.wait_for(process.stdout.readline(), 30)

@@ -11,7 +11,6 @@ from itertools import pairwise
 from random import Random
 from typing import Any, Final
 
-from ingest.db import readings
 from ingest.db.connections import Connection
 from ingest.db.entities import ConditionName, Contract, Package, Sex
 from ingest.db.residents import (
@@ -28,6 +27,7 @@ from tests.fix_clock import TestClock
 from tests.fix_db import Database
 from tests.integration.judge_bench import JudgeBench
 from tests.integration.writer_bench import receipts_of
+from tests.roles import prepare_ingest
 
 TEAM: Final = "east-1"
 OTHER_TEAM: Final = "east-2"
@@ -151,7 +151,7 @@ async def build_world(connection: Connection, database: Database, now: datetime)
     clock = TestClock(now - timedelta(days=HISTORY_DAYS + 10))
     await load(connection, population(now.astimezone(UTC).date()), at=clock.now)
     await connection.execute("DELETE FROM due_mark")
-    await readings.prepare(connection)
+    await prepare_ingest(connection)
     bench = JudgeBench(connection, database, clock)
     for earlier, days in pairwise((HISTORY_DAYS + STEP_DAYS, *JUDGED_DAYS)):
         sent: list[dict[str, Any]] = []

@@ -7,9 +7,9 @@ from uuid import UUID
 from pydantic import SecretStr
 
 from gateway.wire.ids import new_id
-from ingest.db import amendments, readings, records
+from ingest.db import amendments, records
 from ingest.db.amendments import Amendment, Changes
-from ingest.db.connections import Connection
+from ingest.db.connections import Connection, ProcessRole
 from ingest.db.records import Record
 from ingest.db.residents import DatedCondition
 from ingest.judge import Judge
@@ -19,6 +19,7 @@ from tests.builders import AT, a_batch, enrol
 from tests.fix_clock import TestClock
 from tests.fix_db import Database
 from tests.integration.writer_bench import WriterBench
+from tests.roles import prepare_ingest, working_as
 
 Rows: TypeAlias = list[tuple[Any, ...]]
 HYPERTENSION: Final = DatedCondition(condition="hypertension", since=date(2020, 1, 1))
@@ -79,8 +80,9 @@ class JudgeBench(WriterBench):
     async def work(self) -> int:
         """Let the judge do what is due now; returns how many residents that was."""
         judged = 0
-        while done := await self.judge.judge_once(self.connection):
-            judged += done
+        async with working_as(self.connection, ProcessRole.JUDGE):
+            while done := await self.judge.judge_once(self.connection):
+                judged += done
         return judged
 
     async def settle(self, **span: float) -> int:
@@ -112,5 +114,5 @@ async def open_bench(
 ) -> JudgeBench:
     """A bench whose resident r-1 has these conditions; hypertension and diabetes if none."""
     await enrol(connection, *(conditions or (HYPERTENSION, DIABETES)))
-    await readings.prepare(connection)
+    await prepare_ingest(connection)
     return JudgeBench(connection, database, clock)

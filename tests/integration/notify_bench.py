@@ -17,10 +17,11 @@ from gateway.wire.ids import new_id
 from ingest.db import alerts, attention
 from ingest.db.alerts import AlertRow
 from ingest.db.attention import Attended, Entry
-from ingest.db.connections import Connection
+from ingest.db.connections import Connection, ProcessRole
 from tests.builders import AT, enrol
 from tests.fix_clock import TestClock
 from tests.fix_db import Database
+from tests.roles import working_as
 
 CREW: Final = {"d1": "doctor", "l1": "team_leader", "c1": "centre"}
 
@@ -139,8 +140,9 @@ class NotifyBench:
     async def work(self, **span: float) -> None:
         """Let time pass, and the notifier work until nothing is left to do."""
         self.clock.pass_by(**span)
-        while await self.process.work(self.connection):
-            pass
+        async with working_as(self.connection, ProcessRole.NOTIFY):
+            while await self.process.work(self.connection):
+                pass
 
     async def await_rows(self, statement: str, *, some: bool) -> None:
         """Wait until a query has rows, or none."""

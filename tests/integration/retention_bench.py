@@ -4,6 +4,7 @@ One lets old readings go, one keeps everything. What both say in the end must be
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -15,13 +16,14 @@ from gateway.wire.ids import new_id
 from gateway.wire.times import format_instant
 from ingest.db import amendments, records
 from ingest.db.amendments import Amendment, Changes
-from ingest.db.connections import Connection
+from ingest.db.connections import Connection, ProcessRole
 from ingest.db.records import Record
 from ingest.db.residents import DatedCondition, Population, Resident, load
 from ingest.retention import Done, Retention
 from tests.builders import AT, a_blood_pressure, a_glucose
 from tests.integration.judge_bench import DIABETES, HYPERTENSION, JudgeBench
 from tests.integration.writer_bench import WriterBench
+from tests.roles import working_as
 
 Told: TypeAlias = "dict[str, Any] | Record | Amendment"
 """A reading, what somebody recorded, or what somebody said of a reading."""
@@ -53,6 +55,7 @@ _RECORDS: Final[tuple[Any, ...]] = (
     "return",
 )
 _OVERRIDES: Final = ("second_followup_open", "referral_recommended", "controlled", "none")
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(slots=True)
@@ -218,9 +221,10 @@ async def judge_everybody(bench: JudgeBench) -> None:
     await bench.judge.judge_residents(bench.connection, [row[0] for row in rows])
 
 
-async def retain(bench: JudgeBench, before: datetime) -> Done:
+async def retain(bench: JudgeBench, before: datetime, progress: Progress = lambda *_: None) -> Done:
     """Let go what is older."""
-    return await Retention(bench.connection, bench.judge, lambda *_: None).run(before)
+    async with working_as(bench.connection, ProcessRole.MAINTENANCE):
+        return await Retention(bench.connection, bench.judge, progress).run(before)
 
 
 async def amendable(connection: Connection) -> set[UUID]:

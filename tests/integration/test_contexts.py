@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from gateway.wire.errors import Reason
-from ingest.db import amendments, contexts, due_work, readings
+from ingest.db import amendments, contexts, due_work
 from ingest.db.connections import Connection, connect
 from tests.builders import AT, a_batch, a_blood_pressure, a_context, a_glucose, enrol
 from tests.fix_clock import TestClock
@@ -23,6 +23,7 @@ from tests.fix_processes import Processes
 from tests.integration.judge_bench import JudgeBench, open_bench
 from tests.integration.quarantine_bench import QuarantineBench, outcomes
 from tests.integration.writer_bench import WriterBench, receipts_of
+from tests.roles import prepare_ingest
 
 _WEST: Final = "suifang/v1/west/gw-2/readings"  # Two of one gateway wait for its totals.
 _WORDS: Final = ("fasting", "random", "postprandial_2h", "unknown")
@@ -81,7 +82,7 @@ async def test_any_order_and_any_repetition_ends_in_the_same_judgement(
     connection: Connection, database: Database, clock: TestClock, seed: int
 ) -> None:
     await enrol(connection)
-    await readings.prepare(connection)
+    await prepare_ingest(connection)
     dice = random.Random(seed)  # noqa: S311 - repeatable
     groups = _measurements(dice, 60)
     sent = [item for group in groups for item in group]
@@ -190,7 +191,7 @@ async def test_the_same_word_under_another_id_is_a_duplicate(bench: JudgeBench) 
 @pytest.mark.parametrize("plain", [True, False], ids=["plain", "careful"])
 async def test_an_id_is_one_thing_only(connection: Connection, *, plain: bool) -> None:
     await enrol(connection)
-    await readings.prepare(connection)
+    await prepare_ingest(connection)
     bench = WriterBench(connection, plain=plain)
     value = _value()
     context = a_context(of=value)
@@ -211,7 +212,7 @@ async def test_a_context_and_a_reading_under_one_id_in_one_batch_are_a_conflict(
     connection: Connection,
 ) -> None:
     await enrol(connection)
-    await readings.prepare(connection)
+    await prepare_ingest(connection)
     bench = WriterBench(connection)
     value = _value()
 
@@ -227,7 +228,7 @@ async def test_a_context_that_commits_after_its_reading_was_judged_brings_the_ju
     """No lock is held: the look for the reading comes after the COMMIT of the context."""
     value = _value()
     async with await connect(database.dsn, application_name="other", autocommit=True) as other:
-        await readings.prepare(other)
+        await prepare_ingest(other)
         beside = WriterBench(other)
         async with other.transaction():
             await beside.store(
@@ -247,7 +248,7 @@ async def test_a_reading_that_commits_after_its_context_was_looked_for_is_judged
 ) -> None:
     value = _value()
     async with await connect(database.dsn, application_name="other", autocommit=True) as other:
-        await readings.prepare(other)
+        await prepare_ingest(other)
         beside = WriterBench(other)
         async with other.transaction():
             await beside.store(a_batch(value), topic=_WEST)
@@ -289,7 +290,7 @@ async def test_judges_share_the_contexts_and_look_for_each_once(
 @pytest_asyncio.fixture
 async def quarantine(connection: Connection, database: Database, tmp_path: Path) -> QuarantineBench:
     await enrol(connection)
-    await readings.prepare(connection)
+    await prepare_ingest(connection)
     return QuarantineBench(connection, database.dsn, tmp_path)
 
 

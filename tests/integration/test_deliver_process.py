@@ -29,7 +29,7 @@ def a_deliverer(database: Database, **settings: str) -> Any:  # noqa: ANN401 - a
         "DELIVER_ALLOWED_NETWORKS": ALLOWED,
         "DELIVER_RETRY__FIRST_MS": "50",
     }
-    return a_process(DELIVER, DELIVER_DB_DSN=database.dsn, **{**quick, **settings})
+    return a_process(DELIVER, DELIVER_DB_DSN=database.dsn_of("deliver"), **{**quick, **settings})
 
 
 async def subscribe(client: httpx.AsyncClient, receiver: Receiver, id_: str) -> None:

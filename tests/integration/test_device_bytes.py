@@ -19,10 +19,10 @@ from gateway.devices.gatt.lines import (
 from gateway.freezer import Stamp, freeze_reading
 from gateway.wire.batches import build_batch
 from gateway.wire.ids import new_id
-from ingest.db import readings
 from ingest.db.connections import Connection
 from tests.builders import AT, enrol
 from tests.integration.writer_bench import WriterBench
+from tests.roles import prepare_ingest
 
 _MINE = Origin(device_id="dev-1", utc_offset=timedelta(hours=8), owner={"resident_id": "r-1"})
 _DATE = "EA070302090000"  # 2026-03-02 09:00:00: AT in Shanghai.
@@ -49,7 +49,7 @@ _METER = {
 @pytest_asyncio.fixture
 async def bench(connection: Connection) -> WriterBench:
     await enrol(connection)
-    await readings.prepare(connection)
+    await prepare_ingest(connection)
     return WriterBench(connection)
 
 

@@ -12,13 +12,14 @@ from gateway.wire.ids import new_id
 from gateway.wire.readings import parse_reading
 from gateway.wire.topics import Topic
 from ingest.columns import to_reported
-from ingest.db import history, readings, records
+from ingest.db import history, records
 from ingest.db.connections import Connection
 from ingest.db.records import Record
 from ingest.rows import build_rows
 from rules.codes import CaseState, ClosureReason, Condition, RecordKind
 from tests.builders import AT, a_batch, a_blood_pressure, a_glucose, enrol, to_bytes
 from tests.integration.writer_bench import WriterBench
+from tests.roles import prepare_ingest
 
 READINGS = [
     a_blood_pressure("18.66", "12.00", unit="kPa", arm="left", setting="home", pulse=70),
@@ -37,7 +38,7 @@ READINGS = [
 @pytest_asyncio.fixture
 async def bench(connection: Connection) -> WriterBench:
     await enrol(connection)
-    await readings.prepare(connection)
+    await prepare_ingest(connection)
     return WriterBench(connection)
 
 

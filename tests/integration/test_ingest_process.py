@@ -110,8 +110,8 @@ async def test_asked_to_end_it_settles_what_it_has_taken_and_keeps_its_session(
 def _waits_for_a_lock(database: Database) -> bool:
     with psycopg.connect(database.dsn) as connection:
         row = connection.execute(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+            " WHERE d.datname = current_database() AND NOT l.granted"
         ).fetchone()
     return row is not None and row[0] > 0
 

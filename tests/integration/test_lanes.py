@@ -7,11 +7,12 @@ from typing import Any, Final
 import pytest
 
 from gateway.wire.receipts import Receipts
-from ingest.db import due_work, readings
+from ingest.db import due_work
 from ingest.db.connections import Connection
 from ingest.db.residents import DatedCondition
 from tests.builders import AT, a_batch, a_blood_pressure, a_context, a_glucose, enrol
 from tests.integration.writer_bench import WriterBench, receipts_of
+from tests.roles import prepare_ingest
 
 _TABLES: Final = {
     "reading": "*",
@@ -76,7 +77,7 @@ async def test_both_lanes_leave_the_same_rows_and_receipts(
     connection: Connection, seed: int
 ) -> None:
     await enrol(connection, _PREGNANT)
-    await readings.prepare(connection)
+    await prepare_ingest(connection)
     dice = random.Random(seed)  # noqa: S311 - repeatable
     pool = _random_readings(dice)
     batches = [a_batch(*pool[at : at + 8]) for at in range(0, len(pool), 8)]
@@ -97,7 +98,7 @@ async def test_both_lanes_leave_the_same_rows_and_receipts(
 
 async def _bench(connection: Connection) -> WriterBench:
     await enrol(connection)
-    await readings.prepare(connection)
+    await prepare_ingest(connection)
     return WriterBench(connection)
 
 

@@ -57,7 +57,7 @@ async def test_whatever_is_asked_the_log_names_nobody(
     at = int(utc_now().timestamp())
     token = SIGNER.sign(SIGNER.claims(roles=["contract_system"], iat=at, exp=at + 600))
     environment = {
-        "API_DB_DSN": database.dsn,
+        "API_DB_DSN": database.dsn_of("api"),
         "API_AUTH__ISSUER": ISSUER,
         "API_AUTH__JWKS_FILE": str(keys),
         "API_DB_WAIT_MS_MAX": "300",

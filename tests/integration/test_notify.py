@@ -294,7 +294,7 @@ async def test_kill_9_in_the_middle_of_a_mail_sends_it_again_under_its_id_and_no
     def a_notifier(server: MailServer) -> Any:  # noqa: ANN401 - a context manager
         return a_process(
             NOTIFY,
-            NOTIFY_DB_DSN=database.dsn,
+            NOTIFY_DB_DSN=database.dsn_of("notify"),
             NOTIFY_EMAIL__HOST="127.0.0.1",
             NOTIFY_EMAIL__PORT=str(server.port),
             NOTIFY_EMAIL__SECURITY="none",
@@ -338,7 +338,7 @@ async def test_kill_9_in_the_middle_of_a_mail_sends_it_again_under_its_id_and_no
 async def test_without_a_channel_it_says_so_and_does_not_start(database: Database) -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", NOTIFY),
-        env={**os.environ, "NOTIFY_DB_DSN": database.dsn},
+        env={**os.environ, "NOTIFY_DB_DSN": database.dsn_of("notify")},
         stderr=asyncio.subprocess.PIPE,
     )
     _, said = await asyncio.wait_for(process.communicate(), 30)

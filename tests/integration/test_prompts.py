@@ -12,7 +12,6 @@ import pytest
 
 from gateway.identity import pseudonym
 from gateway.wire.receipts import Receipts
-from ingest.db import readings
 from ingest.db.connections import Connection
 from ingest.db.residents import DatedCondition
 from ingest.deliveries import Settled
@@ -23,6 +22,7 @@ from tests.fix_db import Database
 from tests.fix_processes import Processes
 from tests.integration.judge_bench import open_bench
 from tests.integration.writer_bench import WriterBench, receipts_of
+from tests.roles import prepare_ingest
 
 _PREGNANT = DatedCondition(condition="pregnant", since=AT.date() - timedelta(days=90))
 _LATER = timedelta(minutes=3)
@@ -31,7 +31,7 @@ _LATER = timedelta(minutes=3)
 @pytest.fixture(params=[True, False], ids=["plain", "careful"])
 async def bench(connection: Connection, request: pytest.FixtureRequest) -> WriterBench:
     await enrol(connection, _PREGNANT)
-    await readings.prepare(connection)
+    await prepare_ingest(connection)
     return WriterBench(connection, plain=request.param)
 
 

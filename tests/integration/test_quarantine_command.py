@@ -12,12 +12,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gateway.wire.errors import Reason
-from ingest.db import readings
 from ingest.db.connections import connect
 from ingest.quarantine_cli import app
 from tests.builders import AT, a_batch, a_blood_pressure, a_glucose, enrol
 from tests.fix_db import Database
 from tests.integration.quarantine_bench import QuarantineBench
+from tests.roles import prepare_ingest
 
 _PSEUDONYM = "resident-7f3a"
 _HOUR = timedelta(hours=1)
@@ -45,7 +45,7 @@ def in_bench(
     async def run() -> None:
         async with await connect(database.dsn, application_name="t", autocommit=True) as opened:
             await enrol(opened)
-            await readings.prepare(opened)
+            await prepare_ingest(opened)
             await work(QuarantineBench(opened, database.dsn, folder))
 
     asyncio.run(run())

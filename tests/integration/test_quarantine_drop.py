@@ -8,19 +8,20 @@ import pytest
 import pytest_asyncio
 
 from gateway.wire.errors import Reason
-from ingest.db import quarantine, readings
+from ingest.db import quarantine
 from ingest.db.connections import Connection
 from ingest.db.quarantine_items import Selection
 from tests.builders import AT, a_batch, a_glucose, enrol, to_bytes
 from tests.fix_db import Database
 from tests.integration.quarantine_bench import QuarantineBench, outcomes
 from tests.integration.writer_bench import receipts_of
+from tests.roles import prepare_ingest
 
 
 @pytest_asyncio.fixture
 async def bench(connection: Connection, database: Database, tmp_path: Path) -> QuarantineBench:
     await enrol(connection)
-    await readings.prepare(connection)
+    await prepare_ingest(connection)
     return QuarantineBench(connection, database.dsn, tmp_path)
 
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from gateway.wire.errors import Reason
 from gateway.wire.ids import new_id
-from ingest.db import readings, retention
+from ingest.db import retention
 from ingest.db.connections import Connection
 from ingest.db.quarantine_items import Selection
 from ingest.metrics import IngestMetrics
@@ -18,12 +18,13 @@ from tests.builders import AT, a_batch, a_blood_pressure, a_glucose, enrol
 from tests.fix_db import Database
 from tests.integration.quarantine_bench import BATCH, QuarantineBench, outcomes
 from tests.integration.writer_bench import WriterBench, receipts_of
+from tests.roles import prepare_ingest
 
 
 @pytest_asyncio.fixture
 async def bench(connection: Connection, database: Database, tmp_path: Path) -> QuarantineBench:
     await enrol(connection)
-    await readings.prepare(connection)
+    await prepare_ingest(connection)
     return QuarantineBench(connection, database.dsn, tmp_path)
 
 
@@ -33,7 +34,7 @@ async def test_a_refused_reading_names_its_batch_and_a_refused_message_has_none(
 ) -> None:
     """By this a replay knows whether the bytes are one reading or many; on either lane."""
     await enrol(connection)
-    await readings.prepare(connection)
+    await prepare_ingest(connection)
     either = WriterBench(connection, plain=plain)
     numbers = [a_glucose("5.6", device_sequence=7), a_glucose("9.9", device_sequence=7)]
     beside = [a_glucose(unit="furlong"), {**a_glucose(), "note": "a NUL \u0000"}]

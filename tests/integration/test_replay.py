@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from gateway.wire.errors import Reason
 from gateway.wire.ids import new_id
-from ingest.db import amendments, readings
+from ingest.db import amendments
 from ingest.db.amendments import Amendment, Changes
 from ingest.db.connections import Connection
 from ingest.db.quarantine_items import Selection
@@ -16,6 +16,7 @@ from tests.builders import AT, a_batch, a_blood_pressure, a_glucose, enrol
 from tests.fix_db import Database
 from tests.integration.quarantine_bench import LATER, QuarantineBench, outcomes
 from tests.integration.writer_bench import receipts_of
+from tests.roles import prepare_ingest
 
 _WEST = "suifang/v1/west/gw-9/readings"
 
@@ -23,7 +24,7 @@ _WEST = "suifang/v1/west/gw-9/readings"
 @pytest_asyncio.fixture
 async def bench(connection: Connection, database: Database, tmp_path: Path) -> QuarantineBench:
     await enrol(connection)
-    await readings.prepare(connection)
+    await prepare_ingest(connection)
     return QuarantineBench(connection, database.dsn, tmp_path)
 
 

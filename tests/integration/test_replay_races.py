@@ -13,7 +13,6 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from ingest.db import readings
 from ingest.db.connections import Connection, connect
 from ingest.db.errors import DatabaseUnavailableError
 from ingest.db.quarantine_items import Selection
@@ -22,6 +21,7 @@ from tests.builders import AT, a_blood_pressure, a_glucose, enrol
 from tests.fix_db import Database
 from tests.fix_processes import COMMAND, eventually
 from tests.integration.quarantine_bench import QuarantineBench, outcomes
+from tests.roles import prepare_ingest
 
 _WAITING = """
 SELECT pid FROM pg_stat_activity
@@ -31,14 +31,14 @@ WHERE wait_event_type = 'Lock' AND application_name = %s AND datname = %s"""
 @pytest_asyncio.fixture
 async def bench(connection: Connection, database: Database, tmp_path: Path) -> QuarantineBench:
     await enrol(connection)
-    await readings.prepare(connection)
+    await prepare_ingest(connection)
     return QuarantineBench(connection, database.dsn, tmp_path)
 
 
 @asynccontextmanager
 async def another(database: Database, name: str = "other") -> AsyncIterator[Connection]:
     async with await connect(database.dsn, application_name=name, autocommit=True) as opened:
-        await readings.prepare(opened)
+        await prepare_ingest(opened)
         yield opened
 
 

@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from ingest.backtest import Question, backtest
 from ingest.checkpoints import UnreadableCheckpointError
-from ingest.db import readings, retention
+from ingest.db import retention
 from ingest.db.connections import Connection, connect
 from ingest.db.errors import DatabaseUnavailableError
 from ingest.profiles import Profiles
@@ -37,6 +37,7 @@ from tests.integration.retention_bench import (
     send_at,
 )
 from tests.integration.writer_bench import WriterBench
+from tests.roles import prepare_ingest
 
 
 @pytest_asyncio.fixture
@@ -141,7 +142,7 @@ async def test_a_run_that_is_killed_anywhere_is_simply_run_again(
     cases, alerts = await bench.cases(), await bench.alerts()
 
     with contextlib.suppress(KilledError):
-        await Retention(bench.connection, bench.judge, killed_at(report)).run(KEPT)
+        await retain(bench, KEPT, killed_at(report))
     assert await bench.rows(LAW) == [(0, 0)]
     await bench.judge.judge_residents(bench.connection, ["r-1", "r-2", "r-3", "r-4"])
     assert (await bench.cases(), await bench.alerts()) == (cases, alerts)
@@ -171,7 +172,7 @@ async def test_writers_at_work_lose_nothing_to_a_run(bench: JudgeBench, database
 
     async def write() -> None:
         async with await connect(database.dsn, application_name="w", autocommit=True) as other:
-            await readings.prepare(other)
+            await prepare_ingest(other)
             writer = WriterBench(other)
             number = 0
             while not stop.is_set() or number < 40:

@@ -12,17 +12,17 @@ import pytest_asyncio
 
 from gateway.wire.ids import new_id
 from gateway.wire.times import format_instant
-from ingest.db import readings
 from ingest.db.connections import Connection, connect
 from tests.builders import AT, a_batch, a_blood_pressure, a_glucose, enrol, to_bytes
 from tests.fix_db import Database
 from tests.integration.writer_bench import WriterBench, receipts_of
+from tests.roles import prepare_ingest
 
 
 @pytest_asyncio.fixture(params=["plain", "careful"])
 async def bench(connection: Connection, request: pytest.FixtureRequest) -> WriterBench:
     await enrol(connection)
-    await readings.prepare(connection)
+    await prepare_ingest(connection)
     return WriterBench(connection, plain=request.param == "plain")
 
 
@@ -370,7 +370,7 @@ async def test_two_workers_with_the_same_batch_store_it_once(
         for n in range(0, 800, 40)  # Overlapping sequences under different ids.
     ]
     async with await connect(database.dsn, application_name="two", autocommit=True) as second:
-        await readings.prepare(second)
+        await prepare_ingest(second)
         other = WriterBench(second)
         await asyncio.gather(
             *[_store_all(bench, batches), _store_all(other, list(reversed(batches)))]

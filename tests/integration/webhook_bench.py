@@ -13,6 +13,7 @@ import httpx
 from pydantic import SecretStr
 
 from api.app import create_app
+from api.auth.session import DELIVER_NAMES
 from api.database import Database
 from api.settings import ApiSettings
 from api.webhooks.addresses import look_up
@@ -162,7 +163,7 @@ async def a_bench(
         webhooks=WebhookSettings(allowed_networks=tuple(allowed), per_owner_max=3),
     )
     settings = DeliverSettings(
-        db_dsn=dsn,
+        db_dsn=SecretStr(database.dsn_of("deliver")),
         key_file=key_file,
         ca_file=ca_file,
         allowed_networks=tuple(allowed),
@@ -173,6 +174,6 @@ async def a_bench(
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://api", timeout=20) as client,
-        Database(settings) as opened,
+        Database(settings, DELIVER_NAMES) as opened,
     ):
         yield Bench(client, Delivery(settings, opened, clock, resolver=resolver), connection)

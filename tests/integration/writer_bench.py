@@ -6,7 +6,7 @@ from uuid import UUID
 
 from gateway.wire.receipts import Receipt, parse_receipts
 from ingest.blocks import Senders, decode_block
-from ingest.db.connections import Connection
+from ingest.db.connections import Connection, ProcessRole
 from ingest.decoder import decode
 from ingest.deliveries import Delivery, Settled
 from ingest.emergencies import EmergencyRaiser
@@ -15,6 +15,7 @@ from ingest.profiles import Profiles
 from ingest.prompts import Prompter
 from ingest.writer import Writer
 from tests.builders import AT
+from tests.roles import working_as
 
 TOPIC = "suifang/v1/east/gw-1/readings"
 GATEWAYS = {"gw-1": "east", "gw-2": "west"}
@@ -36,9 +37,11 @@ class WriterBench:
         if self._plain:
             senders = Senders(GATEWAYS)
             block = decode_block(deliveries, senders, self._raiser.flag, received_at=at)
-            return await self._writer.store_block(self.connection, block, at=at)
+            async with working_as(self.connection, ProcessRole.INGEST):
+                return await self._writer.store_block(self.connection, block, at=at)
         decoded = [decode(delivery, GATEWAYS, received_at=at) for delivery in deliveries]
-        return await self._writer.store(self.connection, decoded, at=at)
+        async with working_as(self.connection, ProcessRole.INGEST):
+            return await self._writer.store(self.connection, decoded, at=at)
 
     async def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """Run a query."""

@@ -65,7 +65,7 @@ class City:
     def api(self, processes: int, **more: str) -> Iterator["Served"]:
         """API processes, each with an address of its own, and the dispatcher."""
         settings = {
-            "API_DB_DSN": self.dsn,
+            "API_DB_DSN": self.stack.process_dsn("api", self.plan.database),
             "API_PORT": "0",
             # One contract system asks for all: a limit is not what is measured.
             "API_LIMITS__PERSON_PER_S": "1000000",
@@ -90,7 +90,9 @@ class City:
                 "dispatcher",
                 [COMMAND, "dispatcher"],
                 folder=self.folder,
-                environment={"DISPATCHER_DB_DSN": self.dsn},
+                environment={
+                    "DISPATCHER_DB_DSN": self.stack.process_dsn("dispatcher", self.plan.database)
+                },
             )
             programs["dispatcher"] = opened.enter_context(dispatcher)
             yield Served(programs, addresses)

@@ -1,0 +1,62 @@
+"""Logins of the private PostgreSQL: one for each process, each a member of its own roles only.
+
+The roles are made by the migrations (0008, 0016, 0022, 0025) and cannot log in; what they may do is
+written there. A login inherits nothing: a process says who it is (``ingest.db.connections``), and
+one that does not can do nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+from ingest.db.connections import ProcessRole
+
+ROLES: Final[Mapping[str, Sequence[str]]] = {
+    "ingest": [ProcessRole.INGEST],
+    "judge": [ProcessRole.JUDGE],
+    "dispatcher": [ProcessRole.DISPATCH],
+    "notify": [ProcessRole.NOTIFY],
+    "deliver": [ProcessRole.DELIVER, "suifang_deliver_own", "suifang_deliver_all"],
+    "maintenance": [ProcessRole.MAINTENANCE],
+    "api": [
+        "suifang_api",
+        "suifang_api_all",
+        "suifang_api_process",
+        "suifang_api_intake",
+        "suifang_api_operations",
+    ],
+}
+"""Of whom each process is a member. The commands' names; ``maintenance``: retention and tidy."""
+
+
+def name_of(process: str) -> str:
+    """What a process logs in as."""
+    return f"suifang_{process}_login"
+
+
+def make_login(dsn: str, owner: str, process: str, password: str) -> None:
+    """Make the login, or let it be as it must be. Call with the stack's lock held.
+
+    Args:
+        dsn: The superuser's. The roles must be there: some database was migrated.
+        owner: Of the databases; may see and end this login's sessions.
+        process: One of ``ROLES``.
+        password: Never in a log.
+    """
+    login = sql.Identifier(name_of(process))
+    with psycopg.connect(dsn, autocommit=True, connect_timeout=5) as connection:
+        connection.execute("SET log_min_duration_statement = -1")
+        connection.execute("SET log_min_error_statement = panic")
+        known = connection.execute(
+            "SELECT FROM pg_roles WHERE rolname = %s", [name_of(process)]
+        ).fetchone()
+        connection.execute(
+            sql.SQL("{} ROLE {} LOGIN NOINHERIT PASSWORD {}").format(
+                sql.SQL("CREATE" if known is None else "ALTER"), login, sql.Literal(password)
+            )
+        )
+        for role in ROLES[process]:
+            connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(str(role)), login))
+        connection.execute(sql.SQL("GRANT {} TO {}").format(login, sql.Identifier(owner)))

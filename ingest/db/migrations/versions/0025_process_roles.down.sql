@@ -1,0 +1,41 @@
+-- The roles stay: other databases of this server may use them.
+DROP FUNCTION tidy_readings, drop_retired_readings;
+GRANT SELECT ON webhook, webhook_secret TO suifang_api_process;
+GRANT UPDATE (after, failures, failing_since, next_at, parked_at, parked_because,
+    last_delivered_at, last_problem) ON webhook TO suifang_api_process;
+ALTER POLICY process ON webhook_secret TO suifang_api_process;
+ALTER POLICY process ON webhook TO suifang_api_process;
+ALTER POLICY everybody ON outbox TO suifang_api_all;
+ALTER POLICY everybody ON resident TO suifang_api_all;
+ALTER POLICY own ON outbox TO suifang_api;
+ALTER POLICY own ON resident TO suifang_api;
+DROP POLICY processes ON notification;
+DROP POLICY processes ON message_attempt;
+DROP POLICY processes ON message;
+DROP POLICY processes ON duty_hours;
+DROP POLICY processes ON staff_contact;
+DROP POLICY processes ON staff_team;
+DROP POLICY processes ON staff;
+DROP POLICY processes ON alert_history;
+DROP POLICY processes ON alert_attention;
+DROP POLICY processes ON indicator_year;
+DROP POLICY processes ON case_transition;
+DROP POLICY processes ON resident_case;
+DROP POLICY processes ON resident_merge;
+DROP POLICY processes ON registry_change;
+DROP POLICY processes ON registry_entry;
+DROP POLICY processes ON contract_due;
+DROP POLICY processes ON contract_turn;
+DROP POLICY processes ON record;
+DROP POLICY processes ON package;
+DROP POLICY processes ON contract;
+DROP POLICY processes ON outbox;
+DROP POLICY processes ON amendment;
+DROP POLICY processes ON alert;
+DROP POLICY processes ON team;
+DROP POLICY processes ON centre;
+DROP POLICY processes ON resident_condition;
+DROP POLICY processes ON resident;
+REVOKE EXECUTE ON FUNCTION audit_write FROM suifang_deliver;
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM suifang_ingest, suifang_judge, suifang_dispatch,
+    suifang_notify, suifang_deliver, suifang_deliver_own, suifang_deliver_all, suifang_maintenance;
