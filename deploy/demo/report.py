@@ -29,7 +29,7 @@ _FIELDS: Final = (
     *("started_at", "finished_at", "database", "sent", "stored", "duplicate", "quarantined"),
     *("redelivered", "quarantine_reasons", "alerts", "alerts_by_status", "cases", "timescaledb"),
     *("hypertable", "latency", "reconcile", "first_stored_after_s", "restarts", "interrupted"),
-    *("session_wait_s", "logs"),
+    *("session_wait_s", "logs", "told"),
 )
 
 
@@ -84,6 +84,10 @@ def print_report(report: Mapping[str, Any], console: Console) -> None:
     for name, text in (("stored", "publish → stored"), ("alert", "publish → emergency alert")):
         figures = report["latency"][f"publish_to_{name}"]
         table.add_row(text, f"p50 {figures['p50_ms']} ms, p99 {figures['p99_ms']} ms")
+    told = report["told"]
+    table.add_row(
+        "told", f"{told['messages']:,} messages to staff, {told['events']:,} events to a subscriber"
+    )
     table.add_row("TimescaleDB", f"{report['timescaledb']}, hypertable: {report['hypertable']}")
     console.print(table)
     for title, rows in (

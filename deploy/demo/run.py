@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from deploy.demo.people import PEOPLE
 from deploy.demo.report import read_database
 from deploy.demo.settings import DemoSettings
 from deploy.demo.supervisor import Supervisor
+from deploy.demo.telling import IS_ANYBODY_WAITING, LOOPBACK, Telling, list_staff
 from deploy.embedded.issuer import Issuer
 from deploy.embedded.stack import Stack
 from gateway.counters import read_counters
@@ -82,6 +83,7 @@ class Demo:
     database: str = ""
     folder: Path = field(init=False)
     sites: list[Site] = field(init=False)
+    telling: Telling = field(init=False)
     addresses: dict[str, Address] = field(default_factory=dict)
     observer: Observer | None = None
     started_at: datetime = field(init=False)
@@ -104,7 +106,7 @@ class Demo:
         Cancelled at any point it ends every process it started.
         """
         self._prepare()
-        async with Supervisor(self.folder) as supervisor:
+        async with self.telling.receiver, Supervisor(self.folder) as supervisor:
             await self._start_services(supervisor)
             watchers = await self._watch()
             try:
@@ -130,6 +132,7 @@ class Demo:
         key = self.folder / "pseudonym.key"
         key.touch(mode=0o600)
         key.write_text(secrets.token_hex(_KEY_BYTES))  # Text: a line end at the end is cut off.
+        self.telling = Telling.make(self.folder)
 
     async def _start_services(self, supervisor: Supervisor) -> None:
         self.progress.step = "loading residents"
@@ -162,6 +165,7 @@ class Demo:
             environment={
                 "API_DB_DSN": self._dsn_of("api"),
                 "API_PORT": str(self.settings.api_port),
+                "API_WEBHOOKS__ALLOWED_NETWORKS": LOOPBACK,
                 "API_CA_FILE": str(self.stack.authority.certificate),
                 "API_CA_KEY_FILE": str(self.stack.authority.key),
                 **Issuer(self.stack.home).environment(),
@@ -170,7 +174,20 @@ class Demo:
             speaks=True,
         )
         self._api = self.progress.api = str(said["address"])
+        await self._start_telling(supervisor)
         await self._start_gateways(supervisor)
+
+    async def _start_telling(self, supervisor: Supervisor) -> None:
+        """Before the first reading, so that its alert is told."""
+        await self.telling.subscribe(self._api, self._token, self._staff())
+        for name, settings in (
+            ("notify", self.telling.notify_settings(self._dsn_of("notify"))),
+            ("deliver", self.telling.deliver_settings(self._dsn_of("deliver"))),
+        ):
+            await supervisor.start(name, name, environment=settings, speaks=False)
+
+    def _staff(self) -> list[residents.Staff]:
+        return list_staff(self.sites, self.started_at.astimezone(SHANGHAI).date())
 
     def _dsn_of(self, process: str) -> str:
         """As an operator should have it: each process with rights of its own."""
@@ -203,6 +220,7 @@ class Demo:
         now = self.clock()
         populations = [
             build_population(now, self.sites, key=key),
+            residents.Population(staff=self._staff()),
             build_fleet_population(
                 self._fleet_plan(1), self.sites, key=key, today=now.astimezone(SHANGHAI).date()
             ),
@@ -235,10 +253,10 @@ class Demo:
             await self.observer.watching.wait()
         return watchers
 
-    def _token(self) -> str:
-        """A fresh token that sees every alert."""
+    def _token(self, centres: Sequence[str] = ()) -> str:
+        """A fresh token that sees every alert, or those of some centres."""
         return Issuer(self.stack.home).issue(
-            subject="demo", roles=[Role.CONTRACT_SYSTEM], at=self.clock()
+            subject="demo", roles=[Role.CONTRACT_SYSTEM], centres=centres, at=self.clock()
         )
 
     async def _send(self) -> None:
@@ -302,7 +320,8 @@ class Demo:
                 "SELECT exists(SELECT FROM due_mark UNION ALL SELECT FROM due_batch)"
                 " OR exists(SELECT FROM outbox WHERE number IS NULL)"
             ).fetchone()
-        return row is None or bool(row[0])
+            untold = connection.execute(IS_ANYBODY_WAITING).fetchone()
+        return row is None or untold is None or bool(row[0]) or bool(untold[0])
 
     # --- what is seen --------------------------------------------------------------------------
 
@@ -346,6 +365,7 @@ class Demo:
             "conserved": found.conserved and found.agrees,
             "reconcile": found.as_dict(),
             "first_stored_after_s": self._first_stored_after_s(),
+            "told": self.telling.as_report(),
             "restarts": self.restarts,
             "interrupted": self.interrupted,
             "problem": None,

@@ -21,7 +21,7 @@ _STOP_S_MAX: Final = 10.0
 _RESTART_PAUSE_S: Final = 0.3
 _RESTARTS_MAX: Final = 50
 _BAD_SETTING: Final = 2
-_PREFIXES: Final = ("GATEWAY_", "INGEST_", "JUDGE_", "DISPATCHER_", "API_")
+_PREFIXES: Final = ("GATEWAY_", "INGEST_", "JUDGE_", "DISPATCHER_", "API_", "NOTIFY_", "DELIVER_")
 _COMMAND: Final = Path(sys.executable).with_name("suifang")
 
 

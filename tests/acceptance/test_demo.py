@@ -77,6 +77,8 @@ def test_killing_ingest_in_the_middle_of_the_demo_loses_nothing(home: Path) -> N
     assert sum(report["cases"].values()) > 0
     assert {"code", "severity", "count", "cancelled"} == set(report["alerts"][0])
     assert 0 < report["first_stored_after_s"] < 60
+    assert report["told"]["events"] > 0  # What is replayed is of yesterday, and pages nobody.
+    assert report["told"]["refused"] == 0
     for figures in report["latency"].values():
         assert 0 < figures["p50_ms"] <= figures["p99_ms"]
 
