@@ -36,6 +36,7 @@ API_ROLES = ("suifang_api", "suifang_api_all", "suifang_api_process")
 WITHOUT_RESIDENTS = {
     *("retention", "alembic_version"),
     *("api_key", "audit_seal", "gateway", "gateway_certificate", "enrolment_token", "device"),
+    *("gateway_day", "gateway_status", "flow_sample"),
 }
 VIEWS_THAT_FILTER = {"visible_reading", "visible_context", "indicator_condition", "indicator_turn"}
 
