@@ -31,6 +31,7 @@ from api.timeline.schemas import (
     CaseItem,
     ContractItem,
     RecordItem,
+    SessionItem,
     TimelinePage,
     TimelineQuery,
 )
@@ -131,6 +132,23 @@ async def _collect(
         measured = await _collect_measured(running, connection, asked, query.limit, after)
         found += [item for item in measured if item.kind in kinds]
     return found
+
+
+async def list_sessions(
+    running: Services,
+    connection: AsyncConnection[DictRow],
+    resident: str,
+    *,
+    since: datetime,
+    readings_max: int,
+) -> list[SessionItem]:
+    """The sittings of a resident from ``since`` on, of at most so many of the newest readings."""
+    with as_tuples(connection) as tuples:
+        person = await merges.find_person(tuples, resident)
+    query = TimelineQuery.model_construct(
+        since=since, until=None, kind=["session"], limit=readings_max
+    )
+    return await _collect(running, connection, person, query, _TOP)
 
 
 async def _collect_measured(

@@ -19,7 +19,7 @@ from gateway.wire.times import utc_now
 from tests.builders import a_batch, a_blood_pressure
 from tests.fix_db import Database
 from tests.integration.api_processes import API, a_dispatcher, a_process, await_feed
-from tests.integration.console_world import OTHER_TEAM, TEAM, TEAMS, Person
+from tests.integration.console_world import CENTRE, OTHER_TEAM, TEAM, TEAMS, Person
 from tests.integration.judge_bench import JudgeBench
 
 PATIENCE_MS: Final = 20_000  # Of a busy machine; nothing is measured by it.
@@ -28,11 +28,13 @@ DOCTOR: Final = "demo-doctor"
 LEADER: Final = "demo-leader"
 OTHER_DOCTOR: Final = "other-doctor"
 OPERATOR: Final = "demo-operator"
+ADMIN: Final = "demo-admin"
 WHO: Final = (
     Bearer(subject=DOCTOR, roles=[Role.DOCTOR], teams=[TEAM]),
     Bearer(subject=LEADER, roles=[Role.TEAM_LEADER], teams=TEAMS),
     Bearer(subject=OTHER_DOCTOR, roles=[Role.DOCTOR], teams=[OTHER_TEAM]),
     Bearer(subject=OPERATOR, roles=[Role.OPS]),
+    Bearer(subject=ADMIN, roles=[Role.CENTRE_ADMIN], centres=[CENTRE]),
 )
 DESKTOP: Final[ViewportSize] = {"width": 1366, "height": 768}
 PHONE: Final[ViewportSize] = {"width": 390, "height": 844}

@@ -46,7 +46,7 @@ def read_body(form: Form, kind: Kind) -> dict[str, Any]:
     _put(body, "findings", form.all("findings") or None)
     _put(body, "form.reasons", [_number(each) for each in form.all("form.reasons")] or None)
     _put(body, "form.medications", read_medications(form) or None)
-    _put(body, "at", _instant(form.get("at")))
+    _put(body, "at", read_instant(form.get("at")))
     return body
 
 
@@ -86,7 +86,7 @@ def _number(text: str) -> int | Decimal | str | None:
     return int(value) if value == value.to_integral_value() and abs(value) < 10**6 else value
 
 
-def _instant(text: str) -> str | None:
+def read_instant(text: str) -> str | None:
     """A local time as browsers send it, with the offset of the residents."""
     try:
         at = datetime.fromisoformat(text.strip())

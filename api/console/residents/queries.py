@@ -45,7 +45,7 @@ _TRANSITIONS: Final = """
 SELECT number, condition, from_state, to_state, at, author, cause, explanation
 FROM case_transition WHERE resident_id = %(resident)s ORDER BY number DESC LIMIT %(rows)s"""
 _RECORDS: Final = """
-SELECT id, kind, condition, at, mode, findings, outcome, reason, author, note
+SELECT id, kind, condition, at, mode, findings, outcome, reason, author, note, form
 FROM record r
 WHERE resident_id = %(resident)s AND at >= %(since)s AND kind <> 'withdrawal'
   AND NOT EXISTS (SELECT FROM record w WHERE w.withdraws = r.id)  -- That was a mistake.
@@ -54,13 +54,20 @@ _READINGS: Final = f"""
 SELECT r.id, r.kind, stands.status, stands.setting, stands.taken_at AS at, stands.systolic,
        stands.diastolic, r.pulse, stands.glucose, stands.unit,
        coalesce(stands.meal_context, 'unknown') AS meal_context,
-       said.changes IS NOT NULL AS corrected
+       said.changes IS NOT NULL AS corrected, said.retracted
 FROM visible_reading r {standing("r")}
-WHERE r.resident_id = %(resident)s AND NOT said.retracted
+WHERE r.resident_id = %(resident)s AND (%(retracted)s OR NOT said.retracted)
   AND r.sample IS DISTINCT FROM 'control_solution'  -- A meter's test, of nobody.
   AND r.effective_at >= %(since)s AND r.effective_at < %(until)s
 ORDER BY r.effective_at DESC, r.id DESC
 LIMIT %(rows)s"""  # noqa: S608 - our own words
+# Whose centre it is the database decides; the newest first, for they are asked about.
+_UNCLAIMED: Final = """
+SELECT id, kind, centre_id, device_id, effective_at AS at, systolic, diastolic, pulse, glucose,
+       unit, status
+FROM visible_reading
+WHERE resident_id IS NULL AND effective_at >= %(since)s
+ORDER BY effective_at DESC, id DESC LIMIT %(rows)s"""
 _FLAGS: Final = """
 SELECT anchor_id, code, severity, condition, explanation
 FROM alert
@@ -104,10 +111,24 @@ async def list_readings(
     since: datetime,
     until: datetime,
     rows: int,
+    retracted: bool = False,
 ) -> list[DictRow]:
-    """Readings as they stand, the newest first."""
-    values = {"resident": resident, "since": since, "until": until, "rows": rows}
+    """Readings as they stand, the newest first; also those that are none, if asked."""
+    values = {
+        "resident": resident,
+        "since": since,
+        "until": until,
+        "rows": rows,
+        "retracted": retracted,
+    }
     return await _fetch_all(connection, _READINGS, **values)
+
+
+async def list_unclaimed(
+    connection: AsyncConnection[DictRow], *, since: datetime, rows: int
+) -> list[DictRow]:
+    """Readings of nobody, the newest first."""
+    return await _fetch_all(connection, _UNCLAIMED, since=since, rows=rows)
 
 
 async def list_flags(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Final, NamedTuple
+from uuid import uuid4
 
 from fastapi import APIRouter, Path, Query, Request
 from psycopg import AsyncConnection
@@ -15,12 +16,14 @@ from api.auth.guard import require
 from api.auth.permissions import Permission
 from api.auth.principal import Principal
 from api.console.pages import Shown, Words
+from api.console.records.told import Recorded, tell_recorded
 from api.console.residents import limits, queries, series
 from api.cursors import Name
 from api.errors import NotFoundError
 from api.local_days import local_day
 from api.registry.personal import read_personal_data
-from api.services import Running
+from api.services import Running, Services
+from api.timeline.routes import list_sessions
 
 router = APIRouter()
 Reader = Annotated[Principal, require(Permission.READINGS_READ, Permission.CASES_READ)]
@@ -30,6 +33,8 @@ _SPAN_DAYS: Final = 90  # Shown first: what a quarter's routine visit talks abou
 _NAMES: Final = Permission.RESIDENTS_READ
 _TRANSITIONS: Final = 30
 _TABLE_ROWS: Final = 30
+_UNCLAIMED: Final = 20
+_UNCLAIMED_DAYS: Final = 30
 Days = Annotated[int, Query(ge=1, le=SPANS_DAYS[-1], description="Back from now")]
 
 
@@ -42,6 +47,7 @@ async def show_resident(
     principal: Reader,
     resident_id: Resident,
     days: Days = _SPAN_DAYS,
+    recorded: Recorded = "",
 ) -> Response:
     """The page; charts ask for their data themselves."""
     now = running.clock()
@@ -52,8 +58,14 @@ async def show_resident(
             connection, resident_id, since=since, transitions=_TRANSITIONS
         )
         readings = await queries.list_readings(
-            connection, resident_id, since=since, until=_end(now), rows=_TABLE_ROWS
+            connection,
+            resident_id,
+            since=since,
+            until=_end(now),
+            rows=_TABLE_ROWS,
+            retracted=True,
         )
+    unclaimed = await _list_unclaimed(running, principal)
     await running.audit.saw(principal, "console_resident", [resident_id])
     return pages.render(
         request,
@@ -63,6 +75,11 @@ async def show_resident(
         days=days,
         spans=SPANS_DAYS,
         readings=readings,
+        unclaimed=unclaimed,
+        new_id=str(uuid4()),
+        may_amend=principal.may(Permission.READINGS_WRITE),
+        may_record=principal.may(Permission.FOLLOWUPS_WRITE),
+        done=tell_recorded(pages.words(request), recorded),
         names_are_kept=running.keys.key_file is not None and principal.may(_NAMES),
         age=limits.age_on(resident["birth_date"], local_day(now)),
         **about,
@@ -89,6 +106,9 @@ async def read_series(
         )
         flags = await queries.list_flags(connection, resident_id, since=since)
         about = await queries.fetch_about(connection, resident_id, since=since, transitions=0)
+        sessions = await list_sessions(
+            running, connection, resident_id, since=since, readings_max=rows_max
+        )
         profiles = await queries.choose_profiles(
             connection, resident, default=running.settings.console.profile, today=local_day(now)
         )
@@ -102,6 +122,7 @@ async def read_series(
         "from": int(since.timestamp() * 1_000),
         "to": int(now.timestamp() * 1_000),
         "flags": {str(each["anchor_id"]): _tell(each, words) for each in flags},
+        "sessions": series.session_points(sessions),
         "visits": [_mark(each, words) for each in about["records"]],
         "truncated": len(readings) == rows_max,
     }
@@ -121,6 +142,17 @@ async def show_name(
     """One resident's name, opened because somebody asked for it; the audit log says who."""
     found = await read_personal_data(running, principal, resident_id, response)
     return pages.render(request, "resident_name.html", principal=principal, person=found)
+
+
+async def _list_unclaimed(running: Services, principal: Principal) -> list[DictRow]:
+    """Readings of nobody at the centres that one belongs to: the latest, to be claimed here."""
+    if not (principal.seen_centre_ids and principal.may(Permission.READINGS_WRITE)):
+        return []
+    since = running.clock() - timedelta(days=_UNCLAIMED_DAYS)
+    async with running.database.reading(principal) as connection:
+        rows = await queries.list_unclaimed(connection, since=since, rows=_UNCLAIMED)
+    await running.audit.saw(principal, "list_unclaimed", (), things=(str(r["id"]) for r in rows))
+    return rows
 
 
 async def _find(connection: AsyncConnection[DictRow], resident_id: str) -> DictRow:
@@ -183,6 +215,7 @@ def _tell(flag: DictRow, words: Words) -> dict[str, str]:
 
 def _mark(record: DictRow, words: Words) -> dict[str, Any]:
     return {
+        "medication": series.tell_medication(record["form"] or {}),
         "at": int(record["at"].timestamp() * 1_000),
         "text": words.of("record", record["kind"]),
         "mode": words.of("mode", record["mode"]),

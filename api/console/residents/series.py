@@ -9,6 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from api.timeline.schemas import SessionItem
+
 _E4: Final = 10**4
 _E7: Final = 10**7
 
@@ -68,6 +70,32 @@ def glucose_points(readings: Sequence[Mapping[str, Any]]) -> dict[str, list[list
         point = [_ms(each["at"]), value, str(each["id"])]
         found.setdefault(each["meal_context"], []).append(point)
     return found
+
+
+def session_points(sessions: Sequence[SessionItem]) -> list[list[Any]]:
+    """Sittings of several readings: ``[milliseconds, systolic, diastolic, how many]``, the mean."""
+    return [
+        [_ms(each.at), float(each.systolic_mmhg), float(each.diastolic_mmhg), each.counted]
+        for each in reversed(sessions)
+        if each.counted > 1
+    ]
+
+
+def tell_medication(form: Mapping[str, Any]) -> str:
+    """What a visit says of medication, in one line; empty: nothing."""
+    lines = [
+        " ".join(
+            [
+                line["name"],
+                *([line["dose_each"]] if line.get("dose_each") else []),
+                *([f"×{line['times_per_day']}"] if line.get("times_per_day") else []),
+            ]
+        )
+        for line in form.get("medications") or ()
+    ]
+    lines += [f"{line['kind']} {line.get('usage') or ''}" for line in form.get("insulin") or ()]
+    lines += [form["medication_text"]] if form.get("medication_text") else []
+    return "; ".join(line.strip() for line in lines)
 
 
 def count_without_value(readings: Sequence[Mapping[str, Any]]) -> int:

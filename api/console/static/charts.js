@@ -65,11 +65,12 @@
         },
       };
     });
+    const sittings = [1, 2].map((at) => sitting(data.sessions, at));
     draw("pressure", data, {
       grid: [{ left: 44, right: 16, top: 30, height: 150 }, { left: 44, right: 16, top: 206, height: 116 }],
       xAxis: [0, 1].map((at) => ({ ...timeAxis(data), gridIndex: at, axisLabel: { show: at === 1, color: INK, hideOverlap: true } })),
       yAxis: panes.map((pane) => pane.axis),
-      series: panes.map((pane) => pane.series),
+      series: [...panes.map((pane) => pane.series), ...(data.sessions.length ? sittings : [])],
       axisPointer: { link: [{ xAxisIndex: "all" }] },
     }, "mmHg");
     note("pressure", [data.visits.length ? words.visits : "", sources, data.truncated ? words.truncated : ""]);
@@ -111,6 +112,16 @@
     }, "mmol/L");
     const missing = data.without_value ? words.without_value.replace("{count}", data.without_value) : "";
     note("glucose", [source(limits, [fasting]), missing]);
+  }
+
+  // The mean of several readings of one sitting: what the rules judge. Not a line: a mark.
+  function sitting(sessions, at) {
+    return {
+      name: words.sitting, type: "scatter", xAxisIndex: at - 1, yAxisIndex: at - 1, symbol: "diamond", z: 1, silent: true,
+      symbolSize: sessions.length > MANY ? 5 : 9, emphasis: { disabled: true },
+      itemStyle: { color: "rgba(255,255,255,.75)", borderColor: "#17242b", borderWidth: 1.2 },
+      data: sessions.map((session) => [session[0], session[at], session[3]]),
+    };
   }
 
   // --- parts ---------------------------------------------------------------------------------
@@ -161,11 +172,16 @@
     };
   }
 
+  // Dotted: records. Where a visit says what is taken, a word at the top; the tooltip has the rest.
   function visits(data) {
+    const at = new Map();
+    for (const visit of data.visits) at.set(visit.at, at.get(visit.at) || visit.medication);
     return {
       symbol: "none", silent: true,
-      data: [...new Set(data.visits.map((visit) => visit.at))].map((at) => ({
-        xAxis: at, lineStyle: { color: "#51626b", type: "dotted", width: 1.4 }, label: { show: false },
+      data: [...at].map(([when, medication]) => ({
+        xAxis: when,
+        lineStyle: { color: medication ? "#5b4a9b" : "#51626b", type: medication ? "dashed" : "dotted", width: 1.4 },
+        label: { show: Boolean(medication), formatter: words.medication, position: "insideEndTop", rotate: 0, color: "#44377a", fontSize: 11, backgroundColor: "rgba(255,255,255,.8)" },
       })),
     };
   }
@@ -190,9 +206,13 @@
     const shown = points.filter((point) => point.value);
     if (!shown.length) return box;
     say(new Date(shown[0].value[0]).toLocaleString(document.documentElement.lang, { timeZone: "Asia/Shanghai", dateStyle: "medium", timeStyle: "short" }), "tip-time");
-    for (const point of shown) say(`${point.seriesName} ${point.value[1]} ${unit}`);
+    for (const point of shown) {
+      if (point.seriesName !== words.sitting) say(`${point.seriesName} ${point.value[1]} ${unit}`);
+    }
+    const means = shown.filter((point) => point.seriesName === words.sitting);
+    if (means.length) say(`${words.sitting_of.replace("{count}", means[0].value[2])} ${means.map((point) => point.value[1]).join("/")} ${unit}`);
     for (const visit of data.visits) {
-      if (Math.abs(visit.at - shown[0].value[0]) < 86400000) say(`${visit.text} · ${visit.mode}`);
+      if (Math.abs(visit.at - shown[0].value[0]) < 86400000) say(`${visit.text} · ${visit.mode}${visit.medication ? ` · ${words.medication}: ${visit.medication}` : ""}`);
     }
     for (const flag of near(data, shown[0].value[0])) {
       say(`${flag.severity_text} · ${flag.title}${flag.text ? `\u2002${flag.text}` : ""}`);

@@ -40,6 +40,7 @@
       done.textContent = said.dataset.done;
       done.hidden = false;
       typed = false;
+      if (said.dataset.reload) { location.reload(); return; }
       close();
       document.dispatchEvent(new Event("suifang:refresh"));
       return;
