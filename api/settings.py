@@ -112,12 +112,15 @@ class ApiSettings(ProcessSettings):
         return self
 
     @model_validator(mode="after")
-    def _people_are_offered_by_the_embedded_issuer_only(self) -> Self:
+    def _people_come_from_one_issuer(self) -> Self:
         if self.console.people_file is not None and self.auth.issuer != EMBEDDED_ISSUER:
             msg = (
                 "API_CONSOLE__PEOPLE_FILE is for the private stack's own issuer; "
                 "leave it out, people sign in at yours"
             )
+            raise ValueError(msg)
+        if self.console.oidc is not None and self.auth.issuer in {None, EMBEDDED_ISSUER}:
+            msg = "API_CONSOLE__OIDC__CLIENT_ID needs API_AUTH__ISSUER, an issuer of your own"
             raise ValueError(msg)
         return self
 

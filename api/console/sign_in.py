@@ -14,17 +14,26 @@ from starlette.responses import RedirectResponse, Response
 from api.auth.guard import Authenticated
 from api.auth.permissions import Permission
 from api.auth.principal import Principal
+from api.console import provider
 from api.console.doorkeeper import COOKIE
 from api.console.forms import read_form
-from api.console.pages import LANGUAGE_COOKIE, LANGUAGES, PREFIX, Shown
+from api.console.pages import LANGUAGE_COOKIE, LANGUAGES, PREFIX, Pages, Shown
 from api.console.people import People
-from api.errors import BadParameterError, UnauthenticatedError
-from api.services import Running
+from api.errors import (
+    BadParameterError,
+    ForbiddenError,
+    NotFoundError,
+    UnauthenticatedError,
+    UnavailableError,
+)
+from api.services import Running, Services
 
 router = APIRouter()
 
 _SIGN_IN: Final = f"{PREFIX}/sign-in"
 _COOKIE_BYTES_MAX: Final = 4_000  # Browsers keep 4,096 with its name. Source: RFC 6265, 6.1.
+_BEGUN: Final = "suifang_sign_in"
+_FromIssuer = Annotated[str, Query(max_length=4_000)]
 _LANGUAGE_S: Final = 31_536_000  # A year.
 
 
@@ -57,15 +66,95 @@ async def show_sign_in(
     next_: Annotated[str, Query(alias="next")] = "",
 ) -> Response:
     """Whom one can be here; where nobody is offered, what the operator must set."""
-    people = cast("People", request.app.state.people)
+    return _sign_in_page(request, running, pages, next_=_own_path(next_))
+
+
+def _sign_in_page(
+    request: Request,
+    running: Services,
+    pages: Pages,
+    *,
+    told: str = "",
+    status: int = 200,
+    next_: str = "",
+) -> Response:
+    """Who one can be, where one can say so, and what went wrong."""
     return pages.render(
         request,
         "sign_in.html",
-        people=people.offered,
+        status=status,
+        people=cast("People", request.app.state.people).offered,
         issuer=running.settings.auth.issuer,
-        next=_own_path(next_),
-        refused=False,
+        begin=running.settings.console.oidc is not None,
+        next=next_,
+        told=told,
     )
+
+
+@router.get("/sign-in/begin")
+async def begin(
+    request: Request, running: Running, next_: Annotated[str, Query(alias="next")] = ""
+) -> RedirectResponse:
+    """Go to the issuer to say who one is."""
+    oidc = running.settings.console.oidc
+    if oidc is None:
+        msg = "nobody signs in at an issuer here; see docs/console.md"
+        raise NotFoundError(msg)
+    beginning = provider.Beginning.new(_own_path(next_))
+    response = RedirectResponse(provider.address(oidc, beginning), status_code=303)
+    # Lax: it must come along when the issuer sends the browser back.
+    response.set_cookie(
+        _BEGUN,
+        beginning.pack(),
+        path=_SIGN_IN,
+        max_age=provider.BEGUN_S,
+        httponly=True,
+        samesite="lax",
+        secure=is_secure(request),
+    )
+    return response
+
+
+@router.get("/sign-in/return")
+async def come_back(
+    *,
+    request: Request,
+    running: Running,
+    pages: Shown,
+    code: _FromIssuer = "",
+    state: _FromIssuer = "",
+    iss: _FromIssuer = "",
+) -> Response:
+    """Back from the issuer: the code becomes a token, and the token the session.
+
+    The answer is a page that goes on by itself: a browser that was sent here by another site does
+    not send a strict cookie along when it is sent on.
+    """
+    oidc = running.settings.console.oidc
+    begun = provider.Beginning.unpack(request.cookies.get(_BEGUN, ""))
+    if oidc is None or begun is None or not begun.is_answered_by(state):
+        return _sign_in_page(request, running, pages, told="not_begun", status=400)
+    next_ = _own_path(begun.next)
+    try:
+        provider.require_issuer(iss, running.settings.auth.issuer)
+        token = await provider.redeem(oidc, code, begun)
+        principal = await running.authenticator.authenticate(f"Bearer {token}")
+        response: Response = pages.render(
+            request, "signed_in.html", next=next_ or _home(principal), principal=None
+        )
+        remember(request, response, token, principal, now_s=running.clock().timestamp())
+    except UnavailableError:
+        response = _sign_in_page(
+            request, running, pages, told="issuer_away", status=503, next_=next_
+        )
+    except (provider.ProviderError, UnauthenticatedError, ForbiddenError):
+        response = _sign_in_page(
+            request, running, pages, told="issuer_refused", status=403, next_=next_
+        )
+    response.delete_cookie(
+        _BEGUN, path=_SIGN_IN, httponly=True, samesite="lax", secure=is_secure(request)
+    )
+    return response
 
 
 @router.post("/sign-in")
@@ -75,15 +164,7 @@ async def sign_in(request: Request, running: Running, pages: Shown) -> Response:
     people, next_ = cast("People", request.app.state.people), _own_path(form.get("next", ""))
     token = people.sign_in(form.get("subject", ""), at=running.clock())
     if token is None:
-        return pages.render(
-            request,
-            "sign_in.html",
-            status=422,
-            people=people.offered,
-            issuer=running.settings.auth.issuer,
-            next=next_,
-            refused=True,
-        )
+        return _sign_in_page(request, running, pages, told="refused", status=422, next_=next_)
     principal = await running.authenticator.authenticate(f"Bearer {token}")
     response = RedirectResponse(next_ or _home(principal), status_code=303)
     remember(request, response, token, principal, now_s=running.clock().timestamp())

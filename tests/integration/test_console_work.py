@@ -7,6 +7,7 @@ the cases.
 import pytest
 from playwright.async_api import Browser, Dialog, Locator, expect
 
+from gateway.wire.times import utc_now
 from tests.integration.console_bench import DOCTOR, Console, Desk, a_desk
 from tests.integration.console_world import PEOPLE, REFERRED, Person
 from tests.integration.judge_bench import Rows
@@ -29,6 +30,12 @@ async def open_form(desk: Desk, link: Locator, kind: str) -> Locator:
     await drawer.get_by_role("link", name=kind, exact=True).press("Enter")
     await drawer.get_by_role("heading", name=kind).wait_for()
     return drawer
+
+
+async def judge(console: Console) -> None:
+    """Let a sitting close from now on (``session.wait_minutes``, 10), and the judge work."""
+    console.world.clock.now = max(console.world.clock.now, utc_now())
+    await console.world.settle(minutes=12)
 
 
 async def recorded(console: Console, person: Person, kind: str) -> Rows:
@@ -73,7 +80,7 @@ async def test_a_visit_is_recorded_beside_the_list_and_moves_the_case(
         await drawer.get_by_role("button", name="保存").click()
         await expect(desk.page.locator("#done")).to_contain_text("已保存")
         await expect(drawer).to_be_hidden()
-        await console.world.settle(minutes=12)
+        await judge(console)
         await expect(row_of(desk, RISING)).to_have_count(0)
 
     ((condition, mode, _, _, form),) = await recorded(console, RISING, "visit")
@@ -105,14 +112,14 @@ async def test_a_referral_a_call_and_what_became_of_it_are_recorded_by_keyboard(
         await drawer.get_by_label("Outcome").select_option("referral_not_attended")
         await drawer.get_by_role("button", name="Record").press("Enter")
         await expect(desk.page.locator("#done")).to_contain_text("Contact attempt of")
-        await console.world.settle(minutes=1)
+        await judge(console)
         before = await state_of(console, REFERRED)
 
         await open_form(desk, link, "Referral follow-up")
         await drawer.get_by_label("Outcome").select_option("treated")
         await drawer.get_by_role("button", name="Record").press("Enter")
         await expect(desk.page.locator("#done")).to_contain_text("Referral follow-up of")
-        await console.world.settle(minutes=1)
+        await judge(console)
         await expect(row_of(desk, REFERRED)).to_have_count(0)
 
     assert before in {"referral_recommended", "referral_followup_overdue"}

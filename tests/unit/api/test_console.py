@@ -21,7 +21,8 @@ from api.cases.queries import WAITING
 from api.console.doorkeeper import Doorkeeper, is_of_this_site
 from api.console.flow.dump import SHOWN_BYTES_MAX, dump
 from api.console.pages import read_words
-from api.console.settings import ConsoleSettings
+from api.console.provider import Beginning
+from api.console.settings import ConsoleSettings, OidcSettings
 from api.console.sign_in import _own_path
 from api.console.states import STATES
 from api.settings import ApiSettings
@@ -193,3 +194,43 @@ def test_the_digits_of_a_dump_are_the_bytes(payload: bytes) -> None:
     assert bytes.fromhex(digits) == payload[:SHOWN_BYTES_MAX]
     assert (shown.shown, shown.kept) == (min(len(payload), SHOWN_BYTES_MAX), len(payload))
     assert all(character.isprintable() or character == "\n" for character in shown.text)
+
+
+OIDC = {
+    "client_id": "console",
+    "authorize_url": "https://issuer.example/authorize",
+    "token_url": "https://issuer.example/token",
+    "return_url": "https://clinic.example/console/sign-in/return",
+}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"authorize_url": "http://issuer.example/authorize"}, "AUTHORIZE_URL"),
+        ({"token_url": "https://user:secret@issuer.example/token"}, "TOKEN_URL"),
+        ({"return_url": "https://clinic.example/elsewhere"}, "RETURN_URL"),
+        ({"return_url": "/console/sign-in/return"}, "RETURN_URL"),
+    ],
+)
+def test_addresses_of_an_issuer_are_safe_or_refused(wrong: dict[str, str], named: str) -> None:
+    OidcSettings.model_validate(OIDC)
+    with pytest.raises(ValidationError, match=f"API_CONSOLE__OIDC__{named}"):
+        OidcSettings.model_validate({**OIDC, **wrong})
+
+
+def test_people_sign_in_at_the_issuer_that_the_api_believes() -> None:
+    console = ConsoleSettings(oidc=OidcSettings.model_validate(OIDC))
+    with pytest.raises(ValidationError, match="needs API_AUTH__ISSUER"):
+        ApiSettings(db_dsn=SecretStr("postgresql://x"), console=console)
+
+
+@pytest.mark.parametrize(
+    "cookie", ["", "x", "bnVsbA==", "W10=", "WyJhIiwgImIiLCAxXQ==", "é", "A" * 99]
+)
+def test_a_beginning_that_is_none_of_ours_is_none(cookie: str) -> None:
+    assert Beginning.unpack(cookie) is None
+    begun = Beginning.new("/console/today")
+    assert Beginning.unpack(begun.pack()) == begun
+    assert begun.is_answered_by(begun.state)
+    assert not begun.is_answered_by("é")
