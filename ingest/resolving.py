@@ -1,9 +1,9 @@
 """A few quarantined items replayed for a page, as by ``suifang quarantine replay``.
 
-The third door into ingest that other folders may use, beside ``ingest.db`` and
-``ingest.reception``. It must never change a value, judge, or reach items that nobody named.
-Invariants: all of it happens in the caller's transaction or none of it; the conservation law holds
-at every instant. It loads numpy: who imports it lazily does not pay before somebody replays.
+One of the doors into ingest that other folders may use (docs/architecture.md, 6). It must never
+change a value, judge, or reach items that nobody named. Invariants: all of it happens in the
+caller's transaction or none of it; the conservation law holds at every instant. It loads numpy:
+who imports it lazily does not pay before somebody replays.
 """
 
 from collections.abc import Sequence
