@@ -39,10 +39,29 @@ SOURCES: Final[Mapping[str, str]] = {
         "raised_at",
         _ID.format(id="alert.id"),
     ),
+    "attention": _source(
+        "h.alert_id, a.condition, a.code, a.severity, h.what, h.author, h.reason,"
+        " CASE WHEN (SELECT sees_measured()) THEN h.note END AS note, h.until",
+        "alert a JOIN alert_history h ON h.alert_id = a.id WHERE a.resident_id = %(resident)s",
+        "h.at",
+        _NUMBER.format(number="h.number"),
+    ),
+    # One for each message that was taken, at the end of the attempt that did it.
+    "notification": _source(
+        "n.alert_id, a.condition, a.code, a.severity, n.rung, n.step, n.held, n.staff_id,"
+        " m.channel, m.kind AS message_kind, n.at AS planned_at",
+        "alert a JOIN notification n ON n.alert_id = a.id"
+        " JOIN message m ON m.id = n.message_id AND m.status = 'sent'"
+        " JOIN message_attempt s ON s.message_id = m.id AND s.ended_at IS NOT NULL"
+        " AND s.problem IS NULL WHERE a.resident_id = %(resident)s",
+        "s.ended_at",
+        _NUMBER.format(number="n.number"),
+    ),
     "record": _source(
-        "r.kind AS recorded, condition, mode, findings, state, due, reason, outcome, note, author,"
-        " received_at",
-        "record r WHERE resident_id = ANY(%(residents)s)",
+        "r.kind AS recorded, r.condition, r.mode, r.findings, r.state, r.due, r.reason, r.outcome,"
+        " r.note, r.author, r.received_at, r.withdraws AS replaces, w.id AS withdrawn_by",
+        "record r LEFT JOIN record w ON w.withdraws = r.id"
+        " WHERE r.resident_id = ANY(%(residents)s)",
         "r.at",
         _ID.format(id="r.id"),
     ),

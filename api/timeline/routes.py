@@ -28,8 +28,10 @@ from api.timeline import examples, queries
 from api.timeline.schemas import (
     RANKS,
     AlertItem,
+    AttentionItem,
     CaseItem,
     ContractItem,
+    NotificationItem,
     RecordItem,
     SessionItem,
     TimelinePage,
@@ -48,6 +50,8 @@ _MARGIN_ROWS: Final = 200
 _ITEMS: Final[Mapping[str, type[BaseModel]]] = {
     "case": CaseItem,
     "alert": AlertItem,
+    "notification": NotificationItem,
+    "attention": AttentionItem,
     "record": RecordItem,
     "contract": ContractItem,
 }
@@ -69,7 +73,10 @@ async def read_timeline(
     resident_id: Annotated[Name, Path(description="Pseudonym")],
     query: Annotated[TimelineQuery, Query()],
 ) -> Response:
-    """Readings, sittings, cases, alerts, records and contracts of one resident, the newest first.
+    """Everything about one resident, the newest first.
+
+    Readings, sittings, cases, alerts, who was told of them and what was done about them, records
+    and contracts.
 
     A reading stands at the time it was believed to be taken at when it came, whatever was corrected
     since (`taken_at` says what the rules use). Of merged residents there is one timeline, the

@@ -10,13 +10,17 @@ from api.corrections.schemas import AmendmentOut
 from api.cursors import PageQuery
 from api.instants import Instant
 from api.readings.schemas import Exact, Kind
+from ingest.db.attention import Act, Reason
 
-ItemKind = Literal["reading", "session", "case", "alert", "record", "contract"]
-RANKS: Final[dict[str, int]] = {
-    kind: rank
-    for rank, kind in enumerate(("contract", "reading", "session", "record", "alert", "case"))
-}
-"""At one instant: what was measured stands below what was made of it."""
+ItemKind = Literal[
+    "reading", "session", "case", "alert", "notification", "attention", "record", "contract"
+]
+_UPWARDS: Final = (
+    *("contract", "reading", "session", "record", "alert", "case"),
+    *("notification", "attention"),
+)
+RANKS: Final[dict[str, int]] = {kind: rank for rank, kind in enumerate(_UPWARDS)}
+"""At one instant: what was measured stands below what was made of it, and of that what was done."""
 
 
 class TimelineQuery(PageQuery):
@@ -115,6 +119,38 @@ class AlertItem(_Item):
     explanation: dict[str, Any] | None
 
 
+class NotificationItem(_Item):
+    """Somebody was told of an alert: a message was taken. `at`: when."""
+
+    kind: Literal["notification"] = "notification"
+    alert_id: UUID
+    condition: str
+    code: str
+    severity: str
+    rung: Annotated[str, Field(description="As what: doctor, team_leader, centre")]
+    step: Annotated[int, Field(description="Of the ladder")]
+    held: Annotated[bool, Field(description="It had waited for the end of quiet hours")]
+    staff_id: str
+    channel: str
+    message_kind: Annotated[str, Field(description="`page`, or `notice`: of several alerts")]
+    planned_at: datetime
+
+
+class AttentionItem(_Item):
+    """What somebody did about an alert: took it, put it aside, or gave it back."""
+
+    kind: Literal["attention"] = "attention"
+    alert_id: UUID
+    condition: str
+    code: str
+    severity: str
+    what: Act
+    author: Annotated[str, Field(description="A subject; `judge`, `notify`: by itself")]
+    reason: Reason | None
+    note: str | None
+    until: Annotated[datetime | None, Field(description="Of a snooze")]
+
+
 class RecordItem(_Item):
     """What somebody recorded: a visit, a referral, a closure. `at`: when it happened."""
 
@@ -130,6 +166,8 @@ class RecordItem(_Item):
     note: str | None
     author: str
     received_at: datetime
+    replaces: Annotated[UUID | None, Field(description="The record that was a mistake")]
+    withdrawn_by: Annotated[UUID | None, Field(description="null: it stands")]
 
 
 class ContractItem(_Item):
@@ -145,7 +183,14 @@ class ContractItem(_Item):
 
 
 Item = Annotated[
-    ReadingItem | SessionItem | CaseItem | AlertItem | RecordItem | ContractItem,
+    ReadingItem
+    | SessionItem
+    | CaseItem
+    | AlertItem
+    | NotificationItem
+    | AttentionItem
+    | RecordItem
+    | ContractItem,
     Field(discriminator="kind"),
 ]
 

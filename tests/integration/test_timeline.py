@@ -1,9 +1,10 @@
 """Promise: one list tells all that is known of a resident, each thing once, page by page."""
 
 from collections.abc import AsyncIterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest_asyncio
 
@@ -14,6 +15,7 @@ from tests.builders import AT, a_blood_pressure, a_context, a_glucose
 from tests.fix_clock import TestClock
 from tests.fix_db import Database
 from tests.integration.corrections_bench import OTHER_DOCTOR, CorrectionsBench, a_desk
+from tests.integration.notify_bench import CREW, NotifyBench, Recorder, hire
 
 CONTRACT = Contract(
     id="c-1",
@@ -81,10 +83,25 @@ async def build(desk: CorrectionsBench) -> dict[str, dict[str, Any]]:
     return {each["id"]: each for each in (*pressures, *glucose)}
 
 
+async def tell_and_act(desk: CorrectionsBench, database: Database) -> UUID:
+    """An emergency is told to the doctor at the second attempt, who takes it and gives it back."""
+    await hire(desk.connection, CREW)
+    notifier = NotifyBench(desk.connection, database, desk.clock, [Recorder(fails=1)])
+    alert = await notifier.raise_alert()
+    await notifier.work()
+    await notifier.work(seconds=30)
+    await notifier.work(minutes=10)
+    await notifier.acknowledge(alert)
+    desk.clock.pass_by(minutes=1)
+    await notifier.undo(alert)
+    return alert
+
+
 async def test_every_item_is_told_once_in_one_order_whatever_the_page(
-    desk: CorrectionsBench,
+    desk: CorrectionsBench, database: Database
 ) -> None:
     sent = await build(desk)
+    await tell_and_act(desk, database)
     whole = await pages(desk, "limit=500")
     for limit in (1, 7, 50):
         assert await pages(desk, f"limit={limit}") == whole
@@ -104,6 +121,8 @@ async def test_every_item_is_told_once_in_one_order_whatever_the_page(
         "contract": 1,
         "alert": alerts,
         "case": moves,
+        "notification": 2,
+        "attention": 2,
     }
     assert alerts
     assert moves
@@ -113,7 +132,34 @@ async def test_every_item_is_told_once_in_one_order_whatever_the_page(
     assert some == [i for i in whole if "2026-03-03T00:00:00Z" <= i["at"] < "2026-03-05T00:00:00Z"]
 
 
-KINDS = ("reading", "session", "case", "alert", "record", "contract")
+KINDS = (
+    *("reading", "session", "case", "alert", "record", "contract"),
+    *("notification", "attention"),
+)
+
+
+async def test_who_was_told_of_an_alert_and_what_they_did_is_in_it(
+    desk: CorrectionsBench, database: Database
+) -> None:
+    began = desk.clock.now
+    alert = await tell_and_act(desk, database)
+    items = await pages(desk, "kind=notification&kind=attention&kind=alert")
+
+    expected = [
+        ("attention", timedelta(minutes=11, seconds=30)),
+        ("attention", timedelta(minutes=10, seconds=30)),
+        ("notification", timedelta(minutes=10, seconds=30)),
+        ("notification", timedelta(seconds=30)),  # Taken then; planned at once.
+        ("alert", timedelta()),
+    ]
+    assert [(i["kind"], datetime.fromisoformat(i["at"]) - began) for i in items] == expected
+    undone, taken, again, first = items[:4]
+    assert {i["alert_id"] for i in items[:4]} == {str(alert)}
+    assert (undone["what"], taken["what"]) == ("acknowledgement_withdrawn", "acknowledged")
+    assert (taken["author"], taken["reason"]) == ("d1", "contacted")
+    assert (first["staff_id"], first["channel"], first["rung"]) == ("d1", "recorder", "doctor")
+    assert (first["step"], again["step"]) == (1, 2)
+    assert datetime.fromisoformat(first["planned_at"]) == began
 
 
 async def test_a_reading_shows_what_came_what_counts_and_what_was_said(
