@@ -47,6 +47,7 @@ _LAST: Final = datetime.max.replace(tzinfo=UTC)
 _TOP: Final[Place] = (_LAST, len(RANKS), "")
 _MARGIN: Final = timedelta(hours=2)  # Longer than any sitting: at most 60 minutes and a gap.
 _MARGIN_ROWS: Final = 200
+_SPARE_ROWS: Final = 20  # Most sittings are whole with these, without another look.
 _ITEMS: Final[Mapping[str, type[BaseModel]]] = {
     "case": CaseItem,
     "alert": AlertItem,
@@ -80,7 +81,8 @@ async def read_timeline(
 
     A reading stands at the time it was believed to be taken at when it came, whatever was corrected
     since (`taken_at` says what the rules use). Of merged residents there is one timeline, the
-    survivor's, whichever is asked for. Pass `next_cursor` back as `cursor`.
+    survivor's, whichever is asked for. Pass `next_cursor` back as `cursor`; a page may be short,
+    the last one has none.
     """
     if query.since and query.until and query.since > query.until:
         raise BadParameterError(
@@ -90,7 +92,7 @@ async def read_timeline(
     async with running.database.reading(principal) as connection:
         with as_tuples(connection) as tuples:
             person = await merges.find_person(tuples, resident_id)
-        found = await _collect(running, connection, person, query, after)
+        found, floor = await _collect(running, connection, person, query, after)
         if not found and not await is_known(connection, resident_id):
             msg = "no such resident; use the pseudonym that cases and alerts name"
             raise NotFoundError(msg)
@@ -98,10 +100,10 @@ async def read_timeline(
     found.sort(key=_place, reverse=True)
     items = found[: query.limit]
     await running.audit.saw(principal, "read_timeline", [resident_id, *person])
-    more = len(found) > query.limit
+    end = _place(items[-1]) if len(found) > query.limit else floor
     page = {
         "items": [item.model_dump() for item in items],
-        "next_cursor": CURSOR.write(_place(items[-1])) if more else None,
+        "next_cursor": end and CURSOR.write(end),
         "retained_since": edge,
     }
     return Response(_EXACT.encode(page), media_type="application/json")
@@ -117,8 +119,12 @@ async def _collect(
     person: list[str],
     query: TimelineQuery,
     after: Place,
-) -> list[Any]:
-    """What lies below the place: of each source the newest, one more than a page holds."""
+) -> tuple[list[Any], Place | None]:
+    """What lies below the place: of each source the newest, one more than a page holds.
+
+    Returns:
+        Items in any order, and down to where they are whole; None: there are no more.
+    """
     asked = {
         "resident": person[0],
         "residents": person,
@@ -131,14 +137,20 @@ async def _collect(
     }
     kinds = set(query.kind or RANKS)
     found: list[Any] = []
+    floor = None
     for kind, model in _ITEMS.items():
         if kind in kinds:
             rows = await queries.list_source(connection, kind, {**asked, "rank": RANKS[kind]})
             found += [model.model_construct(**{**row, "kind": kind}) for row in rows]
     if kinds & {"reading", "session"}:
-        measured = await _collect_measured(running, connection, asked, query.limit, after)
+        # A sitting has some readings: asked for alone, a page needs more of them.
+        wanted = query.limit + 1 + (0 if "reading" in kinds else _MARGIN_ROWS)
+        measured, cut_at = await _collect_measured(running, connection, asked, wanted, after)
         found += [item for item in measured if item.kind in kinds]
-    return found
+        if cut_at is not None:
+            found = [item for item in found if item.at >= cut_at]
+            floor = (cut_at, 0, "")
+    return found, floor
 
 
 async def list_sessions(
@@ -162,39 +174,59 @@ async def _collect_measured(
     running: Services,
     connection: AsyncConnection[DictRow],
     asked: Mapping[str, Any],
-    limit: int,
+    wanted: int,
     after: Place,
-) -> Iterable[Any]:
+) -> tuple[Iterable[Any], datetime | None]:
     """Readings below the place and the sittings that end there, whole, whatever page they are on.
 
     What is read beside them is what a sitting may reach into: above the place, and below the last
     reading of the page.
+
+    Returns:
+        Items, and from when on they are all that there are; None: nothing is left out.
     """
-    resident, since, until = asked["resident"], asked["from"], asked["until"]
-    wanted = limit + 1 + _MARGIN_ROWS
-    below = since if since - _FIRST < _MARGIN else since - _MARGIN
-    wider = {**asked, "from": below, "rank": RANKS["reading"], "rows": wanted}
-    rows = await queries.list_readings(connection, wider)
-    if not rows:
-        return []
+    since, until = asked["from"], asked["until"]
     top = min(after[0], until)
+    wider = {
+        **asked,
+        "from": _before(since),
+        "rank": RANKS["reading"],
+        "rows": wanted + _SPARE_ROWS,
+    }
+    rows = await queries.list_readings(connection, wider, top=min(top, running.clock()))
+    if not rows:
+        return [], None
+    floor, last = rows[min(wanted, len(rows)) - 1]["effective_at"], rows[-1]
+    cut = len(rows) >= wanted and floor >= since
+    if len(rows) > wanted and last["effective_at"] > _before(floor):
+        place = {"after_at": last["effective_at"], "after_id": str(last["id"])}
+        under = {**wider, **place, "after_rank": RANKS["reading"], "from": _before(floor)}
+        rows += await queries.list_readings(
+            connection, {**under, "rows": _MARGIN_ROWS}, top=last["effective_at"]
+        )
     beside: list[DictRow] = []
     if _LAST - top > _MARGIN:
-        span, but = (top, top + _MARGIN), [row["id"] for row in rows]
-        beside = await queries.list_readings_above(connection, resident, span, wanted, but=but)
+        place = {"after_at": _TOP[0], "after_rank": _TOP[1], "after_id": _TOP[2]}
+        above = {**wider, **place, "from": top, "until": top + _MARGIN, "rows": _MARGIN_ROWS}
+        known = {row["id"] for row in rows}
+        beside = await queries.list_readings(connection, above, top=top)
+        beside = [row for row in beside if row["id"] not in known]
     every = [*rows, *beside]
     said = await queries.list_amendments(connection, [row["id"] for row in every])
     contexts = await queries.list_contexts(connection, every)
-    profile = await queries.fetch_profile(connection, resident)
+    profile = await queries.fetch_profile(connection, asked["resident"])
     readings, sessions = await asyncio.to_thread(
         _measure, every, said, contexts, profile, running.settings.profile_directory
     )
-    floor = since
-    if len(rows) == wanted:  # More follow, and a sitting at the end of these may go on.
-        floor = min(rows[-1]["effective_at"] + _MARGIN, rows[limit]["effective_at"])
+    low = floor if cut else since
+    items = (*readings, *sessions)
     return [
-        item for item in (*readings, *sessions) if floor <= item.at < until and _place(item) < after
-    ]
+        item for item in items if low <= item.at < until and _place(item) < after
+    ], floor if cut else None
+
+
+def _before(at: datetime) -> datetime:
+    return at if at - _FIRST < _MARGIN else at - _MARGIN
 
 
 def _measure(
