@@ -182,6 +182,30 @@ async def test_a_reading_shows_what_came_what_counts_and_what_was_said(
     assert all(item["explanation"]["zh"] for item in explained if item["to_state"] != "none")
 
 
+async def test_sittings_of_very_many_readings_are_all_told_page_by_page(
+    desk: CorrectionsBench,
+) -> None:
+    """A cuff that measures by itself: more readings in a sitting than are looked at for a page."""
+    sent = [
+        a_blood_pressure(
+            str(120 + n % 40),
+            str(70 + n // 40),
+            at=AT + timedelta(days=day, seconds=15 * n),
+            device_sequence=240 * day + n,
+        )
+        for day in range(3)
+        for n in range(230)
+    ]
+    desk.clock.now = AT + timedelta(days=4)
+    for day in range(3):
+        await desk.send(*sent[230 * day : 230 * (day + 1)])
+    await desk.settle(minutes=11)
+    whole = [item for item in await pages(desk, "limit=500") if item["kind"] == "session"]
+
+    assert sum(len(each["reading_ids"]) for each in whole) == len(sent)
+    assert await pages(desk, "kind=session&limit=1") == whole
+
+
 async def test_strangers_and_nobody_have_the_same_timeline_none(desk: CorrectionsBench) -> None:
     await build(desk)
     told = [
