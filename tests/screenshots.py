@@ -40,7 +40,7 @@ PAGES: Final = {
     "worklist": "worklist",
     "worklist-print": "worklist/print",
     "resident": "residents/{id}?days=1095",
-    "record": "residents/{id}/records/visit?condition=hypertension",
+    "record": "today",
     "quality": "quality",
 }
 
@@ -58,8 +58,11 @@ async def _prepare(world: JudgeBench) -> None:
 
 async def _take(desk: Desk, page: str, address: str, suffix: str) -> None:
     await desk.go(address)
-    if page == "today":
+    if page in {"today", "record"}:
         await desk.is_live()
+    if page == "record":
+        await desk.page.locator(".record-link").nth(3).click()
+        await desk.page.locator("#record-title").wait_for()
     if page == "resident":
         await desk.page.locator('#charts[aria-busy="false"]').wait_for()
     await desk.page.screenshot(path=FOLDER / f"console-{page}-{suffix}.png")

@@ -118,7 +118,7 @@
   function sitting(sessions, at) {
     return {
       name: words.sitting, type: "scatter", xAxisIndex: at - 1, yAxisIndex: at - 1, symbol: "diamond", z: 1, silent: true,
-      symbolSize: sessions.length > MANY ? 5 : 9, emphasis: { disabled: true },
+      symbolSize: sessions.length > MANY / 2 ? 5 : 9, emphasis: { disabled: true },
       itemStyle: { color: "rgba(255,255,255,.75)", borderColor: "#17242b", borderWidth: 1.2 },
       data: sessions.map((session) => [session[0], session[at], session[3]]),
     };
