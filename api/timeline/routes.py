@@ -161,13 +161,14 @@ async def list_sessions(
     since: datetime,
     readings_max: int,
 ) -> list[SessionItem]:
-    """The sittings of a resident from ``since`` on, of at most so many of the newest readings."""
+    """The sittings of a resident from ``since`` on, of at most so many readings, newest first."""
     with as_tuples(connection) as tuples:
         person = await merges.find_person(tuples, resident)
     query = TimelineQuery.model_construct(
         since=since, until=None, kind=["session"], limit=readings_max
     )
-    return await _collect(running, connection, person, query, _TOP)
+    sessions, _ = await _collect(running, connection, person, query, _TOP)
+    return sorted(sessions, key=_place, reverse=True)
 
 
 async def _collect_measured(
