@@ -23,7 +23,7 @@ def standing(reading: str) -> str:
     """
     return f"""
 CROSS JOIN LATERAL (
-    SELECT jsonb_object_agg(part.key, part.value ORDER BY word.received_at, word.number)
+    SELECT jsonb_object_agg(part.key, part.value ORDER BY word.received_at, word.id)
                FILTER (WHERE NOT word.undone AND part.key IS NOT NULL) AS changes,
            coalesce(bool_or(word.kind = 'retraction' AND NOT word.undone), false) AS retracted,
            count(DISTINCT word.id) AS number, max(word.received_at) AS at
