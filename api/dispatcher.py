@@ -6,8 +6,8 @@
 It must never change anything but ``outbox.number``. Invariants: one session holds the election
 lock, listens and numbers, so whoever lost the lock lost the connection to number with; a round is
 one transaction and the next begins after its commit, so numbers rise by one and become visible in
-order; a row that was rolled back never has a number. The highest numbered row must be kept when
-old rows are deleted one day: numbering goes on from it.
+order; a row that was rolled back never has a number. The highest numbered row is kept when old
+rows are deleted (``ingest.db.outbox_pruning``): numbering goes on from it.
 """
 
 import asyncio

@@ -5,6 +5,7 @@ ApiError
 ├── UnauthenticatedError    401  no credential, or none that can be used
 ├── ForbiddenError          403  the credential may not do this, wherever it looks
 ├── NotFoundError           404  the resource is not there
+├── EventsGoneError         410  events after that number are not kept any more
 ├── EnrolmentRefusedError   403  a token gives no certificate; never says why
 ├── RenewalRefusedError     403  a certificate is not renewed; says why to its owner only
 ├── NoAuthorityError        503  this process was not given the authority that signs
@@ -89,6 +90,21 @@ class NotFoundError(ApiError):
     status = 404
     slug = "not-found"
     title = "Not found"
+
+
+class EventsGoneError(BadParameterError):
+    """A place in the feed behind which events are missing: to go on there would skip them."""
+
+    status = 410
+    slug = "events-gone"
+    title = "These events are not kept any more"
+
+    def __init__(self, *, field: str, value: str, floor: int) -> None:
+        remedy = (
+            f"events up to {floor} are gone: read the lists again, then go on from there; "
+            f"the feed begins with after={floor}"
+        )
+        super().__init__(field=field, value=value, remedy=remedy)
 
 
 class EnrolmentRefusedError(ApiError):

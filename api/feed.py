@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
@@ -29,7 +29,7 @@ from psycopg.rows import DictRow, dict_row
 from api.auth.principal import Principal, Reach
 from api.auth.session import become_process
 from api.database import APPLICATION_NAME, Database, world_errors
-from api.errors import FeedEndedError, ListenersFullError
+from api.errors import EventsGoneError, FeedEndedError, ListenersFullError
 from api.reconnecting import run_sessions
 from api.settings import ApiSettings
 from ingest.db.connections import with_limits
@@ -56,7 +56,7 @@ FROM resident r LEFT JOIN team t ON t.id = r.team_id
 WHERE r.id = ANY(%s)"""
 _MOVED: Final = "resident_moved"
 ALERTS_AND_CASES: Final = ("alert.", "case.")
-_HEAD: Final = "SELECT feed_head() AS head"
+_ENDS: Final = "SELECT feed_floor() AS floor, feed_head() AS head"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +88,28 @@ class FeedEvent:
         )
 
 
+class Ends(NamedTuple):
+    """From where to where there are events."""
+
+    floor: int  # Events up to this number are gone; 0: none.
+    head: int  # The highest number given so far; 0 before the first.
+
+
+async def read_ends(connection: AsyncConnection[DictRow]) -> Ends:
+    """As this transaction sees them."""
+    row = await (await connection.execute(_ENDS)).fetchone()
+    return Ends(0, 0) if row is None else Ends(**row)
+
+
 async def read_head(connection: AsyncConnection[DictRow]) -> int:
-    """The highest number given so far; 0 before the first."""
-    row = await (await connection.execute(_HEAD)).fetchone()
-    return 0 if row is None else int(row["head"])
+    """The end alone."""
+    return (await read_ends(connection)).head
+
+
+def require_kept(after: int, floor: int, field: str = "after") -> None:
+    """Raise ``EventsGoneError`` where events behind a number are missing."""
+    if after < floor:
+        raise EventsGoneError(field=field, value=str(after), floor=floor)
 
 
 async def list_after(
@@ -140,8 +158,12 @@ class Feed:
 
     async def head(self) -> int:
         """The present end of the feed, from the database. Raises ``UnavailableError``."""
+        return (await self.ends()).head
+
+    async def ends(self) -> Ends:
+        """Both ends, from the database. Raises ``UnavailableError``."""
         async with self._database.reading_as_process() as connection:
-            return await read_head(connection)
+            return await read_ends(connection)
 
     def close(self) -> None:
         """End every listener and admit no more: the process is stopping."""
@@ -176,7 +198,11 @@ class Feed:
             raise FeedEndedError(msg, retry_after_s=self._settings.retry_after_s)
 
     async def page_after(self, after: int) -> Sequence[FeedEvent]:
-        """At most one page of events above ``after``; empty when there are none yet."""
+        """At most one page of events above ``after``; empty when there are none yet.
+
+        Raises:
+            EventsGoneError: They are not all there any more.
+        """
         limit = self._settings.feed.page_rows_max
         if self._head is None or after >= self._head:
             return []
@@ -185,6 +211,7 @@ class Feed:
             stop = min(start + limit, len(self._recent))
             return [self._recent[place] for place in range(start, stop)]
         async with self._database.reading_as_process() as connection:
+            require_kept(after, (await read_ends(connection)).floor)
             older = await list_after(connection, after=after, limit=limit)
         return older or list(islice(self._recent, limit))
 
@@ -272,9 +299,9 @@ class Listener:
         self._feed = feed
         self._session = session
 
-    async def head(self) -> int:
-        """The present end of the feed."""
-        return await self._feed.head()
+    async def ends(self) -> Ends:
+        """From where to where there are events at present."""
+        return await self._feed.ends()
 
     async def pages(self, after: int, *, wait_s: float) -> AsyncIterator[Sequence[FeedEvent]]:
         """Pages above ``after``, in order, each event once; an empty page when time is up.

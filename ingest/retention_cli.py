@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from gateway.wire.times import utc_now
 from ingest.checkpoints import UnreadableCheckpointError
 from ingest.cli import AsJson, Dsn, ProfileDirectory
-from ingest.db import retention
+from ingest.db import outbox_pruning, retention
 from ingest.db.connections import Connection, ProcessRole, connect
 from ingest.db.errors import DatabaseError, translated
 from ingest.judge import Judge
@@ -32,17 +32,22 @@ _SPAN: Final = re.compile(r"(\d{1,4})\s*(days?|months?|years?)")
 _DAYS: Final = {"day": 1, "month": 30.4375, "year": 365.25}
 _KEEP_DAYS_MIN: Final = 91
 """A quarter: screening looks back 90 days, and a routine visit is due within 90."""
+_EVENTS_DAYS_MIN: Final = 14
+"""A webhook is tried for three days and then parked; its owner needs time to come back."""
+_EVENTS_PER_PAGE: Final = 5_000
 Report = Callable[[str, int, int], None]
 
 
-def _read_span(text: str) -> timedelta:
+def _read_span(
+    text: str, days_min: int = _KEEP_DAYS_MIN, why: str = "open screenings look back that far"
+) -> timedelta:
     found = _SPAN.fullmatch(text.strip())
     if found is None:
         msg = f"{text!r} is no span; write 24months, 2years or 730days"
         raise typer.BadParameter(msg)
     span = timedelta(days=int(int(found[1]) * _DAYS[found[2].rstrip("s")]))
-    if span < timedelta(days=_KEEP_DAYS_MIN):
-        msg = f"{text!r} is less than a quarter: open screenings look back that far"
+    if span < timedelta(days=days_min):
+        msg = f"{text!r} is less than {days_min} days: {why}"
         raise typer.BadParameter(msg)
     return span
 
@@ -54,6 +59,17 @@ Keep = Annotated[
         envvar="SUIFANG_KEEP",
         metavar="SPAN",
         help="How long readings are kept: 24months, 2years, 730days. Whole chunks go only.",
+    ),
+]
+
+
+KeepEvents = Annotated[
+    str,
+    typer.Option(
+        "--keep-events",
+        envvar="SUIFANG_KEEP_EVENTS",
+        metavar="SPAN",
+        help="How long events of the feed are kept: 90days, 6months.",
     ),
 ]
 
@@ -127,6 +143,7 @@ async def _plan(dsn: str, before: datetime) -> Plan:
 def run(
     dsn: Dsn,
     keep: Keep = "24months",
+    keep_events: KeepEvents = "90days",
     profile: Annotated[
         str, typer.Option("--profile", envvar="JUDGE_PROFILE", help="The deployment's.")
     ] = "wuzhou",
@@ -137,7 +154,7 @@ def run(
     directory: ProfileDirectory = None,
     as_json: AsJson = False,
 ) -> None:
-    """Fold everybody's old readings into checkpoints, then drop whole chunks.
+    """Fold everybody's old readings into checkpoints, then drop whole chunks; let old events go.
 
     Killed anywhere it is simply run again; live processes go on meanwhile.
     """
@@ -145,19 +162,21 @@ def run(
         show_plan(dsn, keep, as_json=as_json)
         return
     before = utc_now() - _read_span(keep)
+    events_before = _events_before(keep_events)
     try:
         profiles = Profiles(profile, directory)
     except ProfileError as error:
         _fail(str(error), code=2)
     settings = JudgeSettings(db_dsn=SecretStr(dsn), profile=profile)
     done: Done = _run(_retain(dsn, Judge(settings, profiles, utc_now), before))
-    record = done.as_record()
+    record = {**done.as_record(), "events": _run(_prune(dsn, events_before))["events"]}
     if as_json:
         sys.stdout.write(json.dumps(record) + "\n")
         return
     sys.stdout.write(
         f"readings are kept since {done.edge:%Y-%m-%d}: {done.retired:,} let go in"
         f" {done.chunks} chunks, {done.held:,} held back, {done.residents:,} residents folded\n"
+        f"{record['events']:,} events of the feed let go\n"
     )
 
 
@@ -165,6 +184,46 @@ async def _retain(dsn: str, judge: Judge, before: datetime) -> Done:
     async with await _open(dsn) as opened:
         with _progress() as report:
             return await Retention(opened, judge, report).run(before)
+
+
+def _events_before(keep: str) -> datetime:
+    why = "a webhook's owner could not come back in time"
+    return utc_now() - _read_span(keep, _EVENTS_DAYS_MIN, why)
+
+
+@app.command("events")
+def prune_events(dsn: Dsn, keep_events: KeepEvents = "90days", *, as_json: AsJson = False) -> None:
+    """Let old events of the feed go, as `run` does at its end. For a nightly timer.
+
+    What a subscription has not been told yet stays, whatever its age.
+    """
+    record = _run(_prune(dsn, _events_before(keep_events)))
+    if as_json:
+        sys.stdout.write(json.dumps(record) + "\n")
+        return
+    sys.stdout.write(
+        f"{record['events']:,} events let go; the feed begins after {record['floor']},"
+        f" with {record['oldest_at'] or 'nothing yet'}\n"
+    )
+
+
+async def _prune(dsn: str, before: datetime) -> dict[str, Any]:
+    async with await _open(dsn) as opened:
+        gone = 0
+        with translated(), _progress() as report:
+            while True:
+                page = await outbox_pruning.prune(opened, before, rows_max=_EVENTS_PER_PAGE)
+                gone += page
+                report("letting events go", gone, gone)
+                if page < _EVENTS_PER_PAGE:
+                    break
+            state = await outbox_pruning.fetch_state(opened)
+    return {
+        "events": gone,
+        "floor": state.floor,
+        "oldest_at": state.oldest_at and state.oldest_at.isoformat(),
+        "held_at": state.held_at,
+    }
 
 
 @app.command("status")

@@ -14,7 +14,7 @@ from api.alerts import queries
 from api.alerts.schemas import AlertOut, AlertQuery
 from api.auth.principal import Principal
 from api.errors import BadParameterError
-from api.feed import FeedEvent
+from api.feed import FeedEvent, require_kept
 from api.local_days import local_day
 from api.services import Services
 
@@ -31,12 +31,14 @@ async def await_news(
 
     Raises:
         ListenersFullError: As many listen already as settings allow.
+        EventsGoneError: Events after the number are not kept any more.
         FeedEndedError: The feed lost its database; come back with the same number.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + query.wait_s
     with running.feed.listen() as listener:
-        head = await listener.head()
+        floor, head = await listener.ends()
+        require_kept(after, floor)
         if after > head:
             remedy = f"the feed ends at {head}: read the list again, then go on from there"
             raise BadParameterError(field="after", value=str(after), remedy=remedy)

@@ -19,8 +19,8 @@ from api.auth.guard import require
 from api.auth.permissions import Permission
 from api.auth.principal import Principal
 from api.cursors import NUMBER_MAX
-from api.errors import BadParameterError, FeedEndedError, UnavailableError
-from api.feed import ALERTS_AND_CASES, FeedEvent, Listener
+from api.errors import BadParameterError, EventsGoneError, FeedEndedError, UnavailableError
+from api.feed import ALERTS_AND_CASES, FeedEvent, Listener, require_kept
 from api.services import Running
 
 router = APIRouter()
@@ -43,9 +43,10 @@ async def find_start(
     field, after = ("Last-Event-ID", last_event_id)
     if after is None:
         field, after = ("after", query.after)
-    head = await listener.head()
+    floor, head = await listener.ends()
     if after is None:
         return head
+    require_kept(after, floor, field)
     if after > head:
         raise BadParameterError(
             field=field,
@@ -88,7 +89,7 @@ async def stream_feed(
             if asyncio.get_running_loop().time() - told_at >= keep_alive_s:
                 told_at = asyncio.get_running_loop().time()
                 yield ServerSentEvent(comment="keep-alive", id=str(after))
-    except (FeedEndedError, UnavailableError):
+    except (FeedEndedError, EventsGoneError, UnavailableError):
         return  # The response has begun: a clean end makes the browser come back.
 
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-from api.feed import read_head
+from api.feed import read_ends
 
 _VISIBLE: Final = """
 SELECT o.number, o.kind, o.payload ->> 'resident_id' AS resident_id,
@@ -41,6 +41,7 @@ class Page:
     items: list[Item]
     next_after: int
     head: int
+    floor: int  # Events up to this number are gone.
 
     @property
     def is_at_end(self) -> bool:
@@ -73,11 +74,11 @@ async def list_visible(
 
     Cost: one index scan of the window.
     """
-    head = await read_head(connection)
+    floor, head = await read_ends(connection)
     upto = max(after, min(after + scan_max, head))
     asked = {"after": after, "upto": upto, "limit": limit, "kinds": kinds and sorted(kinds)}
     cursor = await connection.execute(_VISIBLE, asked)
     items = [Item(**row) for row in await cursor.fetchall()]
     if len(items) == limit:
         upto = items[-1].number
-    return Page(items=items, next_after=upto, head=head)
+    return Page(items=items, next_after=upto, head=head, floor=floor)

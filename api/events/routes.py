@@ -18,6 +18,7 @@ from api.errors import BadParameterError
 from api.events import examples, queries
 from api.events.queries import Page
 from api.events.schemas import EventPage, EventQuery
+from api.feed import require_kept
 from api.services import Running, Services
 
 router = APIRouter()
@@ -38,6 +39,7 @@ async def list_events(
     A page holds what you may see; `next_after` moves on where nothing is yours. At the end
     (`next_after` = `head`) `wait_s` holds the answer back until there is something, or time is up.
     Events are told at least once: keep `next_after` when you have dealt with the page, not before.
+    Old events go: an `after` behind which some are missing is `410`, which says where to begin.
     """
     page = await _read(running, principal, query, query.after)
     if query.wait_s and not page.items and page.is_at_end:
@@ -57,6 +59,7 @@ async def _read(running: Services, principal: Principal, query: EventQuery, afte
             scan_max=running.settings.feed.scan_rows_max,
             kinds=query.type,
         )
+    require_kept(after, page.floor)
     if after > page.head:
         raise BadParameterError(
             field="after",

@@ -116,4 +116,5 @@ class Deliverer:
         now_s = asyncio.get_running_loop().time()
         if now_s - self._measured_s >= _MEASURE_S:
             self._measured_s = now_s
-            self._metrics.show(await progress.measure(connection))
+            states = await progress.measure(connection)
+            self._metrics.show(states, await progress.count_events(connection))

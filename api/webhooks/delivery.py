@@ -10,7 +10,7 @@ the one under way, under the same ``webhook-id``.
 
 import random
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +35,9 @@ from ingest.db.webhook_secrets import open_sealed
 
 _log = structlog.get_logger()
 _NOT_ENTITLED: Final = "its owner has no API key any more that reaches the same"
+_PRUNED: Final = (
+    "events up to {} are not kept any more: read the lists again, then replay from there"
+)
 
 
 @dataclass(slots=True)
@@ -112,6 +115,8 @@ class Delivery:
                 scan_max=self.settings.scan_rows_max,
                 kinds=found.kinds,
             )
+        if found.after < page.floor:
+            return replace(page, items=[])  # To tell these would be to skip others.
         seen = sorted({item.resident_id for item in page.items if item.resident_id})
         if seen:
             note = Note(self.clock(), found.owner, "read", "webhook", seen, [found.id])
@@ -135,7 +140,13 @@ class Delivery:
             return await progress.note_delivered(connection, found, upto=upto, at=self.clock())
 
     async def _pass(self, found: Subscription, page: Page) -> int | None:
-        """Move on past what is not its own; None when there is no more, or it stands elsewhere."""
+        """Move on past what is not its own; None when there is no more, or it stands elsewhere.
+
+        Never past what is gone: then its owner says where to go on.
+        """
+        if found.after < page.floor:
+            await self._fail(found, Answer(_PRUNED.format(page.floor)), because="pruned")
+            return None
         moved = True
         if page.next_after > found.after:
             async with self.database.writing_as_process() as connection:

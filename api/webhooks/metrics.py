@@ -34,8 +34,15 @@ class DeliverMetrics:
             registry=registry,
         )
 
-    def show(self, states: Iterable[State]) -> None:
+        self.feed_events = Gauge(
+            "suifang_feed_events",
+            "Numbered events that the feed still has; `suifang retention events` lets old ones go.",
+            registry=registry,
+        )
+
+    def show(self, states: Iterable[State], feed_events: int) -> None:
         """Set the gauges to what was measured."""
+        self.feed_events.set(feed_events)
         found = {state.name: state for state in states}
         for name in _STATES:
             state = found.get(name, State(name, 0, 0))

@@ -48,6 +48,8 @@ SELECT CASE WHEN NOT enabled THEN 'disabled' WHEN parked_because = 'gone' THEN '
        count(*), max(feed_head() - after)
 FROM webhook GROUP BY 1"""
 
+_EVENTS: Final = "SELECT feed_head() - feed_floor()"
+
 
 class Subscription(NamedTuple):
     """One subscription as an attempt finds it."""
@@ -138,3 +140,9 @@ async def _note(
 async def measure(connection: Connection) -> list[State]:
     """How the subscriptions stand, for whoever runs this."""
     return [State(*row) for row in await (await connection.execute(_STATES)).fetchall()]
+
+
+async def count_events(connection: Connection) -> int:
+    """How many numbered events there are still."""
+    row = await (await connection.execute(_EVENTS)).fetchone()
+    return 0 if row is None else int(row[0])

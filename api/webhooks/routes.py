@@ -21,7 +21,7 @@ from api.auth.permissions import Permission
 from api.auth.principal import Principal
 from api.cursors import Cursor, Name, PageQuery
 from api.errors import NotFoundError, RefusedContentError
-from api.feed import read_head
+from api.feed import read_ends, require_kept
 from api.registry.examples import as_response
 from api.services import Running, Services
 from api.webhooks import examples, queries
@@ -199,7 +199,8 @@ async def replay(
     """
     at = running.clock()
     async with running.database.writing(principal, at=at) as connection:
-        head = await read_head(connection)
+        floor, head = await read_ends(connection)
+        require_kept(content.after, floor)
         if content.after > head:
             raise RefusedContentError(
                 field="after", value=str(content.after), remedy=f"the feed ends at {head}"

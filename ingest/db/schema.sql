@@ -886,7 +886,7 @@ CREATE TABLE webhook (
     failing_since     timestamptz,
     next_at           timestamptz,            -- NULL: at once.
     parked_at         timestamptz,            -- Not told any more, until a replay.
-    parked_because    text CHECK (parked_because IN ('failing', 'gone', 'owner')),
+    parked_because    text CHECK (parked_because IN ('failing', 'gone', 'owner', 'pruned')),
     last_delivered_at timestamptz,
     last_problem      text,                   -- Our words, never the receiver's.
     UNIQUE (owner, id),
@@ -1014,6 +1014,13 @@ CREATE FUNCTION feed_head() RETURNS bigint
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     RETURN (SELECT coalesce(max(number), 0) FROM outbox);
+END $$;
+
+-- Up to which number events are gone. The highest one always stays: numbering goes on from it.
+CREATE FUNCTION feed_floor() RETURNS bigint
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    RETURN (SELECT coalesce(min(number) - 1, 0) FROM outbox);
 END $$;
 
 ALTER TABLE resident ENABLE ROW LEVEL SECURITY;
@@ -1847,6 +1854,9 @@ GRANT UPDATE (retired) ON amendment TO suifang_maintenance;
 GRANT SELECT, INSERT, UPDATE ON retention, gateway_retired TO suifang_maintenance;
 GRANT INSERT, UPDATE ON resident_checkpoint TO suifang_maintenance;
 GRANT SELECT (reason) ON quarantine TO suifang_maintenance;
+CREATE POLICY processes ON webhook FOR SELECT TO suifang_maintenance USING (true);
+GRANT SELECT (after, enabled, parked_at) ON webhook TO suifang_maintenance;
+GRANT SELECT (number, created_at), DELETE ON outbox TO suifang_maintenance;
 
 CREATE FUNCTION drop_retired_readings(older_than timestamptz) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$

@@ -108,7 +108,8 @@ FORBIDDEN = {
         *("UPDATE webhook_secret SET content = ''", "INSERT INTO webhook DEFAULT VALUES"),
     ),
     ProcessRole.MAINTENANCE: (
-        *(*_CONTACTS, *_WEBHOOKS, *_READINGS[1:3], _TIDY),
+        *(*_CONTACTS, "SELECT url FROM webhook", _WEBHOOKS[1], *_READINGS[1:3], _TIDY),
+        *("SELECT payload FROM outbox", "UPDATE outbox SET number = 1"),
         *("UPDATE resident SET team_id = ''", "DELETE FROM resident", "DELETE FROM record"),
         *(
             "DELETE FROM alert",
