@@ -38,6 +38,7 @@ class Suifang(LazyGroup):
         "api": Command("api.cli", "app", "Serve the API and the console."),
         "api-key": Command("api.auth.cli", "app", "Keys of machines: create, rotate, revoke."),
         "audit": Command("api.audit.cli", "app", "Who saw or changed whom: verify, list."),
+        "export": Command("api.exports.cli", "app", "Follow-ups with the national form's fields."),
         "indicators": Command("api.indicators.cli", "app", "Figures of a period, computed now."),
         "token": Command("deploy.embedded.token_cli", "app", "A token of the private stack."),
         "quarantine": Command(

@@ -46,11 +46,22 @@ LEFT JOIN LATERAL (
     ORDER BY stands.taken_at DESC, v.id LIMIT 1) g ON r.form ? 'reading_ids'
 WHERE r.kind = 'visit' AND r.at >= %(since)s AND r.at < %(until)s
   AND NOT EXISTS (SELECT FROM record w WHERE w.withdraws = r.id)"""  # noqa: S608 - our own words
+_COUNT: Final = """
+SELECT count(*) AS count FROM record r JOIN resident p ON p.id = r.resident_id
+WHERE r.kind = 'visit' AND r.at >= %(since)s AND r.at < %(until)s
+  AND (%(team)s::text IS NULL OR p.team_id = %(team)s)
+  AND NOT EXISTS (SELECT FROM record w WHERE w.withdraws = r.id)"""
 _CORRECTED: Final = f"""
 SELECT v.id, v.resident_id, said.retracted, stands.systolic, stands.diastolic, stands.glucose,
        stands.unit, stands.meal_context
 FROM visible_reading v {_STANDING}
 WHERE v.id = ANY(%s) AND said.number > 0"""  # noqa: S608 - likewise
+
+
+async def count_visits(connection: AsyncConnection[DictRow], asked: dict[str, Any]) -> int:
+    """How many ``list_visits`` will give, for who waits for them."""
+    row = await (await connection.execute(_COUNT, asked)).fetchone()
+    return 0 if row is None else int(row["count"])
 
 
 async def list_visits(
