@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from api.auth.permissions import Role
+from api.database import Database as ApiDatabase
 from api.settings import ApiSettings
 from api.webhooks import examples
 from ingest.db.connections import Connection
@@ -234,7 +235,9 @@ async def test_a_replay_tells_again_under_the_same_ids(bench: Bench, receiver: R
     assert ids[3:] == ids[1:3]
 
 
-async def test_nobody_sees_another_ones_and_both_may_use_the_same_name(bench: Bench) -> None:
+async def test_nobody_sees_another_ones_and_both_may_use_the_same_name(
+    bench: Bench, database: Database
+) -> None:
     await put(bench)
     await bench.connection.execute("UPDATE webhook SET owner = 'client:another'")
 
@@ -243,7 +246,8 @@ async def test_nobody_sees_another_ones_and_both_may_use_the_same_name(bench: Be
     assert (await bench.client.delete("/v1/webhooks/w")).status_code == 404
     assert (await put(bench)).status_code == 201
     stranger = a_principal(Role.CONTRACT_SYSTEM, kind="machine")
-    async with bench.delivery.database.reading(stranger) as connection:
+    settings = ApiSettings(db_dsn=SecretStr(database.dsn_of("api")))
+    async with ApiDatabase(settings) as api, api.reading(stranger) as connection:
         for table in ("webhook", "webhook_secret"):
             cursor = await connection.execute(f"SELECT count(*) AS n FROM {table}")  # noqa: S608 - two words
             assert await cursor.fetchone() == {"n": 0}
