@@ -3,24 +3,25 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, Final, Self, TypeVar
-from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel
 
 from api.alerts.schemas import AlertOut
 from api.cases.schemas import CaseOut
+from api.client.asking import at, plain
+from api.client.care import CareCalls
 from api.client.errors import UnreachableError
 from api.client.events import Told, follow
+from api.client.offices import OfficeCalls
 from api.client.transport import Patience, Transport, require_success
 from api.readings.schemas import ReadingOut
 from api.registry import schemas
 from api.registry.bulk import ResidentLine
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
-ContentT = TypeVar("ContentT", bound=schemas.Content)
+VersionedT = TypeVar("VersionedT", bound=schemas.Versioned)
 _OUT: Final[dict[type[schemas.Content], tuple[str, type[schemas.Versioned]]]] = {
     schemas.CentreIn: ("centres", schemas.CentreOut),
     schemas.TeamIn: ("teams", schemas.TeamOut),
@@ -28,10 +29,13 @@ _OUT: Final[dict[type[schemas.Content], tuple[str, type[schemas.Versioned]]]] = 
     schemas.PackageIn: ("packages", schemas.PackageOut),
     schemas.ContractIn: ("contracts", schemas.ContractOut),
 }
-_SEALED: Final = ("personal",)
+_PATHS: Final[dict[type[schemas.Versioned], str]] = {
+    schemas.ResidentOut: "residents",
+    **{out: path for path, out in _OUT.values()},
+}
 
 
-class Suifang:
+class Suifang(CareCalls, OfficeCalls):
     """A client. A context manager; not for several threads at once.
 
     Every method raises ``ProblemError`` when the API refuses and ``UnreachableError`` when it does
@@ -52,8 +56,8 @@ class Suifang:
         patience: Patience | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        self._ask = Transport(
-            address, credential, patience=patience or Patience(), transport=transport
+        super().__init__(
+            Transport(address, credential, patience=patience or Patience(), transport=transport)
         )
 
     def __enter__(self) -> Self:
@@ -93,13 +97,31 @@ class Suifang:
         headers = {}
         if version is not None:
             headers = {"If-Match": f'"{version}"'} if version else {"If-None-Match": "*"}
-        answer = self._ask.ask("PUT", _at(path, id_), body=_plain(content), headers=headers)
-        return out.model_validate_json(answer.content)
+        return self._write("PUT", at(path, id_), out, content, headers)
+
+    def get(self, id_: str, out: type[VersionedT]) -> VersionedT:
+        """One of them as it stands: ``get("c-1", CentreOut)``."""
+        return self._read(at(_PATHS[out], id_), out)
+
+    def list_all(self, out: type[VersionedT], **filters: str | None) -> Iterator[VersionedT]:
+        """All of a kind in order of id: ``list_all(TeamOut, centre="c-1")``."""
+        return self._pages(at(_PATHS[out]), out, filters)
+
+    def list_history(self, id_: str, out: type[schemas.Versioned]) -> Iterator[schemas.VersionOut]:
+        """Every version that there ever was."""
+        return self._pages(at(_PATHS[out], id_, "history"), schemas.VersionOut, {})
+
+    def read_personal_data(self, id_: str) -> schemas.PersonalOut:
+        """Name and ID number of a resident, for who may see them. On record."""
+        return self._read(at("residents", id_, "personal-data"), schemas.PersonalOut)
+
+    def erase_personal_data(self, id_: str) -> None:
+        """Destroy the key to a resident's name and ID number, for good."""
+        self._delete(at("residents", id_, "personal-data"))
 
     def get_resident(self, id_: str) -> schemas.ResidentOut:
         """One resident as it stands."""
-        answer = self._ask.ask("GET", _at("residents", id_))
-        return schemas.ResidentOut.model_validate_json(answer.content)
+        return self._read(at("residents", id_), schemas.ResidentOut)
 
     def list_residents(self, **filters: str | None) -> Iterator[schemas.ResidentOut]:
         """Residents in order of id; ``team``, ``centre``."""
@@ -112,7 +134,7 @@ class Suifang:
         the same lines: what stands already is ``unchanged``. Raises ``UnreachableError`` also when
         the answer ends before the counts.
         """
-        content = (json.dumps({**_plain(line), "id": line.id}).encode() + b"\n" for line in lines)
+        content = (json.dumps({**plain(line), "id": line.id}).encode() + b"\n" for line in lines)
         counted = False
         kind = {"Content-Type": "application/x-ndjson"}
         path = "/v1/residents/bulk"
@@ -144,19 +166,7 @@ class Suifang:
     ) -> Iterator[ReadingOut]:
         """Readings of one resident by time; values are exact."""
         filters = {"from": since and since.isoformat(), "to": until and until.isoformat()}
-        return self._pages(f"{_at('residents', resident_id)}/readings", ReadingOut, filters)
-
-    def _pages(self, path: str, model: type[ModelT], filters: dict[str, Any]) -> Iterator[ModelT]:
-        """Every item of every page; the next page is read when it is needed."""
-        cursor: str | None = None
-        while True:
-            answer = self._ask.ask("GET", path, query={**filters, "cursor": cursor})
-            page = json.loads(answer.content, parse_float=Decimal)  # 7.00 stays 7.00.
-            for item in page["items"]:
-                yield model.model_validate(item)
-            cursor = page["next_cursor"]
-            if cursor is None:
-                return
+        return self._pages(at("residents", resident_id, "readings"), ReadingOut, filters)
 
     # --- the feed -------------------------------------------------------------------------------
 
@@ -171,20 +181,3 @@ class Suifang:
             until_head: End where the feed ends now.
         """
         return follow(self._ask, after=after, types=types, until_head=until_head)
-
-
-def _at(path: str, id_: str) -> str:
-    return f"/v1/{path}/{quote(id_, safe='')}"
-
-
-def _plain(content: BaseModel) -> dict[str, Any]:
-    """As JSON; names and ID numbers, which no model shows by itself, only here."""
-    plain = content.model_dump(mode="json", exclude={*_SEALED}, exclude_unset=True)
-    personal = getattr(content, "personal", None)
-    if personal is not None:
-        plain["personal"] = {
-            name: None if value is None else value.get_secret_value()
-            for name, value in personal
-            if name in personal.model_fields_set
-        }
-    return plain
