@@ -4,9 +4,12 @@ A real Chromium on the real API, dispatcher and database, as in ``test_console.p
 the cases.
 """
 
+from datetime import timedelta
+
 import pytest
 from playwright.async_api import Browser, Dialog, Locator, expect
 
+from api.console.doorkeeper import COOKIE
 from gateway.wire.times import utc_now
 from tests.integration.console_bench import DOCTOR, Console, Desk, a_desk
 from tests.integration.console_world import PEOPLE, REFERRED, Person
@@ -14,6 +17,7 @@ from tests.integration.judge_bench import Rows
 
 RISING = PEOPLE[5]
 HOME = PEOPLE[9]
+SUGAR = PEOPLE[3]
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -179,6 +183,36 @@ async def test_an_api_that_fails_says_what_to_do_and_the_same_form_is_recorded_o
 
     assert len(await recorded(console, HOME, "contact_attempt")) == 1
     assert all("ERR_" in fault or "htmx:error" in fault for fault in desk.faults), desk.faults
+
+
+async def test_a_session_that_ends_takes_nothing_away_that_was_typed(
+    chromium: Browser, console: Console
+) -> None:
+    async with a_desk(chromium, console) as desk:
+        await desk.page.clock.install(time=utc_now() + timedelta(hours=10))  # A wrong one.
+        await desk.sign_in(DOCTOR)
+        await desk.go("worklist")
+        await desk.page.locator("tr", has_text=SUGAR.id[2:10].upper()).get_by_text("记录").click()
+        drawer = desk.page.get_by_role("dialog")
+        await drawer.get_by_role("link", name="联系").click()
+        await drawer.get_by_label("结果").select_option("not_reached")
+        await drawer.get_by_label("备注").fill("三次未接")
+        await desk.page.clock.fast_forward("08:30:00")
+        await expect(desk.page.locator("#expiry")).to_be_visible()
+        (session,) = [c for c in await desk.page.context.cookies() if c["name"] == COOKIE]
+        await desk.page.context.clear_cookies(name=COOKIE)
+        await drawer.get_by_role("button", name="保存").click()
+        await expect(drawer.locator("#drawer-failure")).to_contain_text("请在另一个标签页登录")
+        await expect(drawer.get_by_label("备注")).to_have_value("三次未接")
+        own = session["value"]
+        await desk.page.context.add_cookies(
+            [{"name": COOKIE, "value": own, "domain": "127.0.0.1", "path": "/console"}]
+        )
+        await drawer.get_by_role("button", name="保存").click()
+        await expect(desk.page.locator("#done")).to_contain_text("已保存")
+
+    assert len(await recorded(console, SUGAR, "contact_attempt")) == 1
+    assert all("401" in fault for fault in desk.faults), desk.faults
 
 
 async def test_without_scripts_the_same_form_is_a_page(chromium: Browser, console: Console) -> None:

@@ -30,10 +30,11 @@
   if (panel()) watchPanel();
 
   function watchExpiry() {
-    const ends = Date.parse(document.body.dataset.expires || "");
-    if (!ends) return;
+    // By the server's clock: that of a computer in a clinic may be hours off.
+    const session = Date.parse(document.body.dataset.expires || "") - Date.parse(document.body.dataset.now || "");
+    if (!session) return;
     const tick = () => {
-      const left = ends - Date.now();
+      const left = session - performance.now();
       const ended = new Event("suifang:expired", { cancelable: true });
       if (left <= 0 && document.dispatchEvent(ended)) return location.reload(); // It says where to sign in.
       document.getElementById("expiry").hidden = left > 10 * 60000;

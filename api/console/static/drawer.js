@@ -22,7 +22,11 @@
   });
   for (const name of ["htmx:error", "htmx:response:error"]) {
     document.addEventListener(name, (event) => {
-      if (!drawer.hidden && body.contains(event.detail.ctx?.sourceElement)) failure.hidden = false;
+      const asked = event.detail.ctx;
+      if (drawer.hidden || !body.contains(asked?.sourceElement)) return;
+      const said = failure.querySelector("span");
+      said.textContent = asked.response?.status === 401 ? said.dataset.signedOut : said.dataset.failed;
+      failure.hidden = false;
     });
   }
   document.addEventListener("htmx:before:request", () => { failure.hidden = true; });

@@ -16,6 +16,7 @@ from api.cases.printing import ROWS_MAX, read_whole
 from api.cases.routes import count_cases, list_cases
 from api.cases.schemas import CaseFilters, CaseQuery, Condition, CountQuery, Severity
 from api.console.pages import Shown
+from api.console.records.told import tell_recorded
 from api.console.states import STATES
 from api.console.worklist import queries
 from api.local_days import local_day
@@ -46,9 +47,10 @@ class Chosen(BaseModel):
 
 
 class PageOf(Chosen):
-    """And where the page begins."""
+    """And where the page begins, and what was just recorded."""
 
     cursor: Annotated[str, Field(max_length=400)] = ""
+    recorded: Annotated[str, Field(max_length=40)] = ""
 
 
 class Printed(Chosen):
@@ -83,6 +85,8 @@ async def show_worklist(
         request,
         "worklist.html",
         principal=principal,
+        may_record=principal.may(Permission.FOLLOWUPS_WRITE),
+        done=tell_recorded(pages.words(request), query.recorded),
         items=page.items,
         people=people,
         counts=counts.model_dump(),
