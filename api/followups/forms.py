@@ -39,11 +39,27 @@ def require_number(value: object) -> object:
 
 
 # What can be on the form at all, not what is normal.
-_Number = Annotated[Decimal, BeforeValidator(require_number), WithJsonSchema({"type": "number"})]
-Kilograms = Annotated[_Number, Field(ge=1, le=500, decimal_places=1)]
-BodyMassIndex = Annotated[_Number, Field(ge=5, le=100, decimal_places=2)]
-Percent = Annotated[_Number, Field(ge=2, le=25, decimal_places=1)]
-Liang = Annotated[_Number, Field(ge=0, le=99, decimal_places=1)]
+_Number = Annotated[Decimal, BeforeValidator(require_number)]
+Kilograms = Annotated[
+    _Number,
+    Field(ge=1, le=500, decimal_places=1),
+    WithJsonSchema({"type": "number", "minimum": 1, "maximum": 500}),
+]
+BodyMassIndex = Annotated[
+    _Number,
+    Field(ge=5, le=100, decimal_places=2),
+    WithJsonSchema({"type": "number", "minimum": 5, "maximum": 100}),
+]
+Percent = Annotated[
+    _Number,
+    Field(ge=2, le=25, decimal_places=1),
+    WithJsonSchema({"type": "number", "minimum": 2, "maximum": 25}),
+]
+Liang = Annotated[
+    _Number,
+    Field(ge=0, le=99, decimal_places=1),
+    WithJsonSchema({"type": "number", "minimum": 0, "maximum": 99}),
+]
 Count = Annotated[int, Field(strict=True, ge=0, le=999)]
 OneToThree = Annotated[int, Field(strict=True, ge=1, le=3)]
 Symptoms = Annotated[list[Annotated[int, Field(strict=True, ge=1, le=9)]], Field(max_length=9)]

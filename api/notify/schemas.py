@@ -1,17 +1,34 @@
 """Contacts of staff, hours of places, and who was told about an alert, from outside."""
 
+import re
 from datetime import datetime, time
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from api.notify import examples
 from api.notify.ladder import Rung
 
 Email = Annotated[str, Field(max_length=254, pattern=r"^[^\s@<>,;\"]+@[^\s@<>,;\"]+$")]
 Phone = Annotated[str, Field(max_length=20, pattern=r"^\+?[0-9][0-9 -]{4,18}$")]
-Clock = Annotated[time, Field(description="Local, Asia/Shanghai")]
+_CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?$"
+
+
+def _require_local(value: object) -> object:
+    """A text must be a time of day as clocks on walls show it; rows hold times already."""
+    if not isinstance(value, time) and not (isinstance(value, str) and re.fullmatch(_CLOCK, value)):
+        msg = "times are local and have no offset; write 18:00"
+        raise ValueError(msg)
+    return value
+
+
+# RFC 3339 has no time without an offset, so `format: time` would ask for what is refused.
+Clock = Annotated[
+    time,
+    BeforeValidator(_require_local),
+    WithJsonSchema({"type": "string", "pattern": _CLOCK, "description": "Local, Asia/Shanghai"}),
+]
 
 
 class ContactIn(BaseModel):
@@ -48,16 +65,9 @@ class HoursIn(BaseModel):
 
     quiet_from: Clock
     quiet_until: Annotated[
-        time, Field(description="Equal to `quiet_from`: there are no quiet hours")
+        Clock, Field(description="Equal to `quiet_from`: there are no quiet hours")
     ]
-    shifts: Annotated[list[time], Field(max_length=6, description="A digest for each")]
-
-    @model_validator(mode="after")
-    def _is_local(self) -> "HoursIn":
-        if any(each.tzinfo for each in (self.quiet_from, self.quiet_until, *self.shifts)):
-            msg = "quiet_from: times are local and have no offset; write 18:00"
-            raise ValueError(msg)
-        return self
+    shifts: Annotated[list[Clock], Field(max_length=6, description="A digest for each")]
 
 
 class HoursOut(HoursIn):
