@@ -26,6 +26,7 @@ from api.console.people import read_people
 from api.console.quality import routes as quality
 from api.console.readings import routes as readings
 from api.console.records import routes as records
+from api.console.records import withdrawing
 from api.console.residents import routes as residents
 from api.console.today import routes as today
 from api.console.worklist import routes as worklist
@@ -63,6 +64,7 @@ def create_console(services: Services) -> FastAPI:
     app.include_router(worklist.router)
     app.include_router(residents.router)
     app.include_router(records.router)
+    app.include_router(withdrawing.router)
     app.include_router(readings.router)
     app.include_router(quality.router)
     app.include_router(fleet.router)

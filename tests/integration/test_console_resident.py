@@ -87,6 +87,31 @@ async def test_a_reading_that_is_none_stays_in_the_table_and_can_be_taken_back(
     assert desk.faults == []
 
 
+async def test_a_record_that_was_a_mistake_is_taken_back(
+    chromium: Browser, console: Console
+) -> None:
+    at = utc_now() - timedelta(hours=1)
+    given = {"resident_id": QUIET.id, "at": at, "outcome": "reached", "note": "打错了电话"}
+    wrong = await console.world.record("contact_attempt", **given)
+    async with a_desk(chromium, console) as desk:
+        await desk.sign_in(DOCTOR)
+        await desk.go(f"residents/{QUIET.id}?days=7")
+        row = desk.page.locator(".timeline li", has_text="打错了电话")
+        await row.get_by_role("link", name="撤回此记录").click()
+        drawer = desk.page.get_by_role("dialog")
+        await drawer.get_by_role("button", name="撤回此记录").click()
+        await expect(drawer.get_by_label("原因")).to_have_attribute("aria-invalid", "true")
+        await drawer.get_by_label("原因").fill("记错居民")
+        await drawer.get_by_role("button", name="撤回此记录").click()
+        await expect(row).to_have_count(0)
+
+    rows = await console.world.rows(
+        f"SELECT author, note FROM record WHERE withdraws = '{wrong}'"  # noqa: S608 - our own
+    )
+    assert rows == [(DOCTOR, "记错居民")]
+    assert desk.faults == []
+
+
 async def test_a_reading_of_nobody_is_claimed_by_the_centre_that_measured(
     chromium: Browser, console: Console
 ) -> None:
