@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from fastapi import APIRouter, FastAPI
 from pydantic import BaseModel
@@ -40,6 +40,7 @@ from api.indicators.desk import Desk
 from api.limits import Limiter
 from api.merges import routes as merges
 from api.notify import routes as notify
+from api.operations.child import Child
 from api.operations.sampler import Sampler
 from api.problems import Problem, install_problems
 from api.readings import routes as readings
@@ -68,27 +69,34 @@ class Root(BaseModel):
     links: dict[str, str]
 
 
+class _Beside(Protocol):
+    """What works for as long as the process lives."""
+
+    async def run(self) -> None:
+        """Until cancelled."""
+
+
 def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
     """Build the application. No connection is opened before its lifespan begins.
 
     Raises:
         AuthorityError: The files of the authority cannot be used.
     """
-    database = Database(settings)
-    feed = Feed(settings, database)
-    audit = AuditLog(settings, database, clock)
-    figures = Desk(settings.indicators, database, clock)
-    sampler = Sampler(settings.operations, database, clock)
+    services = _build_services(settings, clock)
+    feed = services.feed
+    beside: dict[str, _Beside] = {
+        "feed": feed,
+        "audit": services.audit,
+        "figures": services.figures,
+        "sampler": Sampler(settings.operations, services.database, clock),
+        "backtests": services.backtests,
+        "rehearsals": services.rehearsals,
+    }
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with database, asyncio.TaskGroup() as tasks:
-            running = [
-                tasks.create_task(feed.run(), name="feed"),
-                tasks.create_task(audit.run(), name="audit"),
-                tasks.create_task(figures.run(), name="figures"),
-                tasks.create_task(sampler.run(), name="sampler"),
-            ]
+        async with services.database, asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(each.run(), name=name) for name, each in beside.items()]
             try:
                 yield
             finally:
@@ -106,28 +114,34 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
         lifespan=lifespan,
         responses=_PROBLEMS,
     )
-    limiter = Limiter(settings.limits)
     app.add_middleware(
         FrontDoor,
         limits=settings.limits,
-        limiter=limiter,
+        limiter=services.limiter,
         streams=bulk.STREAMS | create_routes.STREAMS,
     )
-    app.state.services = Services(
-        settings=settings,
-        clock=clock,
-        authenticator=Authenticator(settings, database, clock),
-        audit=audit,
-        database=database,
-        feed=feed,
-        figures=figures,
-        authority=_load_authority(settings),
-        keys=KeyFiles(settings.key_file, settings.pseudonym_key_file),
-        limiter=limiter,
-    )
+    app.state.services = services
     install_problems(app)
     _include_routes(app)
     return app
+
+
+def _build_services(settings: ApiSettings, clock: Clock) -> Services:
+    database = Database(settings)
+    return Services(
+        settings=settings,
+        clock=clock,
+        authenticator=Authenticator(settings, database, clock),
+        audit=AuditLog(settings, database, clock),
+        database=database,
+        feed=Feed(settings, database),
+        figures=Desk(settings.indicators, database, clock),
+        backtests=Child("ingest.backtest_process", clock),
+        rehearsals=Child("simulators.rehearsal", clock),
+        authority=_load_authority(settings),
+        keys=KeyFiles(settings.key_file, settings.pseudonym_key_file),
+        limiter=Limiter(settings.limits),
+    )
 
 
 def _include_routes(app: FastAPI) -> None:

@@ -12,6 +12,7 @@ from api.enrolment.authority import Authority
 from api.feed import Feed
 from api.indicators.desk import Desk
 from api.limits import Limiter
+from api.operations.child import Child
 from api.registry.key_files import KeyFiles
 from api.settings import ApiSettings
 from gateway.wire.times import Clock
@@ -30,6 +31,8 @@ class Services:
     feed: Feed
     figures: Desk
     keys: KeyFiles
+    backtests: Child
+    rehearsals: Child
     authority: Authority | None = None  # Signs gateways' certificates.
 
 

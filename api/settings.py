@@ -113,12 +113,13 @@ class ApiSettings(ProcessSettings):
 
     @model_validator(mode="after")
     def _people_come_from_one_issuer(self) -> Self:
-        if self.console.people_file is not None and self.auth.issuer != EMBEDDED_ISSUER:
-            msg = (
-                "API_CONSOLE__PEOPLE_FILE is for the private stack's own issuer; "
-                "leave it out, people sign in at yours"
-            )
-            raise ValueError(msg)
+        for name in ("people_file", "simulator_file"):
+            if getattr(self.console, name) is not None and self.auth.issuer != EMBEDDED_ISSUER:
+                msg = (
+                    f"API_CONSOLE__{name.upper()} is for the private stack's own issuer; "
+                    "leave it out: people sign in at yours, and nothing is simulated there"
+                )
+                raise ValueError(msg)
         if self.console.oidc is not None and self.auth.issuer in {None, EMBEDDED_ISSUER}:
             msg = "API_CONSOLE__OIDC__CLIENT_ID needs API_AUTH__ISSUER, an issuer of your own"
             raise ValueError(msg)

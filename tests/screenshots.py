@@ -4,8 +4,10 @@ The world of the console's tests, a desktop of a clinic and a phone, both langua
 """
 
 import asyncio
+import json
 import os
 import sys
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -22,6 +24,7 @@ from tests.fix_db import Database
 from tests.integration.console_bench import (
     DESKTOP,
     DOCTOR,
+    OPERATOR,
     PHONE,
     Console,
     Desk,
@@ -30,6 +33,7 @@ from tests.integration.console_bench import (
 )
 from tests.integration.console_world import LONG, PEOPLE, build_world
 from tests.integration.judge_bench import JudgeBench
+from tests.integration.operations_bench import ONLINE, RESIDENT, an_operators_console
 
 FOLDER: Final = Path(__file__).parents[1] / "docs" / "images"
 NAME: Final = "console_screenshots"
@@ -42,6 +46,14 @@ PAGES: Final = {
     "resident": "residents/{id}?days=1095",
     "record": "today",
     "quality": "quality",
+}
+OPERATORS: Final = {
+    "fleet": "fleet",
+    "flow": "flow",
+    "flow-item": "flow/items/1/bytes",
+    "rules": "rules",
+    "comparison": "rules",
+    "simulator": "simulator",
 }
 
 
@@ -82,6 +94,53 @@ async def _take_all(console: Console) -> None:
         await browser.close()
 
 
+async def _compare(desk: Desk) -> None:
+    """Two profiles on history, once; every picture shows what it found."""
+    await desk.go("rules")
+    await desk.page.locator("select[name=after]").select_option("cn_nbphs_2017")
+    await desk.page.locator("#compare button").click()
+    await desk.page.locator('#comparison[data-state="done"]').wait_for()
+
+
+async def _take_operators(console: Console) -> None:
+    """The operators' pages: one gateway opened, one comparison done."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=find_chromium(), args=FLAGS)
+        async with a_desk(browser, console) as desk:
+            await desk.sign_in(OPERATOR)
+            await _compare(desk)
+        for size, viewport in SIZES.items():
+            for language in ("zh", "en"):
+                async with a_desk(browser, console, viewport=viewport, language=language) as desk:
+                    await desk.sign_in(OPERATOR)
+                    for page, address in OPERATORS.items():
+                        await desk.go(address)
+                        if page == "fleet":
+                            await desk.page.locator('#rate[aria-busy="false"]').wait_for()
+                            await desk.page.locator(f"#gateway-{ONLINE} summary").click()
+                        if page == "comparison":
+                            await desk.page.locator("#comparison").scroll_into_view_if_needed()
+                        path = FOLDER / f"console-{page}-{language}-{size}.png"
+                        await desk.page.screenshot(path=path)
+                    sys.stdout.write(f"{language} {size}: {len(desk.faults)} faults\n")
+        await browser.close()
+
+
+async def _show_operators(stack: Stack, template: str, folder: Path) -> None:
+    file = folder / "simulator.json"
+    file.write_text(json.dumps({"folder": str(folder), "gateways": {"gateway-1": ["", 1]}}))
+    settings = {"API_CONSOLE__SIMULATOR_FILE": str(file), "API_OPERATIONS__SAMPLE_S": "0.3"}
+    async with an_operators_console(stack, template, **settings) as console:
+        now = utc_now()
+        limits = [("140", "85"), ("141", "86"), ("140", "84"), ("140", "83")]
+        history = [
+            a_blood_pressure(*values, at=now - timedelta(days=9 * n + 9), resident_id=RESIDENT)
+            for n, values in enumerate(limits)
+        ]
+        await console.world.store(a_batch(*history), at=now)
+        await _take_operators(console)
+
+
 async def main() -> None:
     """Make the world, show it, take the pictures, take the world away."""
     checkout = Stack.of_checkout()
@@ -91,6 +150,8 @@ async def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     database = Database(NAME, stack.create_database(NAME), stack)
     migrate.upgrade(database.dsn)
+    with tempfile.TemporaryDirectory() as folder:
+        await _show_operators(stack, NAME, Path(folder))
     async with await connect(database.dsn, application_name="test", autocommit=True) as connection:
         world = await build_world(connection, database, utc_now() - timedelta(minutes=55))
         await _prepare(world)

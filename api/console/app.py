@@ -28,6 +28,8 @@ from api.console.readings import routes as readings
 from api.console.records import routes as records
 from api.console.records import withdrawing
 from api.console.residents import routes as residents
+from api.console.rules import routes as rules
+from api.console.simulator import routes as simulator
 from api.console.today import routes as today
 from api.console.worklist import routes as worklist
 from api.errors import ApiError, UnauthenticatedError
@@ -51,7 +53,8 @@ def create_console(services: Services) -> FastAPI:
     """Build the application. Raises ``OSError`` and ``ValueError`` as ``read_people``."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.services = services
-    app.state.pages = Pages(_STATIC, services.clock)
+    without = () if services.settings.console.simulator_file else ("simulator",)
+    app.state.pages = Pages(_STATIC, services.clock, without=without)
     app.state.people = read_people(services.settings)
     app.add_middleware(Doorkeeper)
     app.add_exception_handler(ApiError, _on_api_error)
@@ -69,6 +72,8 @@ def create_console(services: Services) -> FastAPI:
     app.include_router(quality.router)
     app.include_router(fleet.router)
     app.include_router(flow.router)
+    app.include_router(rules.router)
+    app.include_router(simulator.router)
     app.include_router(operations.router)
     app.mount("/static", _Versioned(directory=_STATIC), name="static")
     return app

@@ -8,6 +8,7 @@ cannot run. Times are those of the residents (Asia/Shanghai).
 import hashlib
 import re
 import tomllib
+from collections.abc import Collection
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, cast
@@ -45,6 +46,8 @@ _NAVIGATION: Final = (
     ("quality", Permission.INDICATORS_READ),
     ("fleet", Permission.OPERATIONS_READ),
     ("flow", Permission.OPERATIONS_READ),
+    ("rules", Permission.OPERATIONS_READ),
+    ("simulator", Permission.OPERATIONS_WRITE),
     ("operations", Permission.OPERATIONS_READ),
 )
 
@@ -115,8 +118,9 @@ def read_words(language: Language) -> dict[str, str]:
 class Pages:
     """Templates and words, read once."""
 
-    def __init__(self, static: Path, clock: Clock) -> None:
+    def __init__(self, static: Path, clock: Clock, *, without: Collection[str] = ()) -> None:
         self._clock = clock
+        self._without = without  # Pages that this deployment does not have.
         self._words = {language: Words(language) for language in LANGUAGES}
         self._static = static
         self._versions: dict[str, str] = {}
@@ -157,7 +161,7 @@ class Pages:
             static=self._address_of,
             missing=self.missing,
             principal=principal,
-            navigation=_navigation(principal),
+            navigation=[name for name in _navigation(principal) if name not in self._without],
             path=request.url.path,
             here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
             now=now,

@@ -59,6 +59,8 @@ class ConsoleSettings(BaseModel):
     # Both of the private stack only: whom its sign-in page offers, and what signs their tokens.
     people_file: FilePath | None = None
     signing_key_file: FilePath | None = None
+    # Likewise: which gateways a scenario may be played to, as `suifang demo` writes it.
+    simulator_file: FilePath | None = None
     session_minutes: PositiveInt = 480  # Of those people: a doctor's day.
     oidc: OidcSettings | None = None  # People sign in at the issuer.
     profile: str = "wuzhou"  # As JUDGE_PROFILE: limits shown for whom no case names a profile.

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
+from ingest.db.connections import Dsn
+
 
 class OperationsSettings(BaseModel):
     """``API_OPERATIONS__DEVICE_SILENT_H``, ``API_OPERATIONS__SAMPLE_S``, ..."""
@@ -22,6 +24,10 @@ class OperationsSettings(BaseModel):
     quarantine_rows_max: Annotated[int, Field(ge=1, le=100)] = 40
     sample_s: PositiveFloat = 15  # Between samples of the flow.
     sample_keep_h: PositiveInt = 48
+    backtest_s_max: PositiveInt = 1_800
+    # Who reads all histories for a back-test, in a process of its own: the login of maintenance.
+    # None: the API's own, which must then be a member of `suifang_maintenance`.
+    backtest_dsn: Dsn | None = None
     token_hours: PositiveInt = 72  # Of an enrolment token that the page gives.
 
     @property

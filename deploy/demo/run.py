@@ -15,7 +15,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import aiomqtt
 import psycopg
 
 from api.auth.permissions import Role
@@ -24,6 +23,8 @@ from deploy.demo.errors import DemoError
 from deploy.demo.observer import Observer, percentiles
 from deploy.demo.people import PEOPLE
 from deploy.demo.report import read_database
+from deploy.demo.scenarios import list_played, offer_scenarios
+from deploy.demo.sessions import forget_session
 from deploy.demo.settings import DemoSettings
 from deploy.demo.supervisor import Supervisor
 from deploy.demo.telling import IS_ANYBODY_WAITING, LOOPBACK, Telling, list_staff
@@ -140,7 +141,7 @@ class Demo:
         self.progress.step = "starting services"
         worker = BrokerSettings()
         for session in (*worker.live_ids, worker.backlog_id):
-            await _forget_session(self.stack, session)
+            await forget_session(self.stack, session)
         broker = {"HOST": self.stack.broker_host, "PORT": str(self.stack.broker_port)}
         await supervisor.start(
             "ingest",
@@ -170,6 +171,10 @@ class Demo:
                 "API_CA_KEY_FILE": str(self.stack.authority.key),
                 **Issuer(self.stack.home).environment(),
                 **Issuer(self.stack.home).console_environment(PEOPLE),
+                "API_OPERATIONS__BACKTEST_DSN": self._dsn_of("maintenance"),
+                "API_CONSOLE__SIMULATOR_FILE": str(
+                    offer_scenarios(self.folder, self._fleet_plan(1), {})
+                ),
             },
             speaks=True,
         )
@@ -214,6 +219,7 @@ class Demo:
             )
             host, _, port = str(said["listening"]).rpartition(":")
             self.addresses[site.gateway_id] = (host, int(port))
+        offer_scenarios(self.folder, self._fleet_plan(1), self.addresses)
 
     async def _load_people(self) -> None:
         key = load_key(self.folder / "pseudonym.key")
@@ -382,19 +388,6 @@ class Demo:
         return self.folder / f"{site.gateway_id}.spool"
 
     def _ledgers(self) -> list[Path]:
-        return [self.folder / "replay.ledger", self.folder / "fleet.ledger"]
-
-
-async def _forget_session(stack: Stack, session: str) -> None:
-    """End an earlier demo's session at the broker: its messages belong to a dropped database."""
-    async with aiomqtt.Client(
-        stack.broker_host,
-        stack.broker_port,
-        identifier=session,
-        username="ingest",
-        password=stack.broker_password("ingest"),
-        protocol=aiomqtt.ProtocolVersion.V5,
-        clean_start=True,
-        timeout=5,
-    ):
-        pass
+        """Of the demo itself, and of what the console's page has played."""
+        own = [self.folder / "replay.ledger", self.folder / "fleet.ledger"]
+        return [*own, *list_played(self.folder)]

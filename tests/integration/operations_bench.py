@@ -11,7 +11,7 @@ from typing import Any, Final
 from deploy.embedded.stack import Stack
 from gateway.wire.status import ClockStatus, DeviceStatus, SpoolStatus, Status
 from gateway.wire.times import utc_now
-from ingest.db import gateway_status, readings
+from ingest.db import gateway_status
 from ingest.db.connections import Connection, connect
 from ingest.db.residents import (
     Centre,
@@ -27,6 +27,7 @@ from tests.fix_clock import TestClock
 from tests.fix_db import cloned
 from tests.integration.console_bench import Console, a_console
 from tests.integration.judge_bench import HYPERTENSION, JudgeBench
+from tests.roles import prepare_ingest
 
 RESIDENT: Final = "r-5ec4e75ec4e75ec4e75ec4e7"
 SECRET_VALUE: Final = "173"
@@ -116,8 +117,9 @@ async def an_operators_console(
             database.dsn, application_name="test", autocommit=True
         ) as connection:
             await build_fleet(connection, now)
-            await readings.prepare(connection)
+            await prepare_ingest(connection)
             world = JudgeBench(connection, database, TestClock(now))
             await send(world, now)
+            settings["API_OPERATIONS__BACKTEST_DSN"] = database.dsn_of("maintenance")
             async with a_console(stack, database, world, **settings) as running:
                 yield running

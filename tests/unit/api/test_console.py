@@ -1,5 +1,6 @@
 """Promise: the console's words are whole in both languages, and its door is shut to strangers."""
 
+import re
 import string
 import tomllib
 from collections.abc import Iterator
@@ -22,8 +23,10 @@ from api.console.doorkeeper import Doorkeeper, is_of_this_site
 from api.console.flow.dump import SHOWN_BYTES_MAX, dump
 from api.console.pages import read_words
 from api.console.provider import Beginning
+from api.console.rules.profiles import in_chinese, list_profiles
 from api.console.settings import ConsoleSettings, OidcSettings
 from api.console.sign_in import _own_path
+from api.console.simulator.scenarios import SCENARIOS
 from api.console.states import STATES
 from api.settings import ApiSettings
 from gateway.status import StatusProblem
@@ -234,3 +237,20 @@ def test_a_beginning_that_is_none_of_ours_is_none(cookie: str) -> None:
     assert Beginning.unpack(begun.pack()) == begun
     assert begun.is_answered_by(begun.state)
     assert not begun.is_answered_by("é")
+
+
+def test_nothing_is_simulated_beside_an_issuer_of_a_deployment() -> None:
+    console = ConsoleSettings.model_validate({"simulator_file": __file__})
+    auth = AuthSettings(issuer="https://issuer.example", jwks_url="https://issuer.example/keys")
+    with pytest.raises(ValidationError, match="API_CONSOLE__SIMULATOR_FILE"):
+        ApiSettings(db_dsn=SecretStr("postgresql://x"), auth=auth, console=console)
+
+
+def test_every_rule_and_scenario_has_its_word_and_no_english_stays_in_chinese_limits() -> None:
+    chinese = read_words("zh")
+    for profile in list_profiles(None):
+        for version in profile.versions:
+            for rule, _, limit, _ in version.rows:
+                assert f"rule.{rule.replace('.', '_')}" in chinese
+                assert not re.search(r"[a-z]{3,}", re.sub("mmHg|mmol/L", "", in_chinese(limit)))
+    assert {f"scenario.{name}" for name in SCENARIOS} <= chinese.keys()
