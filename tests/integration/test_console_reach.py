@@ -134,6 +134,7 @@ def forms_about(resident: str) -> dict[str, dict[str, str]]:
         f"/alerts/{alert}/reopening": seen,
         f"/alerts/{alert}/snooze": {"hours": "2", **seen},
         f"/residents/{resident}/records/visit": {**visit, "record_id": new_id()},
+        f"/residents/{resident}/records/{ids['record_id']}/withdrawal": {"note": "by mistake"},
         f"{reading}/correction": {**value, **reason},
         f"{reading}/amendments/{ids['amendment_id']}/undo": reason,
         f"{reading}/retraction": {"id": new_id(), **reason},
