@@ -24,12 +24,18 @@ closed AS (
            range_agg(daterange(day + 1, back)) FILTER (WHERE reason IN ('death', 'moved')) AS gone
     FROM turned WHERE kind = 'closure' AND (back IS NULL OR back > day + 1)
     GROUP BY resident_id)"""
+# Two pseudonyms of one person are one: the survivor, who has the diagnoses of both.
+_DIAGNOSED: Final = """
+diagnosed AS (
+    SELECT coalesce(g.into_id, c.resident_id) AS resident_id, c.condition, c.since, c.until
+    FROM indicator_condition c
+    LEFT JOIN resident_merge g ON g.resident_id = c.resident_id AND g.unmerged_at IS NULL)"""
 _MANAGED: Final = f"""
-WITH {_CLOSED},
+WITH {_CLOSED}, {_DIAGNOSED},
 m AS (
     SELECT DISTINCT r.id AS resident_id, r.team_id, c.condition
     FROM resident r
-    JOIN indicator_condition c ON c.resident_id = r.id
+    JOIN diagnosed c ON c.resident_id = r.id
     LEFT JOIN closed x ON x.resident_id = r.id
     WHERE c.condition IN ('hypertension', 'diabetes')
       AND greatest(r.enrolled_on, c.since, %(first)s::date) <= least(c.until, %(known)s::date)
@@ -45,7 +51,7 @@ _OWED: Final = """
 SELECT {selected}
 FROM indicator_year y JOIN resident m ON m.id = y.resident_id"""
 _SIGNED: Final = f"""
-WITH {_CLOSED},
+WITH {_CLOSED}, {_DIAGNOSED},
 had AS (
     SELECT c.resident_id,
            bool_or(c.condition = 'hypertension') AS hypertension,
@@ -54,7 +60,7 @@ had AS (
            bool_or(c.condition = 'tuberculosis') AS tuberculosis,
            bool_or(c.condition = 'severe_mental_disorder') AS severe_mental_disorder,
            bool_or(c.condition = 'disability') AS disability
-    FROM indicator_condition c
+    FROM diagnosed c
     WHERE c.since <= %(known)s AND (c.until IS NULL OR c.until >= %(known)s)
     GROUP BY c.resident_id),
 running AS (
@@ -89,6 +95,8 @@ q AS (
     LEFT JOIN visits v ON v.resident_id = r.id
     LEFT JOIN closed x ON x.resident_id = r.id
     WHERE NOT r.stub AND r.team_id IS NOT NULL
+      AND NOT EXISTS (SELECT FROM resident_merge g
+                      WHERE g.resident_id = r.id AND g.unmerged_at IS NULL)
       AND (r.created_at AT TIME ZONE 'Asia/Shanghai')::date <= %(known)s
       AND (x.gone IS NULL OR NOT %(known)s::date <@ x.gone)),
 m AS (
