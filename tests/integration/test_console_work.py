@@ -192,7 +192,8 @@ async def test_a_session_that_ends_takes_nothing_away_that_was_typed(
         await desk.page.clock.install(time=utc_now() + timedelta(hours=10))  # A wrong one.
         await desk.sign_in(DOCTOR)
         await desk.go("worklist")
-        await desk.page.locator("tr", has_text=SUGAR.id[2:10].upper()).get_by_text("记录").click()
+        case = desk.page.locator("tr", has_text=SUGAR.id[2:10].upper()).first
+        await case.get_by_text("记录").click()
         drawer = desk.page.get_by_role("dialog")
         await drawer.get_by_role("link", name="联系").click()
         await drawer.get_by_label("结果").select_option("not_reached")
