@@ -302,17 +302,6 @@ CREATE TRIGGER resident_stays_with_survivor BEFORE UPDATE OF team_id ON resident
     FOR EACH ROW WHEN (NEW.team_id IS DISTINCT FROM OLD.team_id)
     EXECUTE FUNCTION stay_with_survivor();
 
-CREATE FUNCTION take_merged_along() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
-BEGIN
-    UPDATE resident r SET team_id = NEW.team_id FROM resident_merge m
-    WHERE m.into_id = NEW.id AND m.unmerged_at IS NULL AND r.id = m.resident_id;
-    RETURN NULL;
-END $$;
-CREATE TRIGGER resident_takes_merged_along AFTER UPDATE OF team_id ON resident
-    FOR EACH ROW WHEN (NEW.team_id IS DISTINCT FROM OLD.team_id)
-    EXECUTE FUNCTION take_merged_along();
-
 -- Readings --------------------------------------------------------------------------------------
 
 -- Values as the device reported them, exact, with the scale and unit it reported.
@@ -967,16 +956,27 @@ CREATE FUNCTION follow_moved_resident() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     moved text[];
+    teams text[];
 BEGIN
-    SELECT array_agg(n.id) INTO moved FROM placed n JOIN left_behind o ON o.id = n.id
-    WHERE n.team_id IS DISTINCT FROM o.team_id;
+    -- Both sides in one pass: a join would keep the plan of the first statement, which had one row.
+    SELECT array_agg(m.id), array_agg(m.team_id) INTO moved, teams
+    FROM (SELECT b.id, max(b.team_id) FILTER (WHERE b.after) AS team_id,
+                 max(b.team_id) FILTER (WHERE NOT b.after) AS left_team_id
+          FROM (SELECT id, team_id, true AS after FROM placed
+                UNION ALL SELECT id, team_id, false FROM left_behind) AS b
+          GROUP BY b.id) AS m
+    WHERE m.team_id IS DISTINCT FROM m.left_team_id;
     IF moved IS NULL THEN
         RETURN NULL;
     END IF;
-    UPDATE resident_case c SET team_id = n.team_id FROM placed n
-    WHERE n.id = ANY(moved) AND c.resident_id = n.id;
-    UPDATE alert a SET team_id = n.team_id FROM placed n
-    WHERE n.id = ANY(moved) AND a.resident_id = n.id;
+    UPDATE resident_case c SET team_id = n.team_id FROM unnest(moved, teams) AS n (id, team_id)
+    WHERE c.resident_id = n.id;
+    UPDATE alert a SET team_id = n.team_id FROM unnest(moved, teams) AS n (id, team_id)
+    WHERE a.resident_id = n.id;
+    UPDATE resident r SET team_id = n.team_id  -- Whoever is merged into them comes along.
+    FROM unnest(moved, teams) AS n (id, team_id)
+    JOIN resident_merge m ON m.into_id = n.id AND m.unmerged_at IS NULL
+    WHERE r.id = m.resident_id AND r.team_id IS DISTINCT FROM n.team_id;
     PERFORM pg_notify('resident_moved', '');
     RETURN NULL;
 END $$;

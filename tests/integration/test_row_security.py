@@ -220,6 +220,24 @@ UNION ALL SELECT resident_id FROM visible_reading WHERE resident_id IS NOT NULL
 UNION ALL SELECT payload ->> 'resident_id' FROM outbox WHERE payload ->> 'resident_id' <> ''"""
 
 
+async def test_whoever_is_merged_into_somebody_who_moves_moves_along(writer: Connection) -> None:
+    cursor = await writer.execute(
+        "SELECT DISTINCT resident_id FROM resident_case JOIN alert USING (resident_id) ORDER BY 1"
+    )
+    one, other, *_ = [row[0] for row in await cursor.fetchall()]
+    await writer.execute(
+        "INSERT INTO resident_merge (resident_id, into_id, reason, author, merged_at)"
+        " VALUES (%s, %s, 'registered twice', 'x', %s)",
+        (one, other, NOW),
+    )
+    for team in ("n1", "s1"):
+        await writer.execute("UPDATE resident SET team_id = %s WHERE id = %s", (team, other))
+        for table, name in (("resident", "id"), ("resident_case", "resident_id")):
+            places = f"SELECT DISTINCT team_id FROM {table} WHERE {name} = ANY (%s)"  # noqa: S608 - two tables
+            cursor = await writer.execute(places.encode(), ([one, other],))
+            assert await cursor.fetchall() == [(team,)]
+
+
 async def rows_about(api: Database, name: str, resident: str) -> int:
     async with api.reading(SEEN[name][0]) as connection:
         cursor = await connection.execute(
