@@ -50,15 +50,34 @@ WITH ended AS (
 UPDATE message_attempt t SET ended_at = %(at)s, problem = n.problem
 FROM ended n WHERE t.message_id = n.id AND t.number = n.number"""
 # Somebody else is to be told where one is refused, and what was said of an alert is to be looked at
-# again. Whoever holds the row at this moment changes more than that.
+# again. Nobody waits here for whoever holds a row at this moment: of which messages it was is
+# returned, since the holder may change nothing after all.
 _LOOK: Final = """
-UPDATE alert_attention SET look_at = %(at)s WHERE alert_id IN (
-    SELECT t.alert_id FROM alert_attention t
+WITH wanted AS (
+    SELECT t.alert_id, n.id, n.status FROM alert_attention t
     JOIN notification o ON o.alert_id = t.alert_id AND o.round = t.round
     JOIN unnest(%(ids)s::uuid[], %(statuses)s::text[]) AS n (id, status) ON n.id = o.message_id
     WHERE t.acknowledged_at IS NULL AND t.snoozed_at IS NULL
       AND (t.look_at IS NULL OR t.look_at > %(at)s)
       AND (n.status = 'failed' OR (n.status = 'sent') = (t.untold_since IS NOT NULL))
+), looked AS (
+    UPDATE alert_attention SET look_at = %(at)s WHERE alert_id IN (
+        SELECT t.alert_id FROM alert_attention t
+        WHERE t.alert_id IN (SELECT alert_id FROM wanted)
+          AND t.acknowledged_at IS NULL AND t.snoozed_at IS NULL
+          AND (t.look_at IS NULL OR t.look_at > %(at)s)
+        FOR UPDATE SKIP LOCKED)
+    RETURNING alert_id)
+SELECT DISTINCT id, status FROM wanted WHERE alert_id NOT IN (SELECT alert_id FROM looked)"""
+# What a notifier that was killed had still to look at: at the top of a ladder nothing else would.
+_LEFT: Final = """
+UPDATE alert_attention SET look_at = %(at)s WHERE alert_id IN (
+    SELECT t.alert_id FROM alert_attention t
+    JOIN alert a ON a.id = t.alert_id AND a.status = 'active' AND a.page
+    WHERE t.step > 0 AND t.look_at IS NULL AND t.untold_since IS NULL
+      AND t.acknowledged_at IS NULL AND t.snoozed_at IS NULL
+      AND EXISTS (SELECT FROM notification o JOIN message m ON m.id = o.message_id
+                  WHERE o.alert_id = t.alert_id AND o.round = t.round AND m.status = 'failed')
     FOR UPDATE OF t SKIP LOCKED)"""
 
 
@@ -82,10 +101,19 @@ class Courier:
         self._settings = settings
         self._clock = clock
         self._slots = asyncio.Semaphore(settings.sending_max)
+        self._has_begun = False
+        # By message: what became of it, while somebody holds its alert. They hold it for as long as
+        # a statement takes, so there are no more than one round has, or few.
+        self._unlooked: dict[UUID, str] = {}
 
     async def deliver_round(self, connection: Connection) -> list[Outcome]:
         """One round. Cancellation leaves attempts without an end: they are made again."""
         now = self._clock()
+        if not self._has_begun:
+            await connection.execute(_LEFT, {"at": now})
+            self._has_begun = True
+        if self._unlooked:
+            self._unlooked = await self._look(connection, self._unlooked, now)
         async with connection.cursor(row_factory=dict_row) as cursor:
             await cursor.execute(_WAITING, {"now": now, "rows": self._settings.messages_max})
             rows = await cursor.fetchall()
@@ -102,17 +130,28 @@ class Courier:
         }
         await connection.execute(_BEGIN, begun)
         outcomes = await asyncio.gather(*(self._attempt(row, now) for row in needed))
+        ended_at = self._clock()
         ended = {
             "ids": [each.id for each in outcomes],
             "numbers": [each.number for each in outcomes],
             "problems": [each.problem for each in outcomes],
             "statuses": [each.status for each in outcomes],
-            "at": self._clock(),
+            "at": ended_at,
         }
+        became = self._unlooked | {each.id: each.status for each in outcomes}
         async with connection.transaction():
             await connection.execute(_END, ended)
-            await connection.execute(_LOOK, ended)
+            unlooked = await self._look(connection, became, ended_at)
+        self._unlooked = unlooked
         return outcomes
+
+    @staticmethod
+    async def _look(
+        connection: Connection, became: Mapping[UUID, str], at: datetime
+    ) -> dict[UUID, str]:
+        """Have the alerts of these messages looked at; return those that somebody holds."""
+        asked = {"ids": list(became), "statuses": list(became.values()), "at": at}
+        return dict(await (await connection.execute(_LOOK, asked)).fetchall())
 
     def _pause(self, attempts: int) -> timedelta:
         """Until it is tried again, if this attempt fails or is never heard of again."""

@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 
+from api.notify.notifiers import Message
 from ingest.db.connections import Connection
 from tests.builders import AT
 from tests.fix_clock import TestClock
@@ -100,6 +102,43 @@ async def test_if_all_are_refused_it_is_seen_until_an_address_is_corrected(
     assert ("l1", "page") in channel.take()
     assert await untold_since(bench, alert) is None
     assert untold(bench) == 0
+
+
+class Interrupted(Recorder):
+    """Somebody begins to attend to the alert while its last page is on the way."""
+
+    holder: psycopg.AsyncConnection
+
+    async def send(self, message: Message, *, at: datetime) -> None:
+        """As any recorder."""
+        if message.recipient.staff_id == "c1":
+            await self.holder.execute("SELECT FROM alert_attention FOR UPDATE")
+        await super().send(message, at=at)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+async def test_who_holds_an_alert_and_changes_nothing_hides_not_that_a_page_was_refused(
+    bench: NotifyBench, database: Database, *, is_killed: bool
+) -> None:
+    channel = Interrupted(refuses={"c1"})
+    bench = NotifyBench(bench.connection, database, bench.clock, [channel])
+    alert = await bench.raise_alert()
+    async with await psycopg.AsyncConnection.connect(database.dsn) as channel.holder:
+        while not await bench.rows("SELECT FROM message WHERE status = 'failed'"):
+            await bench.work(minutes=10)
+        standing = await bench.rows("SELECT look_at, untold_since FROM alert_attention")
+        await channel.holder.rollback()
+    if is_killed:
+        bench = NotifyBench(bench.connection, database, bench.clock, [channel])
+
+    await bench.work(seconds=1)
+    await bench.work(seconds=1)
+
+    assert standing == [(None, None)]
+    assert await untold_since(bench, alert) is not None
+    assert untold(bench) == 1
+    looked_at = "SELECT FROM alert_attention WHERE look_at <= %s"
+    assert not await (await bench.connection.execute(looked_at, (bench.clock.now,))).fetchall()
 
 
 async def test_after_the_last_step_somebody_who_can_be_told_at_last_is_told(
