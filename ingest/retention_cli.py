@@ -18,6 +18,7 @@ from gateway.wire.times import utc_now
 from ingest.checkpoints import UnreadableCheckpointError
 from ingest.cli import AsJson, Dsn, ProfileDirectory
 from ingest.db import outbox_pruning, retention
+from ingest.db.audit_keeping import KEEP_DAYS, KEEP_DAYS_MIN
 from ingest.db.connections import Connection, ProcessRole, connect
 from ingest.db.errors import DatabaseError, translated
 from ingest.judge import Judge
@@ -32,8 +33,7 @@ _SPAN: Final = re.compile(r"(\d{1,4})\s*(days?|months?|years?)")
 _DAYS: Final = {"day": 1, "month": 30.4375, "year": 365.25}
 _KEEP_DAYS_MIN: Final = 91
 """A quarter: screening looks back 90 days, and a routine visit is due within 90."""
-_EVENTS_DAYS_MIN: Final = 14
-"""A webhook is tried for three days and then parked; its owner needs time to come back."""
+_KEEP_EVENTS: Final = f"{KEEP_DAYS}days"
 _EVENTS_PER_PAGE: Final = 5_000
 Report = Callable[[str, int, int], None]
 
@@ -69,7 +69,7 @@ KeepEvents = Annotated[
         "--keep-events",
         envvar="SUIFANG_KEEP_EVENTS",
         metavar="SPAN",
-        help="How long events of the feed are kept: 90days, 6months.",
+        help="How long events of the feed are kept: 365days, 2years. As the audit log.",
     ),
 ]
 
@@ -143,7 +143,7 @@ async def _plan(dsn: str, before: datetime) -> Plan:
 def run(
     dsn: Dsn,
     keep: Keep = "24months",
-    keep_events: KeepEvents = "90days",
+    keep_events: KeepEvents = _KEEP_EVENTS,
     profile: Annotated[
         str, typer.Option("--profile", envvar="JUDGE_PROFILE", help="The deployment's.")
     ] = "wuzhou",
@@ -187,12 +187,15 @@ async def _retain(dsn: str, judge: Judge, before: datetime) -> Done:
 
 
 def _events_before(keep: str) -> datetime:
-    why = "a webhook's owner could not come back in time"
-    return utc_now() - _read_span(keep, _EVENTS_DAYS_MIN, why)
+    """Not less than the audit log: whom a stream's listener saw is in the feed alone."""
+    why = "the audit log keeps who listened to the feed, and only the feed says whom they saw"
+    return utc_now() - _read_span(keep, KEEP_DAYS_MIN, why)
 
 
 @app.command("events")
-def prune_events(dsn: Dsn, keep_events: KeepEvents = "90days", *, as_json: AsJson = False) -> None:
+def prune_events(
+    dsn: Dsn, keep_events: KeepEvents = _KEEP_EVENTS, *, as_json: AsJson = False
+) -> None:
     """Let old events of the feed go, as `run` does at its end. For a nightly timer.
 
     What a subscription has not been told yet stays, whatever its age.

@@ -4,7 +4,7 @@ The event's id is its number in the feed, so a browser that comes back with ``La
 goes on where it was: nothing lost, nothing twice. A comment with an id keeps the line alive and
 moves the resume point on when a filter lets nothing through. When the database is lost the
 stream ends cleanly and the browser reconnects by itself. The audit log notes who listened from
-where on; whom they saw follows from the feed, which keeps every event.
+where on; whom they saw follows from the feed, which keeps events as long as the audit log entries.
 """
 
 import asyncio

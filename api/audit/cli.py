@@ -16,10 +16,11 @@ from psycopg.rows import DictRow
 
 from api.audit import queries
 from api.audit.log import read_key
-from api.audit.settings import KEEP_DAYS_MIN, AuditSettings
+from api.audit.settings import AuditSettings
 from api.audit.verification import verify as verify_chain
 from api.operator import Dsn, Json, fail, print_line, run_in_transaction
 from gateway.wire.times import parse_instant, utc_now
+from ingest.db.audit_keeping import KEEP_DAYS, KEEP_DAYS_MIN
 
 app: Final = typer.Typer(
     help="The audit log: who saw or changed whom.",
@@ -110,7 +111,7 @@ def prune(
     dsn: Dsn,
     keep_days: Annotated[
         int, typer.Option(min=KEEP_DAYS_MIN, help="Entries younger than this stay.")
-    ] = 365,
+    ] = KEEP_DAYS,
     as_json: Json = False,
 ) -> None:
     """Let old entries go, whole seals only; the seals stay, so the chain still holds."""

@@ -1,12 +1,8 @@
 """Settings of the audit log."""
 
 from pathlib import Path
-from typing import Final
 
 from pydantic import BaseModel, ConfigDict, PositiveInt
-
-KEEP_DAYS_MIN: Final = 183
-"""Six months. Source: Cybersecurity Law of the People's Republic of China, article 21 (3)."""
 
 
 class AuditSettings(BaseModel):

@@ -10,7 +10,7 @@ from psycopg.rows import DictRow
 
 from api.audit import queries
 from api.audit.chain import Seal, find_fault
-from api.audit.settings import KEEP_DAYS_MIN
+from ingest.db.audit_keeping import KEEP_DAYS_MIN
 
 _SEALS_AT_ONCE: Final = 200
 _UNSEALED_S_MAX: Final = 300
