@@ -27,7 +27,7 @@ ALLOWED: Final[dict[str, set[str]]] = {
 """What ingest does for one reading; everything that is not here it may not."""
 CALLED: Final = {
     *("audit_write", "adopt_stubs", "hold_folds"),
-    *("feed_head", "has_team", "is_folded_since", "is_merge_settled", "is_settled"),
+    *("feed_floor", "feed_head", "has_team", "is_folded_since", "is_merge_settled", "is_settled"),
     *("is_strangers", "is_word_unjudged", "notify_lag"),
 }
 """What it may call that has the owner's rights: the log of who wrote; what everybody may."""
