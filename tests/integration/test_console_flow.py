@@ -190,6 +190,16 @@ async def test_a_drop_needs_a_reason_and_deletes_nothing(
         await expect(desk.page.locator("#error-because")).to_contain_text("请写明原因")
         await desk.page.get_by_label("选择第 2 条", exact=True).check()
         await desk.page.get_by_label("放弃原因").fill("居民已重测")
+        sessions = await desk.page.context.cookies()
+        await desk.page.context.clear_cookies()  # The session ends; parts are asked for again.
+        await expect(desk.page.locator("#unanswered")).to_be_visible()
+        await expect(desk.page.get_by_label("放弃原因")).to_have_value("居民已重测")
+        await desk.page.context.add_cookies(
+            [
+                {"name": each["name"], "value": each["value"], "domain": "127.0.0.1", "path": "/"}
+                for each in sessions
+            ]
+        )
         await desk.page.get_by_role("button", name="放弃所选").click()
         await expect(desk.page.locator("#told")).to_contain_text("已放弃 1 条")
         await desk.go("flow/items/2")

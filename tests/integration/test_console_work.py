@@ -185,15 +185,19 @@ async def test_an_api_that_fails_says_what_to_do_and_the_same_form_is_recorded_o
     assert all("ERR_" in fault or "htmx:error" in fault for fault in desk.faults), desk.faults
 
 
+@pytest.mark.parametrize(
+    ("page", "person"), [("today", HOME), ("worklist", SUGAR)], ids=["today", "worklist"]
+)
 async def test_a_session_that_ends_takes_nothing_away_that_was_typed(
-    chromium: Browser, console: Console
+    chromium: Browser, console: Console, page: str, person: Person
 ) -> None:
+    before = len(await recorded(console, person, "contact_attempt"))
     async with a_desk(chromium, console) as desk:
         await desk.page.clock.install(time=utc_now() + timedelta(hours=10))  # A wrong one.
         await desk.sign_in(DOCTOR)
-        await desk.go("worklist")
-        case = desk.page.locator("tr", has_text=SUGAR.id[2:10].upper()).first
-        await case.get_by_text("记录").click()
+        await desk.go(page)
+        row = desk.page.locator("tr, .alert", has_text=person.id[2:10].upper()).first
+        await row.get_by_role("link", name="记录").click()
         drawer = desk.page.get_by_role("dialog")
         await drawer.get_by_role("link", name="联系").click()
         await drawer.get_by_label("结果").select_option("not_reached")
@@ -202,6 +206,10 @@ async def test_a_session_that_ends_takes_nothing_away_that_was_typed(
         await expect(desk.page.locator("#expiry")).to_be_visible()
         (session,) = [c for c in await desk.page.context.cookies() if c["name"] == COOKIE]
         await desk.page.context.clear_cookies(name=COOKIE)
+        lost = desk.page.locator("#lost")
+        if page == "today":  # Its list is asked for again, and is refused.
+            await desk.page.clock.fast_forward("00:02:00")
+            await expect(lost).to_be_visible()
         await drawer.get_by_role("button", name="保存").click()
         await expect(drawer.locator("#drawer-failure")).to_contain_text("请在另一个标签页登录")
         await expect(drawer.get_by_label("备注")).to_have_value("三次未接")
@@ -211,8 +219,9 @@ async def test_a_session_that_ends_takes_nothing_away_that_was_typed(
         )
         await drawer.get_by_role("button", name="保存").click()
         await expect(desk.page.locator("#done")).to_contain_text("已保存")
+        await expect(lost).to_be_hidden()
 
-    assert len(await recorded(console, SUGAR, "contact_attempt")) == 1
+    assert len(await recorded(console, person, "contact_attempt")) == before + 1
     assert all("401" in fault for fault in desk.faults), desk.faults
 
 

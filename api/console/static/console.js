@@ -15,6 +15,10 @@
   ];
   const panel = () => document.getElementById("panel");
 
+  // While something is typed, an ended session does not take the page away.
+  document.addEventListener("suifang:expired", (event) => {
+    if ([...document.querySelectorAll("main input, main textarea")].some(isTyped)) event.preventDefault();
+  });
   watchExpiry();
   const filters = document.getElementById("filters");
   if (filters) filters.addEventListener("change", () => filters.requestSubmit());
@@ -35,13 +39,17 @@
     if (!session) return;
     const tick = () => {
       const left = session - performance.now();
-      const ended = new Event("suifang:expired", { cancelable: true });
-      if (left <= 0 && document.dispatchEvent(ended)) return location.reload(); // It says where to sign in.
+      if (left <= 0 && document.dispatchEvent(expired())) return location.reload(); // It says where to sign in.
       document.getElementById("expiry").hidden = left > 10 * 60000;
       if (left > 0) setTimeout(tick, Math.min(left + 500, 30000));
     };
     tick();
   }
+
+  function expired() { return new Event("suifang:expired", { cancelable: true }); }
+
+  // Text that was typed and not sent yet. What is beside a page, drawer.js knows.
+  function isTyped(field) { return field.type !== "hidden" && field.value !== field.defaultValue; }
 
   function watchPanel() {
     const channel = "BroadcastChannel" in window ? new BroadcastChannel("suifang-feed") : null;
@@ -119,7 +127,7 @@
         show("lost");
         return false;
       }
-      if (response.status === 401) { location.reload(); return false; }
+      if (response.status === 401 && document.dispatchEvent(expired())) { location.reload(); return false; }
       if (!response.ok) { show("lost"); return false; }
       await swap(await response.text());
       if (state() === "lost" && !failures) show("live");

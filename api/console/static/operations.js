@@ -46,7 +46,8 @@
     } catch {
       return show("lost");
     }
-    if (response.status === 401) return location.reload();
+    const expired = new Event("suifang:expired", { cancelable: true });
+    if (response.status === 401 && document.dispatchEvent(expired)) return location.reload();
     if (!response.ok) return show("lost");
     const text = await response.text();
     if (isTyping(part)) return;
