@@ -27,6 +27,7 @@ from tests.integration.console_bench import (
     a_desk,
 )
 from tests.integration.operations_bench import (
+    OFFLINE,
     ONLINE,
     RESIDENT,
     SECRET_VALUE,
@@ -127,6 +128,31 @@ async def test_what_a_gateway_had_a_receipt_for_and_is_not_here_is_missing_at_on
         healed = a_status(now, accepted=4, rows=4)
         await gateway_status.put(connection, SILENT, "east", healed, heard_at=now)
         await expect(line).to_have_count(0)
+
+
+async def test_of_a_box_with_a_new_spool_nobody_says_that_it_adds_up(
+    browser: Browser, console: Console
+) -> None:
+    connection, now = console.world.connection, utc_now()
+    await connection.execute(
+        "INSERT INTO gateway_day (gateway_id, day, stored, duplicate, quarantined)"
+        " VALUES (%s, %s, 40, 6, 4)",
+        (OFFLINE, now.date() - timedelta(days=1)),
+    )
+    verdicts = []
+    async with a_desk(browser, console, language="en") as desk:
+        await desk.sign_in(OPERATOR)
+        for accepted, rows in ((50, 0), (53, 3), (49, 0), (3, 0), (60, 9)):
+            said = a_status(now, accepted=accepted, rows=rows)
+            await gateway_status.put(connection, OFFLINE, "west", said, heard_at=now)
+            await desk.go("flow")
+            line = desk.page.locator(f'tr[data-gateway="{OFFLINE}"]')
+            verdicts.append(await line.get_attribute("data-verdict"))
+    await connection.execute("DELETE FROM gateway_day WHERE gateway_id = %s", (OFFLINE,))
+    healed = a_status(now)
+    await gateway_status.put(connection, OFFLINE, "west", healed, heard_at=now)
+
+    assert verdicts == ["balanced", "balanced", "restarted", "restarted", "missing"]
 
 
 async def test_the_quarantine_shows_no_value_until_asked_and_then_notes_who_looked(
