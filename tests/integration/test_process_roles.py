@@ -154,6 +154,24 @@ def test_a_process_cannot_do_what_is_not_its_work(
     assert done == []
 
 
+def test_what_maintenance_can_destroy_is_what_the_document_says(empty: Database) -> None:
+    said = (Path(__file__).parents[2] / "docs/security.md").read_text("utf-8")
+    can = (
+        ("DELETE FROM reading", "delete readings that are not old"),
+        ("DELETE FROM reading_key", "marks of duplicates"),
+        ("DELETE FROM outbox", "events of the feed"),
+        ("INSERT INTO retention (edge, set_at) VALUES ('2999-01-01', now())", "edge to any day"),
+        ("SELECT drop_retired_readings('2999-01-01')", "drop what lies before it"),
+        ("INSERT INTO reading_held SELECT * FROM reading", "into `reading_held`"),
+    )
+    with psycopg.connect(empty.dsn_of("maintenance")) as connection:
+        connection.execute("SET ROLE suifang_maintenance")
+        for statement, words in can:
+            connection.execute(statement.encode())
+            assert words in said
+        connection.rollback()
+
+
 @pytest.mark.parametrize("process", ROLES)
 def test_a_login_is_nobody_until_it_says_who_it_is_and_can_be_no_other_process(
     empty: Database, process: str
