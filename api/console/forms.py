@@ -17,6 +17,10 @@ class Form:
     def __init__(self, fields: dict[str, list[str]]) -> None:
         self._fields = fields
 
+    def __contains__(self, name: str) -> bool:
+        """Whether the form had such a field, filled in or not."""
+        return name in self._fields
+
     def get(self, name: str, default: str = "") -> str:
         """The last text of this name."""
         return self._fields.get(name, [default])[-1]

@@ -8,7 +8,7 @@ PUT  /v1/readings/{reading_id}/amendments/{id}/undo  that one of these was said 
 Nothing is deleted or rewritten. Whoever it concerns is judged again within seconds.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, Final
 from uuid import UUID, uuid5
@@ -43,6 +43,7 @@ from ingest.db.corrections import Held
 
 router = APIRouter()
 Writer = Annotated[Principal, require(Permission.READINGS_WRITE)]
+Check = Callable[[ReadingVersions], None]  # Raises, if something must not be said any more.
 SHOWN: Final[dict[int | str, dict[str, Any]]] = {
     200: examples.as_response(examples.VERSIONS, "The reading as it stands now")
 }
@@ -82,6 +83,10 @@ def _find_amendment(
 
 ReadingId = Annotated[UUID, Depends(_find_reading)]
 AmendmentId = Annotated[UUID, Depends(_find_amendment)]
+
+
+def _take_all(_: ReadingVersions) -> None:
+    """Whatever stands: whoever writes over the API says what they mean by its ``id``."""
 
 
 def exact(answer: BaseModel) -> Response:
@@ -175,9 +180,22 @@ async def correct_reading(
     same body again changes nothing, with another one it is refused (`409`). A reading given to
     another resident takes its effects along: both are judged again. Whoever writes must see both.
     """
+    return exact(await correct(running, principal, reading_id, body))
+
+
+async def correct(
+    running: Services,
+    principal: Principal,
+    reading_id: UUID,
+    body: CorrectionIn,
+    *,
+    check: Check = _take_all,
+) -> ReadingVersions:
+    """Store a correction, unless ``check`` raises for what stood until now."""
     changes = body.changes()
     async with held(running, principal, reading_id) as (connection, reading):
         known = await fetch_versions(connection, reading_id)
+        check(known)
         if all(each.id != body.id for each in known.amendments):  # Else it is a retry.
             require_fit(reading.kind, known.stands, body)
             await require_resident(connection, changes.resident_id)
@@ -185,7 +203,7 @@ async def correct_reading(
         await write(running, connection, reading, said)
         shown = await fetch_versions(connection, reading_id)
     await note(running, principal, "correct_reading", shown)
-    return exact(shown)
+    return shown
 
 
 @router.put("/{reading_id}/retraction", response_model=ReadingVersions, responses=SHOWN)
@@ -196,12 +214,25 @@ async def retract_reading(
 
     The same `id` with the same body again changes nothing, with another one it is refused (`409`).
     """
+    return exact(await retract(running, principal, reading_id, body))
+
+
+async def retract(
+    running: Services,
+    principal: Principal,
+    reading_id: UUID,
+    body: RetractionIn,
+    *,
+    check: Check = _take_all,
+) -> ReadingVersions:
+    """Store a retraction, unless ``check`` raises for what stood until now."""
     async with held(running, principal, reading_id) as (connection, reading):
+        check(await fetch_versions(connection, reading_id))
         said = _amendment(principal, reading_id, body.id, body)
         await write(running, connection, reading, said)
         shown = await fetch_versions(connection, reading_id)
     await note(running, principal, "retract_reading", shown)
-    return exact(shown)
+    return shown
 
 
 @router.put(
@@ -220,17 +251,32 @@ async def undo_amendment(
 
     Both stay on record. The same body again changes nothing. An undo is not undone: say it anew.
     """
+    shown = await undo(running, principal, reading_id, body, amendment_id=amendment_id)
+    return Response(status_code=204) if shown is None else exact(shown)
+
+
+async def undo(
+    running: Services,
+    principal: Principal,
+    reading_id: UUID,
+    body: UndoIn,
+    *,
+    amendment_id: UUID,
+    check: Check = _take_all,
+) -> ReadingVersions | None:
+    """Take a word back, unless ``check`` raises; None: it is no reading of one's own any more."""
     async with held(running, principal, reading_id) as (connection, reading):
-        known = await queries.list_amendments(connection, reading_id)
-        if all(each["id"] != amendment_id or each["kind"] == "undo" for each in known):
+        known = await fetch_versions(connection, reading_id)
+        if all(each.id != amendment_id or each.kind == "undo" for each in known.amendments):
             raise NotFoundError(_NO_AMENDMENT)
+        check(known)
         why = {"author": principal.subject, "reason": body.reason}
         await take_back(running, connection, reading, amendment_id=amendment_id, **why)
         if await queries.fetch(connection, reading_id) is None:
-            return Response(status_code=204)
+            return None
         shown = await fetch_versions(connection, reading_id)
     await note(running, principal, "undo_amendment", shown)
-    return exact(shown)
+    return shown
 
 
 async def take_back(

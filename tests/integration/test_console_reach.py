@@ -149,8 +149,12 @@ async def test_what_pages_post_is_done_to_ones_own(
     mine = Desk(database.dsn, tmp_path)
     async with mine.app.router.lifespan_context(mine.app), mine.client:
         for address, form in forms_about("anna").items():
+            who = SEEN["doctor of n1"][0]
+            if "/readings/" in address:  # A form says what stood when it was shown.
+                page = await mine.get(who, re.sub(r"(/readings/[^/]+).*", r"\1", address))
+                form["seen"] = re.findall('name="seen" value="([0-9]+)"', page.text)[-1]
             before = await fingerprints(connection)
-            response = await mine.post(SEEN["doctor of n1"][0], address, form)
+            response = await mine.post(who, address, form)
             if address.endswith("/claim"):  # It came with its resident.
                 assert response.status_code == 422
                 continue

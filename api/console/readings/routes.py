@@ -1,7 +1,10 @@
 """``/console/residents/{id}/readings/{reading_id}``: a reading, its versions, and what is wrong.
 
 Corrections, retractions, undos and claims are the API's own functions; here are their forms. A
-field that was left as it is says nothing. A value is never sent without its unit.
+field that was left as it is says nothing. A value is never sent without its unit: the chosen one,
+or that which stood when the form was shown. A form says by ``seen`` how many things had been said
+when it was shown (nothing said ever goes); if more was said since, nothing is stored: one would
+take back what one has not seen.
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,15 +24,9 @@ from api.console.forms import Form, read_form
 from api.console.pages import PREFIX, Pages, Shown
 from api.console.records import refusals
 from api.console.records.bodies import read_instant
+from api.corrections import routes as corrections
 from api.corrections.claims import claim_reading
-from api.corrections.routes import (
-    ReadingId,
-    correct_reading,
-    fetch_versions,
-    note,
-    retract_reading,
-    undo_amendment,
-)
+from api.corrections.routes import Check, ReadingId, fetch_versions, note
 from api.corrections.schemas import (
     ClaimIn,
     CorrectionIn,
@@ -46,7 +43,11 @@ Writer = Annotated[Principal, require(Permission.READINGS_READ, Permission.READI
 Resident = Annotated[Name, Path(description="Pseudonym")]
 _ONE: Final = "/residents/{resident_id}/readings/{reading_id}"
 _VALUES: Final = ("systolic", "diastolic", "glucose")
-_CHOICES: Final = ("meal_context", "arm", "setting")
+_CHOICES: Final = ("unit", "meal_context", "arm", "setting")
+
+
+class StaleError(Exception):
+    """More was said of the reading than the form showed. Nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,25 +74,38 @@ class Asked:
         return shown
 
     async def say(
-        self, form: Form, said: Callable[[], Awaitable[Response]], *, form_of: str
+        self, form: Form, said: Callable[[], Awaitable[None]], *, form_of: str
     ) -> Response:
         """Say one thing of it; what is refused comes back with what is wrong beside it."""
         words = self.pages.words(self.request)
+        stale = False
         try:
             await said()
         except ValidationError as error:
             wrong = refusals.of_schema(error, words)
         except (RefusedContentError, ConflictError) as error:
             wrong = refusals.of_refusal(error, words)
+        except StaleError:
+            wrong, stale = {"": words("reading.stale")}, True
         except UnavailableError:
-            wrong = {"": words("refusal.unavailable")}
+            return self.keep(form, form_of=form_of)
         else:
             if self.beside:
                 return self.pages.render(
                     self.request, "reading_done.html", principal=self.principal
                 )
             return RedirectResponse(f"{PREFIX}/residents/{self.resident_id}", status_code=303)
-        return self.show(await self.read(), form=form, wrong=wrong, form_of=form_of)
+        try:
+            shown = await self.read()
+        except UnavailableError:
+            return self.keep(form, form_of=form_of)
+        return self.show(shown, form=form, wrong=wrong, form_of=form_of, stale=stale)
+
+    def keep(self, form: Form, *, form_of: str) -> Response:
+        """What was typed, while the database does not answer: no reading can be shown with it."""
+        wrong = {"": self.pages.words(self.request)("refusal.unavailable")}
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        return self._render(None, form=form, wrong=wrong, form_of=form_of, status=status)
 
     def show(
         self,
@@ -100,20 +114,44 @@ class Asked:
         form: Form | None = None,
         wrong: dict[str, str] | None = None,
         form_of: str = "",
+        stale: bool = False,
     ) -> Response:
         """The reading and the forms."""
         refused = wrong and not self.beside  # Of a part of a page a browser would call it a fault.
+        status = HTTPStatus.UNPROCESSABLE_ENTITY if refused else HTTPStatus.OK
+        return self._render(
+            shown,
+            form=form or Form({}),
+            wrong=wrong or {},
+            form_of=form_of,
+            status=status,
+            stale=stale,
+        )
+
+    def _render(
+        self,
+        shown: ReadingVersions | None,
+        *,
+        form: Form,
+        wrong: dict[str, str],
+        form_of: str,
+        status: HTTPStatus,
+        stale: bool = False,
+    ) -> Response:
         return self.pages.render(
             self.request,
             "reading_form.html" if self.beside else "reading.html",
             principal=self.principal,
-            status=HTTPStatus.UNPROCESSABLE_ENTITY if refused else HTTPStatus.OK,
+            status=status,
             resident_id=self.resident_id,
+            reading_id=self.reading_id,
             reading=shown,
-            form=form or Form({}),
+            seen=len(shown.amendments) if shown else "",
+            form=form,
             new_id=str(uuid4()),
-            wrong=wrong or {},
+            wrong=wrong,
             form_of=form_of,
+            stale=stale,
         )
 
 
@@ -142,11 +180,15 @@ async def show_reading(asked: One) -> Response:
 @router.post(f"{_ONE}/correction")
 async def correct(asked: One) -> Response:
     """What it should have said."""
-    form, shown = await read_form(asked.request), await asked.read()
+    form = await read_form(asked.request)
 
-    async def said() -> Response:
+    async def said() -> None:
+        shown = await asked.read()
         body = CorrectionIn.model_validate(_changes(form, shown))
-        return await correct_reading(asked.running, asked.principal, asked.reading_id, body)
+        check = _unless_more_was_said(form)
+        await corrections.correct(
+            asked.running, asked.principal, asked.reading_id, body, check=check
+        )
 
     return await asked.say(form, said, form_of="correction")
 
@@ -156,9 +198,12 @@ async def retract(asked: One) -> Response:
     """That it is none."""
     form = await read_form(asked.request)
 
-    async def said() -> Response:
+    async def said() -> None:
         body = RetractionIn.model_validate({"id": form.get("id"), **_reason(form)})
-        return await retract_reading(asked.running, asked.principal, asked.reading_id, body)
+        check = _unless_more_was_said(form)
+        await corrections.retract(
+            asked.running, asked.principal, asked.reading_id, body, check=check
+        )
 
     return await asked.say(form, said, form_of="retraction")
 
@@ -168,13 +213,18 @@ async def undo(asked: One, amendment_id: UUID) -> Response:
     """That one of these was said by mistake."""
     form = await read_form(asked.request)
 
-    async def said() -> Response:
-        return await undo_amendment(
-            asked.running,
-            asked.principal,
-            asked.reading_id,
-            amendment_id,
-            UndoIn.model_validate(_reason(form)),
+    async def said() -> None:
+        body = UndoIn.model_validate(_reason(form))
+
+        def check(known: ReadingVersions) -> None:
+            mine = (amendment_id, asked.principal.subject, body.reason)
+            if all((each.undoes, each.author, each.reason) != mine for each in known.amendments):
+                _unless_more_was_said(form)(known)  # Else it is a retry.
+
+        await corrections.undo(
+            *(asked.running, asked.principal, asked.reading_id, body),
+            amendment_id=amendment_id,
+            check=check,
         )
 
     return await asked.say(form, said, form_of=str(amendment_id))
@@ -185,23 +235,31 @@ async def claim(asked: One) -> Response:
     """That a reading of nobody is this resident's."""
     form = await read_form(asked.request)
 
-    async def said() -> Response:
+    async def said() -> None:
         body = ClaimIn.model_validate({"resident_id": asked.resident_id, **_reason(form)})
-        return await claim_reading(asked.running, asked.principal, asked.reading_id, body)
+        await claim_reading(asked.running, asked.principal, asked.reading_id, body)
 
     return await asked.say(form, said, form_of="claim")
 
 
+def _unless_more_was_said(form: Form) -> Check:
+    """Refuse what rests on a reading that stands otherwise by now; a retry passes."""
+
+    def check(known: ReadingVersions) -> None:
+        ids = {str(each.id) for each in known.amendments}
+        if form.get("id") not in ids and form.get("seen") != str(len(known.amendments)):
+            raise StaleError
+
+    return check
+
+
 def _changes(form: Form, shown: ReadingVersions) -> dict[str, Any]:
-    """What was typed that the reading does not say already."""
-    stands = shown.stands
+    """What was typed and chosen. Without a choice a value is in the unit that stands."""
     said: dict[str, Any] = {name: form.get(name).strip() or None for name in _VALUES}
-    for name in _CHOICES:
-        chosen = form.get(name)
-        said[name] = chosen if chosen and chosen != getattr(stands, name) else None
-    unit = form.get("unit") or None
-    if unit != stands.unit or any(said[name] is not None for name in _VALUES):
-        said["unit"] = unit
+    is_valued = any(value is not None for value in said.values())
+    said |= {name: form.get(name) or None for name in _CHOICES}
+    if is_valued and said["unit"] is None:
+        said["unit"] = shown.stands.unit  # What the form showed, or else it is stale.
     said["measured_at"] = read_instant(form.get("measured_at"))
     said["resident_id"] = form.get("resident_id").strip() or None
     given = {name: value for name, value in said.items() if value is not None}
