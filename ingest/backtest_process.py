@@ -1,7 +1,7 @@
 """``python -m ingest.backtest_process``: a back-test for a page, in a process of its own.
 
 Asked by one line of JSON (connection string, two profiles, two days); tells how far it is, then the
-result. It works as the role of maintenance, in a transaction that is read-only. Of residents it
+result. It works as a role that reads and can change nothing. Of residents it
 tells how many are affected, never who.
 """
 
@@ -20,7 +20,7 @@ from rules.errors import ProfileError
 
 
 async def _ask(dsn: str, question: Question) -> dict[str, Any]:
-    name, role = "suifang-backtest", ProcessRole.MAINTENANCE  # Reads all histories, too.
+    name, role = "suifang-backtest", ProcessRole.BACKTEST
     async with await connect(dsn, application_name=name, autocommit=True, role=role) as opened:
         total, done = await residents.count(opened), 0
         tell(progress={"done": 0, "total": total})

@@ -26,7 +26,7 @@ class OperationsSettings(BaseModel):
     sample_keep_h: PositiveInt = 48
     backtest_s_max: PositiveInt = 1_800
     # Who reads all histories for a back-test, in a process of its own: the login of maintenance.
-    # None: the API's own, which must then be a member of `suifang_maintenance`.
+    # None: the API's own, which must then be a member of `suifang_backtest`.
     backtest_dsn: Dsn | None = None
     token_hours: PositiveInt = 72  # Of an enrolment token that the page gives.
 

@@ -171,7 +171,7 @@ class Demo:
                 "API_CA_KEY_FILE": str(self.stack.authority.key),
                 **Issuer(self.stack.home).environment(),
                 **Issuer(self.stack.home).console_environment(PEOPLE),
-                "API_OPERATIONS__BACKTEST_DSN": self._dsn_of("maintenance"),
+                "API_OPERATIONS__BACKTEST_DSN": self._dsn_of("backtest"),
                 "API_CONSOLE__SIMULATOR_FILE": str(
                     offer_scenarios(self.folder, self._fleet_plan(1), {})
                 ),

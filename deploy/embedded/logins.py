@@ -1,8 +1,8 @@
 """Logins of the private PostgreSQL: one for each process, each a member of its own roles only.
 
-The roles are made by the migrations (0008, 0016, 0022, 0025) and cannot log in; what they may do is
-written there. A login inherits nothing: a process says who it is (``ingest.db.connections``), and
-one that does not can do nothing.
+The roles are made by the migrations (0008, 0016, 0022, 0025, 0028) and cannot log in; what they may
+do is written there. A login inherits nothing: a process says who it is (``ingest.db.connections``),
+and one that does not can do nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +20,7 @@ ROLES: Final[Mapping[str, Sequence[str]]] = {
     "notify": [ProcessRole.NOTIFY],
     "deliver": [ProcessRole.DELIVER, "suifang_deliver_own", "suifang_deliver_all"],
     "maintenance": [ProcessRole.MAINTENANCE],
+    "backtest": [ProcessRole.BACKTEST],
     "api": [
         "suifang_api",
         "suifang_api_all",
@@ -28,7 +29,8 @@ ROLES: Final[Mapping[str, Sequence[str]]] = {
         "suifang_api_operations",
     ],
 }
-"""Of whom each process is a member. The commands' names; ``maintenance``: retention and tidy."""
+"""Of whom each process is a member. The commands' names; ``maintenance``: retention and
+tidy; ``backtest``: what the API starts for the operators' pages."""
 
 
 def name_of(process: str) -> str:

@@ -28,6 +28,7 @@ class ProcessRole(StrEnum):
     NOTIFY = "suifang_notify"
     DELIVER = "suifang_deliver"
     MAINTENANCE = "suifang_maintenance"
+    BACKTEST = "suifang_backtest"
 
 
 def _require_dsn(dsn: SecretStr) -> SecretStr:

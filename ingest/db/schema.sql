@@ -905,7 +905,7 @@ BEGIN
                                'suifang_api_intake', 'suifang_api_operations',
                                'suifang_ingest', 'suifang_judge', 'suifang_dispatch',
                                'suifang_notify', 'suifang_deliver', 'suifang_deliver_own',
-                               'suifang_deliver_all', 'suifang_maintenance'] LOOP
+                               'suifang_deliver_all', 'suifang_maintenance', 'suifang_backtest'] LOOP
         BEGIN
             IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = wanted) THEN
                 EXECUTE format('CREATE ROLE %I NOLOGIN', wanted);
@@ -1884,3 +1884,19 @@ BEGIN
 END $$;
 REVOKE EXECUTE ON FUNCTION tidy_readings FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION tidy_readings TO suifang_maintenance;
+
+-- Back-tests that a page asks for read histories and can change nothing.
+CREATE POLICY backtests ON resident FOR SELECT TO suifang_backtest USING (true);
+CREATE POLICY backtests ON centre FOR SELECT TO suifang_backtest USING (true);
+CREATE POLICY backtests ON team FOR SELECT TO suifang_backtest USING (true);
+CREATE POLICY backtests ON package FOR SELECT TO suifang_backtest USING (true);
+CREATE POLICY backtests ON resident_condition FOR SELECT TO suifang_backtest USING (true);
+CREATE POLICY backtests ON contract FOR SELECT TO suifang_backtest USING (true);
+CREATE POLICY backtests ON contract_turn FOR SELECT TO suifang_backtest USING (true);
+CREATE POLICY backtests ON amendment FOR SELECT TO suifang_backtest USING (true);
+CREATE POLICY backtests ON record FOR SELECT TO suifang_backtest USING (true);
+CREATE POLICY backtests ON resident_merge FOR SELECT TO suifang_backtest USING (true);
+GRANT SELECT ON centre, team, package, resident_condition, contract, contract_turn, amendment, record,
+    resident_merge, reading, reading_held, reading_key, reading_owner, stored_reading, owned_reading,
+    resident_checkpoint, retention TO suifang_backtest;
+GRANT SELECT (id, team_id, birth_date, enrolled_on) ON resident TO suifang_backtest;

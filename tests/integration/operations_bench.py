@@ -120,6 +120,6 @@ async def an_operators_console(
             await prepare_ingest(connection)
             world = JudgeBench(connection, database, TestClock(now))
             await send(world, now)
-            settings["API_OPERATIONS__BACKTEST_DSN"] = database.dsn_of("maintenance")
+            settings["API_OPERATIONS__BACKTEST_DSN"] = database.dsn_of("backtest")
             async with a_console(stack, database, world, **settings) as running:
                 yield running

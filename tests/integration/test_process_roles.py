@@ -107,6 +107,12 @@ FORBIDDEN = {
         *("UPDATE webhook SET url = ''", "UPDATE webhook SET reach = '{}'", "DELETE FROM webhook"),
         *("UPDATE webhook_secret SET content = ''", "INSERT INTO webhook DEFAULT VALUES"),
     ),
+    ProcessRole.BACKTEST: (
+        *(*_CONTACTS, *_CASES, *_WEBHOOKS, *_READINGS[1:4], *_FEED, _DROP, _TIDY),
+        *("SELECT sex FROM resident", "UPDATE resident SET team_id = ''", "DELETE FROM record"),
+        *("SELECT content FROM registry_change", "SELECT FROM alert", "DELETE FROM reading_held"),
+        *("UPDATE retention SET edge = now()", "INSERT INTO due_mark DEFAULT VALUES"),
+    ),
     ProcessRole.MAINTENANCE: (
         *(*_CONTACTS, "SELECT url FROM webhook", _WEBHOOKS[1], *_READINGS[1:3], _TIDY),
         *("SELECT payload FROM outbox", "UPDATE outbox SET number = 1"),
