@@ -118,3 +118,12 @@ async def test_a_head_that_fits_is_read_though_it_comes_byte_by_byte(port: int) 
     answer, _ = await _ask(port, iter([whole[at : at + 1] for at in range(len(whole))]))
 
     assert answer.endswith(b"2")
+
+
+async def test_who_sends_a_byte_too_many_is_told_the_bound(port: int) -> None:
+    head = _HEAD + b"x: "
+
+    answer, _ = await _ask(port, iter([head + b"a" * (HEAD_BYTES_MAX + 1 - len(head))]))
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert str(HEAD_BYTES_MAX).encode() in answer
