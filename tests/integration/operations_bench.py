@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from api.local_days import LOCAL
 from deploy.embedded.stack import Stack
 from gateway.wire.status import ClockStatus, DeviceStatus, SpoolStatus, Status
 from gateway.wire.times import utc_now
@@ -60,7 +61,7 @@ def a_status(now: datetime, *, online: bool = True, accepted: int = 0, rows: int
                 last_seen=now - timedelta(minutes=2),
                 battery_percent=14,
                 clock_offset_s=-42,
-                calibration_due=now.date() + timedelta(days=9),
+                calibration_due=now.astimezone(LOCAL).date() + timedelta(days=9),
             ),
             DeviceStatus(id="cuff-silent", last_seen=now - timedelta(days=3), battery_percent=80),
         ],
