@@ -8,6 +8,11 @@ One JSON object a line, appended in this order and never rewritten:
   gateway may hold this reading under two ids (an *echo*);
 - ``{"taken": n, "id", "at"}`` or ``{"refused": n, "code", "at"}``: the answer.
 
+A rehearsal tells more, so that somebody else can judge the same people again: in ``sent`` also
+``"truth": {"card", "measured_at", "fields"}``, who and what was truly measured (``null``: nobody,
+the device made it up); ``{"person": {...}, "at"}`` whenever the contract system says who somebody
+is, and ``{"act": {...}, "at"}`` for what a doctor records.
+
 Invariants: a reading a gateway may know is in the ledger, whatever is killed (each line is one
 ``write`` that the kernel holds); only the last line can be torn. Memory of the writer does not
 grow. A ledger holds pseudonymous health data: file mode 0600.
@@ -15,19 +20,54 @@ grow. A ledger holds pseudonymous health data: file mode 0600.
 
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 from uuid import UUID
 
 from gateway.wire.errors import WireError
 from gateway.wire.readings import parse_json
 from gateway.wire.times import format_instant, parse_instant
+from ingest.db.entities import Resident
+from ingest.db.records import Record
 from simulators.errors import LedgerError
 from simulators.planned import Expected, PlannedReading
+
+_ACT_FIELDS: Final = (
+    *("id", "resident_id", "kind", "at", "condition", "mode", "state", "due", "reason"),
+    *("outcome", "withdraws"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """What a reading truly is, whatever it says of itself.
+
+    Attributes:
+        card_number: Whose body was measured; None: nobody's, the device made it up.
+        measured_at: When, truly; aware.
+        fields: Values as measured, by their names on the wire; empty: as sent.
+    """
+
+    card_number: str | None
+    measured_at: datetime
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As it stands in the ledger."""
+        return {
+            "card": self.card_number,
+            "measured_at": self.measured_at.isoformat(),
+            "fields": dict(self.fields),
+        }
+
+
+def _encode(event: Mapping[str, object]) -> bytes:
+    return json.dumps(event, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+
 
 Delivery: TypeAlias = tuple[str, str, int | str]
 """What tells one reading of a device from the next: (device, boot, sequence), or
@@ -65,8 +105,16 @@ class Ledger:
     ) -> None:
         os.close(self._file)
 
-    def record_sent(self, reading: PlannedReading, at: datetime) -> int:
-        """Write down what is about to be sent; returns its number in this ledger."""
+    def record_sent(
+        self, reading: PlannedReading, at: datetime, *, truth: Truth | None = None
+    ) -> int:
+        """Write down what is about to be sent; returns its number in this ledger.
+
+        Args:
+            reading: As it leaves the terminal.
+            at: The clock.
+            truth: What it truly is; None: not known, or as it says.
+        """
         self._number += 1
         entry = {
             "sent": self._number,
@@ -76,6 +124,8 @@ class Ledger:
             "expected": reading.expected,
             "twins": reading.twins,
         }
+        if truth is not None:
+            entry["truth"] = truth.as_dict()
         head = json.dumps(entry, separators=(",", ":"))[:-1].encode()
         self._append(head + b',"reading":' + reading.line + b"}\n")
         return self._number
@@ -93,6 +143,23 @@ class Ledger:
         """Write down that the gateway would not take it; it is then in nobody's care."""
         entry = {"refused": number, "code": code, "at": format_instant(at)}
         self._append(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+
+    def record_people(self, people: Iterable[Resident], at: datetime) -> None:
+        """Write down who these are from now on."""
+        for resident in people:
+            said = {"id": resident.id, **resident.content()}
+            self._append(_encode({"person": said, "at": format_instant(at)}))
+
+    def record_act(self, record: Record, at: datetime) -> None:
+        """Write down what a doctor records."""
+        said = {
+            name: value.isoformat() if isinstance(value, date) else str(value)
+            for name in _ACT_FIELDS
+            if (value := getattr(record, name)) is not None
+        }
+        self._append(
+            _encode({"act": said | {"findings": list(record.findings)}, "at": format_instant(at)})
+        )
 
     def _append(self, line: bytes) -> None:
         try:
@@ -164,6 +231,8 @@ def _apply(event: dict[str, Any], entries: dict[int, Entry]) -> None:
         entries[event["again"]].answers_lost += 1
     elif "taken" in event:
         entries[event["taken"]].reading_id = UUID(event["id"])
+    elif "person" in event or "act" in event:
+        return  # For who judges the people again (``simulators.judged``).
     else:
         entries[event["refused"]].refused = event["code"]
 
