@@ -161,7 +161,7 @@ down: ## stop the embedded stack
 
 .PHONY: clean
 clean: ## remove everything these commands made
-	@test ! -x $(BIN)/suifang || for home in .suifang/faults .suifang/bench .suifang/test/bench .suifang/test; do \
+	@test ! -x $(BIN)/suifang || for home in .suifang/drill .suifang/faults .suifang/bench .suifang/test/bench .suifang/test; do \
 		test ! -d $$home || SUIFANG_HOME=$$home $(BIN)/suifang stack down --erase || exit 1; done
 	@test ! -x $(BIN)/suifang || $(BIN)/suifang stack down --erase
 	rm -rf $(VENDOR) $(NODE) $(VENV) .venv-bench .suifang .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

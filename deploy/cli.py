@@ -48,6 +48,7 @@ class Suifang(LazyGroup):
         "rules": Command("deploy.rules_cli", "app", "Evaluate, check, back-test, re-judge."),
         "retention": Command("ingest.retention_cli", "app", "Let old readings go, safely."),
         "tidy": Command("ingest.tidy_cli", "app", "Rewrite past months in reading order."),
+        "backup": Command("deploy.backup.cli", "app", "Take, restore and rehearse backups."),
         "simulate": Command("simulators.cli", "app", "Virtual terminals: a fleet, or a replay."),
         "reconcile": Command("simulators.cli", "reconcile_app", "Prove that nothing was lost."),
         "bench": Command("deploy.bench.cli", "app", "Measure speed, beside peers when asked for."),

@@ -6,7 +6,7 @@ and one that does not can do nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -33,6 +33,10 @@ ROLES: Final[Mapping[str, Sequence[str]]] = {
 tidy; ``backtest``: what the API starts for the operators' pages."""
 
 
+BACKUP: Final = "suifang_backup"
+"""Copies the whole server (``suifang backup``), and can do nothing in any database."""
+
+
 def name_of(process: str) -> str:
     """What a process logs in as."""
     return f"suifang_{process}_login"
@@ -49,16 +53,37 @@ def make_login(dsn: str, owner: str, process: str, password: str) -> None:
     """
     login = sql.Identifier(name_of(process))
     with psycopg.connect(dsn, autocommit=True, connect_timeout=5) as connection:
-        connection.execute("SET log_min_duration_statement = -1")
-        connection.execute("SET log_min_error_statement = panic")
-        known = connection.execute(
-            "SELECT FROM pg_roles WHERE rolname = %s", [name_of(process)]
-        ).fetchone()
-        connection.execute(
-            sql.SQL("{} ROLE {} LOGIN NOINHERIT PASSWORD {}").format(
-                sql.SQL("CREATE" if known is None else "ALTER"), login, sql.Literal(password)
-            )
-        )
+        _write_role(connection, name_of(process), "LOGIN NOINHERIT", password)
         for role in ROLES[process]:
             connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(str(role)), login))
         connection.execute(sql.SQL("GRANT {} TO {}").format(login, sql.Identifier(owner)))
+
+
+def make_backup_login(dsn: str, password: str) -> None:
+    """Make who takes backups, or let it be as it must be. Call with the stack's lock held.
+
+    Args:
+        dsn: The superuser's.
+        password: Never in a log.
+    """
+    with psycopg.connect(dsn, autocommit=True, connect_timeout=5) as connection:
+        _write_role(connection, BACKUP, "LOGIN NOINHERIT REPLICATION", password)
+
+
+def _write_role(
+    connection: psycopg.Connection[tuple[object, ...]],
+    name: str,
+    attributes: LiteralString,
+    password: str,
+) -> None:
+    connection.execute("SET log_min_duration_statement = -1")
+    connection.execute("SET log_min_error_statement = panic")
+    known = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [name]).fetchone()
+    connection.execute(
+        sql.SQL("{} ROLE {} {} PASSWORD {}").format(
+            sql.SQL("CREATE" if known is None else "ALTER"),
+            sql.Identifier(name),
+            sql.SQL(attributes),
+            sql.Literal(password),
+        )
+    )

@@ -187,6 +187,15 @@ class Stack:
             logins.make_login(superuser, postgres.OWNER, process, password)
         return self._dsn(layout, login, database)
 
+    def backup_dsn(self) -> str:
+        """Connection address for ``suifang backup``. Its login is made, or brought up to date."""
+        with self._locked(silent):
+            layout = self._layout()
+            superuser = self._dsn(layout, postgres.SUPERUSER, "postgres")
+            password = recall_or_make_password(layout, f"postgres.{logins.BACKUP}")
+            logins.make_backup_login(superuser, password)
+        return self._dsn(layout, logins.BACKUP, "postgres")
+
     def create_database(self, name: str) -> str:
         """Make a database with TimescaleDB in it, unless it exists; returns its ``dsn``."""
         layout = self._layout()
