@@ -139,4 +139,9 @@ def ask_server(dsn: str) -> Server:
     if row is None:
         msg = "the server does not say which one it is"
         raise BackupError(msg)
-    return Server(system=str(row[0]), timeline=int(row[1]), major=major)
+    return Server(system=_text(row[0]), timeline=int(_text(row[1])), major=major)
+
+
+def _text(value: object) -> str:
+    """What the replication protocol says comes without types, as bytes."""
+    return value.decode("ascii") if isinstance(value, bytes) else str(value)
