@@ -5,6 +5,8 @@ SimulatorError (Exception)
   LedgerError             the ledger cannot be written, or is not one
   TerminalError           a gateway stays unreachable, or answers outside the protocol
   RadioError              the room of virtual Bluetooth devices cannot be joined or opened
+  LoadError               the broker refuses a light fleet, or has no room for it, or goes away
+  ReportError             the report's folder cannot be written
   ReconcileError          a spool or the database cannot be read
 """
 
@@ -31,3 +33,11 @@ class ReconcileError(SimulatorError):
 
 class RadioError(SimulatorError):
     """The room of virtual Bluetooth devices cannot be joined or opened."""
+
+
+class LoadError(SimulatorError):
+    """A light fleet cannot connect, or its broker is gone."""
+
+
+class ReportError(SimulatorError):
+    """The report's folder cannot be written."""
