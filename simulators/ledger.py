@@ -6,7 +6,11 @@ One JSON object a line, appended in this order and never rewritten:
   bytes leave; the reading is the very line, so value literals stay as sent;
 - ``{"again": n, "at"}``: sent once more because a broken link took the answer with it, so the
   gateway may hold this reading under two ids (an *echo*);
-- ``{"taken": n, "id", "at"}`` or ``{"refused": n, "code", "at"}``: the answer.
+- ``{"taken": n, "id", "at"}`` or ``{"refused": n, "code", "at"}``: the answer;
+- ``{"burst": n, "at", "readings": [{"gateway", "id", "reading", ...}]}`` of a light fleet: the
+  readings n, n + 1, … in one write before their bytes leave; ids are known beforehand, a reading
+  may be what tells it from others only, ``expected`` is stored unless it stands there;
+- ``{"acknowledged": [n, ...], "at"}``: the broker has those of a burst, so they count as taken.
 
 A rehearsal tells more, so that somebody else can judge the same people again: in ``sent`` also
 ``"truth": {"card", "measured_at", "fields"}``, who and what was truly measured (``null``: nobody,
@@ -20,7 +24,7 @@ grow. A ledger holds pseudonymous health data: file mode 0600.
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
@@ -161,6 +165,19 @@ class Ledger:
             _encode({"act": said | {"findings": list(record.findings)}, "at": format_instant(at)})
         )
 
+    def record_burst(self, entries: Sequence[str], at: datetime) -> int:
+        """Write down many at once, as JSON objects; returns the number of the first."""
+        first = self._number + 1
+        self._number += len(entries)
+        head = f'{{"burst":{first},"at":"{format_instant(at)}","readings":['
+        self._append(f"{head}{','.join(entries)}]}}\n".encode())
+        return first
+
+    def record_acknowledged(self, numbers: Sequence[int], at: datetime) -> None:
+        """Write down that the broker has these of a burst."""
+        text = ",".join(map(str, numbers))
+        self._append(f'{{"acknowledged":[{text}],"at":"{format_instant(at)}"}}\n'.encode())
+
     def _append(self, line: bytes) -> None:
         try:
             written = os.write(self._file, line)
@@ -183,6 +200,7 @@ class Entry:
     reading_id: UUID | None = None
     refused: str | None = None
     answers_lost: int = 0  # How many ids, at most, the gateway gave without our knowing.
+    offered_id: UUID | None = None  # Of a burst: its id, once the broker has it.
 
 
 def read_ledger(path: Path) -> list[Entry]:
@@ -229,6 +247,18 @@ def _apply(event: dict[str, Any], entries: dict[int, Entry]) -> None:
         )
     elif "again" in event:
         entries[event["again"]].answers_lost += 1
+    elif "burst" in event:
+        for number, sent in enumerate(event["readings"], start=event["burst"]):
+            entries[number] = Entry(
+                gateway_id=sent["gateway"],
+                expected=Expected(sent.get("expected", Expected.STORED)),
+                twins=sent.get("twins"),
+                delivery=delivery_of(sent["reading"]),
+                offered_id=UUID(sent["id"]),
+            )
+    elif "acknowledged" in event:
+        for number in event["acknowledged"]:
+            entries[number].reading_id = entries[number].offered_id
     elif "taken" in event:
         entries[event["taken"]].reading_id = UUID(event["id"])
     elif "person" in event or "act" in event:

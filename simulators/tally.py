@@ -1,43 +1,9 @@
 """Counts and latencies of a run, in memory that does not grow with its length."""
 
-import math
-from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
-_BUCKETS_PER_E: Final = 20  # One bucket is 5 % wide.
-_SHORTEST_S: Final = 1e-6
-
-
-class Latencies:
-    """A histogram with buckets of 5 %: bounded, and good enough for a percentile."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[int] = Counter()
-        self._total = 0
-
-    def record(self, seconds: float) -> None:
-        """Count one latency."""
-        self._counts[round(math.log(max(seconds, _SHORTEST_S)) * _BUCKETS_PER_E)] += 1
-        self._total += 1
-
-    def quantile(self, share: float) -> float | None:
-        """The latency in seconds that this share does not exceed; None without any."""
-        passed = 0
-        for bucket in sorted(self._counts):
-            passed += self._counts[bucket]
-            if passed >= share * self._total:
-                return math.exp(bucket / _BUCKETS_PER_E)
-        return None
-
-    def as_dict(self) -> dict[str, float | None]:
-        """p50, p99 and p999 in milliseconds."""
-        shares = {"p50_ms": 0.5, "p99_ms": 0.99, "p999_ms": 0.999}
-        values = {name: self.quantile(share) for name, share in shares.items()}
-        return {
-            name: None if value is None else round(value * 1_000, 3)
-            for name, value in values.items()
-        }
+from simulators.histogram import Histogram
 
 
 @dataclass(slots=True)
@@ -66,8 +32,8 @@ class Tally:
     broken: int = 0
     unanswered: int = 0
     elapsed_s: float = 0.0
-    taken_latency: Latencies = field(default_factory=Latencies)
-    lateness: Latencies = field(default_factory=Latencies)
+    taken_latency: Histogram = field(default_factory=Histogram)
+    lateness: Histogram = field(default_factory=Histogram)
 
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``."""

@@ -17,7 +17,6 @@ from deploy.bench.display import Display
 from deploy.bench.errors import BenchError
 from deploy.bench.gateway import GatewayPlan, measure_gateway
 from deploy.bench.ingest import run_steps
-from deploy.bench.packets import ProtocolError
 from deploy.bench.report import print_report
 from deploy.bench.settings import PEERS, STEPS, BenchSettings
 from deploy.embedded.errors import StackError
@@ -26,6 +25,7 @@ from deploy.embedded.stack import Stack
 from gateway.wire.limits import READINGS_PER_BATCH_MAX
 from gateway.wire.times import utc_now
 from ingest.db.errors import DatabaseError
+from simulators.load.packets import ProtocolError
 
 app = typer.Typer(help="Measure speed and cost, everything on this machine.", no_args_is_help=True)
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells expect.

@@ -2,28 +2,14 @@
 
 import os
 import re
-import socket
-import time
 from typing import Final
 
 import numpy as np
 
-from deploy.bench.packets import (
-    DISCONNECT,
-    PACKET_IDS,
-    Heard,
-    PacketReader,
-    ProtocolError,
-    encode_connect,
-    encode_publish,
-    encode_subscribe,
-)
+from simulators.load.link import Link, Login
+from simulators.load.packets import PACKET_IDS, Heard, encode_publish
 
 _PIECE_BYTES: Final = 262_144
-_RECEIVED_BYTES: Final = 262_144
-_KEEP_ALIVE_S: Final = 3_600  # Nothing of ours is silent for so long.
-_HELLO_S_MAX: Final = 10.0
-_SUBSCRIBE_ID: Final = 1
 _BATCH: Final = b'"batch":'  # Stands once in every receipt.
 _IDENTIFIER: Final = re.compile(rb'"(?:id|batch)":"')
 _BOOT: Final = re.compile(rb'"boot_id":"b-')
@@ -33,19 +19,16 @@ _HEX: Final = np.frombuffer(b"0123456789abcdef", np.uint8)
 _DIGITS: Final = np.array([*range(15, 18), *range(20, 23), *range(24, 36)])
 
 
-class Connection:
+class Connection(Link):
     """A gateway's session. Not thread-safe; ``open`` first."""
 
     def __init__(self, gateway: str, topic: str) -> None:
-        self.gateway = gateway
+        super().__init__(gateway)
         self._topic = topic
-        self._reader = PacketReader()
         self._packets: list[bytes] = []
         self._buffer = memoryview(b"")
         self._ends = np.zeros(0, np.int64)
         self._offset = 0
-        self._unsent = bytearray()  # PUBACKs for receipts, and the rest of a packet.
-        self._receive_max = PACKET_IDS
         self._identifiers = np.zeros(0, np.int64)
         self._boots = np.zeros(0, np.int64)
         self.live_topic = topic  # Of ``send_live``.
@@ -54,48 +37,6 @@ class Connection:
         self.acknowledged = 0
         self.receipted = 0
         self.unheard = 0
-        self.socket = socket.socket()
-
-    def open(
-        self,
-        host: str,
-        port: int,
-        password: str,
-        *,
-        receipts: str | None,
-        user: str | None = None,
-        client_id: str | None = None,
-    ) -> None:
-        """Connect; subscribe to the receipts when a topic is given. Raises ``ProtocolError``."""
-        client_id = client_id or f"gateway-{self.gateway}"
-        hello = encode_connect(
-            client_id, user or self.gateway, password, keep_alive_s=_KEEP_ALIVE_S
-        )
-        self.socket.settimeout(_HELLO_S_MAX)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            self.socket.connect((host, port))
-            self.socket.sendall(hello)
-            self._receive_max = self._wait("receive_max").receive_max or PACKET_IDS
-            if receipts is not None:
-                self.socket.sendall(encode_subscribe(_SUBSCRIBE_ID, receipts))
-                self._wait("subscribed")
-        except OSError as error:
-            msg = f"{self.gateway}: the broker does not answer ({error})"
-            raise ProtocolError(msg) from error
-        self.socket.settimeout(0)
-
-    def _wait(self, what: str) -> Heard:
-        deadline = time.monotonic() + _HELLO_S_MAX
-        while time.monotonic() < deadline:
-            data = self.socket.recv(_RECEIVED_BYTES)
-            if not data:
-                break
-            heard = self._reader.read(data)
-            if getattr(heard, what):
-                return heard
-        msg = f"{self.gateway}: the broker closed the connection, or said nothing in time"
-        raise ProtocolError(msg)
 
     # --- what to send --------------------------------------------------------------------------
 
@@ -145,9 +86,9 @@ class Connection:
 
     def send(self, upto: int | None = None) -> None:
         """Send what the windows and the socket let through, at most the first ``upto`` messages."""
-        if self._unsent and not self._flush():
+        if self.unsent and not self._flush():
             return
-        allowed = min(self.acknowledged + self._receive_max, len(self._ends))
+        allowed = min(self.acknowledged + self.receive_max, len(self._ends))
         if self.unreceipted_max is not None:
             allowed = min(allowed, self.receipted + self.unreceipted_max)
         if upto is not None:
@@ -165,7 +106,7 @@ class Connection:
 
     def send_live(self, payload: bytes, packet_id: int) -> None:
         """Send one message at once, or after the rest of the one that is on its way."""
-        self._unsent += encode_publish(self.live_topic, packet_id, payload)
+        self.unsent += encode_publish(self.live_topic, packet_id, payload)
         self._flush()
 
     def _flush(self) -> bool:
@@ -177,42 +118,28 @@ class Connection:
                 if self._offset != self._ends[self.sent]:
                     return False
                 self.sent += 1
-            del self._unsent[: self.socket.send(self._unsent)]
+            del self.unsent[: self.socket.send(self.unsent)]
         except BlockingIOError:
             return False
-        return not self._unsent
+        return not self.unsent
 
     def hear(self) -> Heard | None:
         """Take in what has come; None when there is nothing. Raises ``ProtocolError``."""
-        try:
-            data = self.socket.recv(_RECEIVED_BYTES)
-        except BlockingIOError:
+        heard = self.read()
+        if heard is None:
             return None
-        if not data:
-            msg = f"{self.gateway}: the broker closed the connection"
-            raise ProtocolError(msg)
-        heard = self._reader.read(data)
         self.acknowledged += heard.acknowledged
         self.unheard += heard.unheard
-        self._unsent += heard.answers
+        self.unsent += heard.answers
         for payload in heard.received:
             self.receipted += payload.count(_BATCH)
-        if self._unsent:
+        if self.unsent:
             self._flush()
         return heard
-
-    def close(self) -> None:
-        """Say goodbye; the session ends with the connection."""
-        try:
-            self.socket.settimeout(_HELLO_S_MAX)
-            self.socket.sendall(DISCONNECT)
-        except OSError:
-            pass  # It is gone already.
-        self.socket.close()
 
 
 def forget_session(host: str, port: int, client_id: str, *, user: str, password: str) -> None:
     """Begin anew under a client id, and leave: what waited for it is gone. ``ProtocolError``."""
-    found = Connection(client_id, "")
-    found.open(host, port, password, receipts=None, user=user, client_id=client_id)
+    found = Link(client_id)
+    found.open(host, port, Login(user, password), client_id=client_id, receipts=None)
     found.close()

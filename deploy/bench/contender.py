@@ -13,7 +13,7 @@ import psycopg
 from deploy.bench.errors import BenchError
 from deploy.bench.programs import Program
 from deploy.bench.stack import BenchStack, Database
-from deploy.bench.traffic import Totals
+from simulators.load.traffic import Totals
 
 _SUMS: Final = """
 SELECT count(*), count(systolic), coalesce(sum(systolic), 0)::bigint,

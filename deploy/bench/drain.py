@@ -12,13 +12,13 @@ import psycopg
 from deploy.bench.contender import require_totals
 from deploy.bench.display import Display
 from deploy.bench.lap import PUBLISHER, Turn, plan_for
-from deploy.bench.processors import memory_bytes, per_reading
 from deploy.bench.programs import Program
 from deploy.bench.stack import BenchStack
 from deploy.bench.suifang import Suifang
-from deploy.bench.traffic import TrafficShape, to_milliseconds
 from gateway.wire.limits import READINGS_PER_BATCH_MAX
 from gateway.wire.times import Clock
+from simulators.load.processors import memory_bytes, per_reading
+from simulators.load.traffic import TrafficShape, to_milliseconds
 
 _WINDOW: Final = 4  # GATEWAY_BATCHES_UNRECEIPTED_MAX, as shipped.
 _READY_S_MAX: Final = 600.0

@@ -24,18 +24,18 @@ from deploy.bench.errors import BenchError
 from deploy.bench.figures import spread
 from deploy.bench.lap import Progress
 from deploy.bench.machine import describe_machine
-from deploy.bench.processors import memory_bytes, time_of
 from deploy.bench.programs import Program
 from deploy.bench.settings import BenchSettings
 from deploy.bench.stack import BenchStack
 from deploy.bench.suifang import COMMAND, Suifang
-from deploy.bench.traffic import list_residents, list_sites
 from gateway.counters import SpoolCounters, read_counters
 from gateway.freezer import Stamp, freeze_reading
 from gateway.spool import Spool
 from gateway.spooled import SpooledReading
 from gateway.wire.ids import new_id
 from gateway.wire.times import Clock, format_instant
+from simulators.load.processors import memory_bytes, time_of
+from simulators.load.traffic import list_residents, list_sites
 from simulators.sites import Site
 
 _READY_S_MAX: Final = 60.0

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from deploy.bench.connections import Connection
-from deploy.bench.packets import Heard
-from deploy.bench.traffic import Message
 from gateway.wire.topics import Channel, Topic
+from simulators.load.link import Login
+from simulators.load.packets import Heard
+from simulators.load.traffic import Message
 from simulators.sites import Site
 
 TICK_S: Final = 0.02  # What comes meanwhile is taken in one go: a call for each PUBACK is dear.
@@ -60,7 +61,11 @@ class Gateways:
         for site, connection in zip(self._sites, self.connections, strict=True):
             topic = Topic(site.centre_id, site.gateway_id, "receipts")
             connection.open(
-                host, port, passwords[site.gateway_id], receipts=str(topic) if receipts else None
+                host,
+                port,
+                Login(site.gateway_id, passwords[site.gateway_id]),
+                client_id=f"gateway-{site.gateway_id}",
+                receipts=str(topic) if receipts else None,
             )
             connection.unreceipted_max = unreceipted_max
             self._poll.register(connection.socket, select.EPOLLIN)

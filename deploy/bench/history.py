@@ -26,10 +26,10 @@ from deploy.bench.machine import drop_page_cache
 from deploy.bench.rate import shape_for
 from deploy.bench.stack import BenchStack, Database
 from deploy.bench.suifang import Suifang
-from deploy.bench.traffic import list_residents
 from gateway.wire.times import Clock
 from ingest.db.connections import connect
 from ingest.db.tidying import list_untidy, tidy
+from simulators.load.traffic import list_residents
 
 _MONTHS: Final = 24
 _MONTH: Final = timedelta(days=30)

@@ -11,7 +11,10 @@ import psycopg
 
 from deploy.bench.contender import Contender, Watch, require_totals
 from deploy.bench.errors import BenchError
-from deploy.bench.processors import (
+from deploy.bench.programs import Program
+from deploy.bench.publisher import Mode, Plan
+from deploy.bench.stack import BenchStack, Database
+from simulators.load.processors import (
     ProcessorTime,
     machine_seconds,
     memory_bytes,
@@ -19,10 +22,7 @@ from deploy.bench.processors import (
     postgres_times,
     time_of,
 )
-from deploy.bench.programs import Program
-from deploy.bench.publisher import Mode, Plan
-from deploy.bench.stack import BenchStack, Database
-from deploy.bench.traffic import TrafficShape
+from simulators.load.traffic import TrafficShape
 
 PUBLISHER: Final = (sys.executable, "-m", "deploy.bench.publisher")
 _POLL_S: Final = 0.05

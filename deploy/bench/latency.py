@@ -12,12 +12,12 @@ from deploy.bench.errors import BenchError
 from deploy.bench.feed import Feed, watching
 from deploy.bench.lap import PUBLISHER, Turn, plan_for
 from deploy.bench.pacing import percentiles
-from deploy.bench.processors import per_reading
 from deploy.bench.programs import Program
 from deploy.bench.stack import BenchStack, Database
 from deploy.bench.suifang import COMMAND, Suifang
-from deploy.bench.traffic import TrafficShape, to_milliseconds
 from gateway.wire.times import Clock
+from simulators.load.processors import per_reading
+from simulators.load.traffic import TrafficShape, to_milliseconds
 
 _READY_S_MAX: Final = 600.0
 _AFTER_S_MAX: Final = 90.0

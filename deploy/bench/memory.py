@@ -10,12 +10,12 @@ import psycopg
 from deploy.bench.contender import Watch
 from deploy.bench.display import Display
 from deploy.bench.lap import PUBLISHER, Progress, plan_for
-from deploy.bench.processors import memory_bytes
 from deploy.bench.programs import Program
 from deploy.bench.rate import shape_for
 from deploy.bench.stack import BenchStack
 from deploy.bench.suifang import Suifang
 from gateway.wire.times import Clock
+from simulators.load.processors import memory_bytes
 
 _EVERY_S: Final = 2.0
 _READY_S_MAX: Final = 600.0

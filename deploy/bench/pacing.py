@@ -12,8 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from deploy.bench.gateways import STALLED_S_MAX, TICK_S, Gateways, Patience, say, told_to_stop
-from deploy.bench.packets import ProtocolError
-from deploy.bench.traffic import Message, Traffic
+from simulators.load.packets import ProtocolError
+from simulators.load.traffic import Message, Traffic
 
 _LAST_RECEIPT_S_MAX: Final = 60.0
 _LIVE_PACKET_IDS: Final = range(30_000, 65_000)  # Apart from those of the backlog.

@@ -20,8 +20,8 @@ from typing import Any, Final, Literal
 
 from deploy.bench.gateways import TICK_S, Gateways, Patience, say, told_to_stop
 from deploy.bench.pacing import Drain, Paced
-from deploy.bench.packets import ProtocolError
-from deploy.bench.traffic import Traffic, TrafficShape
+from simulators.load.packets import ProtocolError
+from simulators.load.traffic import Traffic, TrafficShape
 
 Mode = Literal["burst", "endless", "paced", "drain"]
 

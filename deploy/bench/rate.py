@@ -9,8 +9,8 @@ from deploy.bench.display import Display
 from deploy.bench.figures import figures_of
 from deploy.bench.lap import Lap, run_lap
 from deploy.bench.stack import BenchStack
-from deploy.bench.traffic import TrafficShape, to_milliseconds
 from gateway.wire.times import Clock
+from simulators.load.traffic import TrafficShape, to_milliseconds
 
 _CAPTURED_PER_S: Final = 30_000  # Ids carry their time; these were captured at such a rate.
 

@@ -18,11 +18,11 @@ from psycopg import sql
 
 from deploy.bench.connections import forget_session
 from deploy.bench.settings import BenchSettings
-from deploy.bench.traffic import list_residents, list_sites
 from deploy.embedded.stack import Stack
 from gateway.wire.times import Clock
 from ingest.db import migrate, residents
 from ingest.db.connections import connect
+from simulators.load.traffic import list_residents, list_sites
 
 _TEMPLATE: Final = "bench_template"
 _PREFIX: Final = "bench_"

@@ -20,12 +20,12 @@ from deploy.bench.city.running import City, Served, opened_city
 from deploy.bench.display import Display
 from deploy.bench.errors import BenchError
 from deploy.bench.machine import describe_machine
-from deploy.bench.processors import memory_bytes, per_reading
 from deploy.bench.programs import Program
 from deploy.bench.settings import BenchSettings
 from gateway.wire.times import Clock
 from ingest.db import outbox
 from ingest.db.connections import connect
+from simulators.load.processors import memory_bytes, per_reading
 
 _READY_S_MAX: Final = 60.0
 _AFTER_S_MAX: Final = 60.0

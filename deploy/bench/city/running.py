@@ -21,7 +21,6 @@ from deploy.bench.city.fill import fill_city, is_filled
 from deploy.bench.city.plan import CityPlan
 from deploy.bench.display import Display
 from deploy.bench.errors import BenchError
-from deploy.bench.processors import ProcessorTime, postgres_times, time_of
 from deploy.bench.programs import Program
 from deploy.bench.settings import BenchSettings
 from deploy.bench.suifang import COMMAND
@@ -29,6 +28,7 @@ from deploy.embedded.issuer import Issuer
 from deploy.embedded.stack import Stack
 from gateway.wire.times import Clock
 from ingest.db import migrate
+from simulators.load.processors import ProcessorTime, postgres_times, time_of
 
 _READY_S_MAX: Final = 60.0
 _TOKEN: Final = timedelta(hours=20)

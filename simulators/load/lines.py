@@ -1,0 +1,173 @@
+"""The lines of all gateways: one epoll, and a thread that brings back those that broke.
+
+A broker that restarts loses thousands of lines at once; they come back one by one beside the
+sending, and everything without a receipt goes again. Nothing is counted here but that.
+"""
+
+import queue
+import select
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Self
+
+from simulators.errors import LoadError
+from simulators.load.members import Flight, Member
+from simulators.load.packets import Heard, ProtocolError
+
+AWAY_S_MAX: Final = 60.0  # Without a line for so long: the broker is gone.
+_EVENTS_MAX: Final = 4_096
+_PAUSE_S: Final = 0.25
+_WAIT_S: Final = 0.1
+_HOW_TO_LET_IN: Final = (
+    "Check --broker, and that the broker knows the gateways' users (--gateways-file)"
+)
+_HOW_TO_MAKE_ROOM: Final = (
+    "Does the broker have room for so many? See max_connections in mosquitto.conf, and the open"
+    " files its service may have (LimitNOFILE=, or `ulimit -n` where it starts)"
+)
+
+
+class Lines:
+    """Use as a context manager, after ``open``. One thread calls; the other is in here."""
+
+    def __init__(self, members: Sequence[Member], host: str, port: int) -> None:
+        self._members = members
+        self._address = (host, port)
+        self._poll = select.epoll()
+        self._by_number: dict[int, Member] = {}
+        self._away: dict[Member, float] = {}
+        self._blocked: set[Member] = set()
+        self._broken: queue.Queue[Member] = queue.Queue(maxsize=len(members) + 1)
+        self._back: queue.Queue[Member] = queue.Queue(maxsize=len(members) + 1)
+        self._leaving = threading.Event()
+        self._thread = threading.Thread(target=self._mend, name="mend lines", daemon=True)
+        self._problem = ""
+        self.broken = 0
+        self.again = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leaving.set()
+        self._thread.join(timeout=30)
+        for member in self._members:
+            member.link.close()
+        self._poll.close()
+
+    def open(self, is_over: Callable[[], bool], on_progress: Callable[[int], None]) -> None:
+        """Connect every gateway, unless it is over before.
+
+        Raises:
+            LoadError: The broker refuses one, or has no room for so many.
+        """
+        for number, member in enumerate(self._members):
+            if is_over():
+                return
+            try:
+                member.open(*self._address)
+            except ProtocolError as error:
+                msg = f"{error}; {number} of {len(self._members)} gateways are connected. "
+                msg += _HOW_TO_MAKE_ROOM if number else _HOW_TO_LET_IN
+                raise LoadError(msg) from error
+            self._listen(member)
+            on_progress(number + 1)
+
+    def send(self, member: Member, flight: Flight) -> None:
+        """Send now, or as soon as there is a line and room."""
+        try:
+            member.send(flight)
+        except ProtocolError:
+            self._lose(member)
+            return
+        if member.link.unsent:
+            self._blocked.add(member)
+
+    def acknowledge(self, member: Member, messages: int) -> list[Flight]:
+        """What so many PUBACKs are for; what was held for them goes."""
+        try:
+            return member.take_acknowledged(messages)
+        except ProtocolError:
+            self._lose(member)
+            return []
+
+    def hear(self, wait_s: float) -> Iterator[tuple[Member, Heard]]:
+        """What has come, from whom; receipts are acknowledged, lines that break are mended.
+
+        Raises:
+            LoadError: A line stays broken.
+        """
+        for number, _ in self._poll.poll(wait_s, _EVENTS_MAX):
+            member = self._by_number[number]
+            try:
+                heard = member.link.read()
+                if heard is not None and heard.answers:
+                    member.link.write(heard.answers)
+            except ProtocolError:
+                self._lose(member)
+                continue
+            if heard is not None:
+                yield member, heard
+        self._flush()
+        if self._away:
+            self._welcome_back()
+
+    def _listen(self, member: Member) -> None:
+        number = member.link.socket.fileno()
+        self._by_number[number] = member
+        self._poll.register(number, select.EPOLLIN)
+        self.again += member.resume()
+        if member.link.unsent:
+            self._blocked.add(member)
+
+    def _flush(self) -> None:
+        for member in list(self._blocked):
+            try:
+                if not member.is_open or member.link.flush():
+                    self._blocked.discard(member)
+            except ProtocolError:
+                self._lose(member)
+
+    def _lose(self, member: Member) -> None:
+        if not member.is_open:
+            return
+        self.broken += 1
+        self._blocked.discard(member)
+        number = member.link.socket.fileno()
+        self._poll.unregister(number)
+        del self._by_number[number]
+        member.link.socket.close()
+        member.forget_acknowledged()
+        self._away[member] = time.monotonic()
+        self._broken.put_nowait(member)
+
+    def _welcome_back(self) -> None:
+        while not self._back.empty():
+            member = self._back.get_nowait()
+            del self._away[member]
+            try:
+                self._listen(member)
+            except ProtocolError:
+                self._lose(member)
+        longest_s = time.monotonic() - min(self._away.values(), default=time.monotonic())
+        if longest_s > AWAY_S_MAX:
+            msg = f"the broker was away for {longest_s:.0f} s ({self._problem}). See its log; the"
+            msg += " ledger and the report say what was sent until then"
+            raise LoadError(msg)
+
+    def _mend(self) -> None:
+        while not self._leaving.is_set():
+            try:
+                member = self._broken.get(timeout=_WAIT_S)
+            except queue.Empty:
+                continue
+            try:
+                member.open(*self._address)
+            except ProtocolError as error:
+                self._problem = str(error)
+                self._broken.put_nowait(member)
+                time.sleep(_PAUSE_S)
+            else:
+                self._back.put_nowait(member)

@@ -1,0 +1,115 @@
+"""One gateway of a light fleet: what it has sent, what is answered, what it must send again."""
+
+from collections import deque
+from dataclasses import dataclass
+
+import msgspec
+
+from gateway.wire.topics import Topic
+from simulators.load.link import Link, Login
+from simulators.load.packets import PACKET_IDS, Publisher
+from simulators.load.plan import Outgoing
+from simulators.sites import Site
+
+
+class Receipt(msgspec.Struct):
+    """As much of ``gateway.wire.receipts.Receipt`` as is counted here."""
+
+    batch: str
+    stored: int = 0
+    duplicate: int = 0
+    quarantined: list[msgspec.Raw] = []
+
+
+class _Receipts(msgspec.Struct):
+    receipts: list[Receipt]
+
+
+parse_receipts = msgspec.json.Decoder(_Receipts).decode
+
+
+@dataclass(slots=True)
+class Flight:
+    """A message on its way."""
+
+    message: Outgoing
+    due_s: float  # On the monotonic clock.
+    number: int  # Of its first reading, in the ledger.
+    acknowledged: bool = False
+
+
+class Member:
+    """One gateway. Not thread-safe."""
+
+    def __init__(self, site: Site, login: Login) -> None:
+        self.site = site
+        self.login = login
+        self.link = Link(site.gateway_id)
+        self.is_open = False
+        self._publisher = Publisher(str(Topic(site.centre_id, site.gateway_id, "readings")))
+        self._packet_id = 0
+        self._held: deque[Flight] = deque()  # The window is full, or the line is down.
+        self._unacknowledged: deque[Flight] = deque()
+        self._unreceipted: dict[str, Flight] = {}
+
+    def open(self, host: str, port: int) -> None:
+        """Connect, and listen for receipts. Blocks; raises ``ProtocolError``."""
+        receipts = Topic(self.site.centre_id, self.site.gateway_id, "receipts")
+        self.link.open(
+            host,
+            port,
+            self.login,
+            client_id=f"gateway-{self.site.gateway_id}",
+            receipts=str(receipts),
+        )
+
+    def send(self, flight: Flight) -> None:
+        """Send, or hold when there is no room. Raises ``ProtocolError`` when the line breaks."""
+        if not self.is_open or len(self._unacknowledged) >= self.link.receive_max:
+            self._held.append(flight)
+            return
+        self._packet_id = self._packet_id % (PACKET_IDS - 1) + 1
+        self._unacknowledged.append(flight)
+        self._unreceipted[flight.message.batch] = flight
+        self.link.write(self._publisher.encode(self._packet_id, flight.message.payload))
+
+    def take_acknowledged(self, messages: int) -> list[Flight]:
+        """The messages that so many PUBACKs are for, once each.
+
+        A broker answers in the order of sending.
+        """
+        flights, taken = self._unacknowledged, []
+        for _ in range(min(messages, len(flights))):
+            flight = flights.popleft()
+            if not flight.acknowledged:
+                flight.acknowledged = True
+                taken.append(flight)
+        while self._held and self.is_open and len(flights) < self.link.receive_max:
+            self.send(self._held.popleft())
+        return taken
+
+    def take_receipted(self, batch: str) -> Flight | None:
+        """The message of this receipt; None when it had one before."""
+        return self._unreceipted.pop(batch, None)
+
+    def forget_acknowledged(self) -> None:
+        """The line broke: everything without a receipt is to be sent again, oldest first."""
+        again = sorted(self._unreceipted.values(), key=lambda flight: flight.number)
+        self._unacknowledged.clear()
+        self._held.extendleft(reversed(again))
+        self.is_open = False
+
+    def resume(self) -> int:
+        """The line is there again: send what is held, as far as the window goes; how much."""
+        self.is_open = True
+        number = 0
+        while self._held and len(self._unacknowledged) < self.link.receive_max:
+            self.send(self._held.popleft())
+            number += 1
+        return number
+
+    def oldest_due_s(self) -> float | None:
+        """When the oldest message without a receipt was due; None: there is none."""
+        if self._unreceipted:
+            return next(iter(self._unreceipted.values())).due_s
+        return self._held[0].due_s if self._held else None
