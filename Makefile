@@ -132,6 +132,10 @@ fmt: ## format and fix what can be fixed
 schema: ## write the published JSON Schema of the wire contract
 	$(BIN)/python -m gateway.wire.publish
 
+.PHONY: metrics
+metrics: $(VENV)/.locked ## write docs/metrics.md again, after a change of what processes tell Prometheus
+	$(BIN)/python -m deploy.monitoring.catalogue
+
 .PHONY: openapi
 openapi: $(VENV)/.locked ## write docs/openapi.json again, after a change of the API
 	$(BIN)/python -m api.publish

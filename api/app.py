@@ -39,8 +39,10 @@ from api.indicators import routes as indicators
 from api.indicators.desk import Desk
 from api.limits import Limiter
 from api.merges import routes as merges
+from api.metrics import ApiMetrics, Metering
 from api.notify import routes as notify
 from api.operations.child import Child
+from api.operations.overview import Overview
 from api.operations.sampler import Sampler
 from api.problems import Problem, install_problems
 from api.readings import routes as readings
@@ -93,6 +95,11 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
         "rehearsals": services.rehearsals,
     }
 
+    if settings.metrics.port is not None:
+        beside["overview"] = Overview(
+            settings.operations, services.database, services.metrics, clock
+        )
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with services.database, asyncio.TaskGroup() as tasks:
@@ -120,6 +127,7 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
         limiter=services.limiter,
         streams=bulk.STREAMS | create_routes.STREAMS,
     )
+    app.add_middleware(Metering, metrics=services.metrics)
     app.state.services = services
     install_problems(app)
     _include_routes(app)
@@ -128,19 +136,21 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
 
 def _build_services(settings: ApiSettings, clock: Clock) -> Services:
     database = Database(settings)
+    feed = Feed(settings, database)
     return Services(
         settings=settings,
         clock=clock,
         authenticator=Authenticator(settings, database, clock),
         audit=AuditLog(settings, database, clock),
         database=database,
-        feed=Feed(settings, database),
+        feed=feed,
         figures=Desk(settings.indicators, database, clock),
         backtests=Child("ingest.backtest_process", clock),
         rehearsals=Child("simulators.rehearsal", clock),
         authority=_load_authority(settings),
         keys=KeyFiles(settings.key_file, settings.pseudonym_key_file),
         limiter=Limiter(settings.limits),
+        metrics=ApiMetrics(database, feed, listeners_max=settings.feed.listeners_max),
     )
 
 

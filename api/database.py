@@ -88,6 +88,10 @@ class Database:
     async def __aexit__(self, *_: object) -> None:
         await self._pool.close(timeout=self._settings.shutdown_s_max)
 
+    def pool_stats(self) -> dict[str, int]:
+        """Psycopg's own figures of the pool; what never happened is left out."""
+        return dict(self._pool.get_stats())
+
     async def _configure(self, connection: AsyncConnection[Any]) -> None:
         """Make a fresh connection read-only and bounded."""
         set_json_loads(msgspec.json.decode, connection)  # Three times as fast as Python's.

@@ -11,13 +11,18 @@ rows are deleted (``ingest.db.outbox_pruning``): numbering goes on from it.
 """
 
 import asyncio
+from datetime import datetime
 from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from api.database import world_errors
 from api.election import await_election, await_news
 from api.reconnecting import run_sessions
 from api.settings import DispatcherSettings
+from gateway.wire.times import Clock
 from ingest.db.connections import Connection, ProcessRole, connect
+from ingest.db.errors import DatabaseUnavailableError
 
 ELECTION_LOCK: Final = int.from_bytes(b"suifang", "big")
 
@@ -34,7 +39,43 @@ WITH oldest AS (
 SELECT count(*), pg_notify('feed', max(number)::text) FROM numbered HAVING count(*) > 0"""
 
 
-async def run_dispatcher(settings: DispatcherSettings) -> None:
+_WAITING: Final = "SELECT created_at FROM outbox WHERE number IS NULL ORDER BY id LIMIT 1"
+_MEASURE_S: Final = 5.0
+
+
+class DispatcherMetrics:
+    """What the dispatcher tells Prometheus, and why it numbers nothing."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.problem = "the database has not been reached yet"
+        self.elected = Gauge(
+            "suifang_dispatcher_elected",
+            "1 in the one process that numbers the feed, 0 in those that stand by.",
+            registry=registry,
+        )
+        self.numbered = Counter(
+            "suifang_dispatcher_events", "Events that were given their number.", registry=registry
+        )
+        self.lag_s = Gauge(
+            "suifang_dispatcher_lag_seconds",
+            "For how long the oldest event without a number has waited, after a round.",
+            registry=registry,
+        )
+        self.database_losses = Counter(
+            "suifang_dispatcher_database_losses",
+            "Times the database was lost or could not be reached.",
+            registry=registry,
+        )
+
+    def find_problems(self) -> list[str]:
+        """For ``/readyz``: whoever stands by is ready."""
+        return [self.problem] if self.problem else []
+
+
+async def run_dispatcher(
+    settings: DispatcherSettings, clock: Clock, metrics: DispatcherMetrics
+) -> None:
     """Stand by, be elected, number; for ever. Reconnects when the database is lost.
 
     Bounded by ``rows_max`` rows in one transaction. Cancellation, or kill -9, in the middle of a
@@ -42,12 +83,22 @@ async def run_dispatcher(settings: DispatcherSettings) -> None:
     """
 
     async def session() -> None:
-        await _run_session(settings)
+        try:
+            await _run_session(settings, clock, metrics)
+        except (DatabaseUnavailableError, TimeoutError) as error:
+            metrics.problem = f"database: {error}"
+            metrics.database_losses.inc()
+            raise
+        finally:
+            metrics.elected.set(0)
 
     await run_sessions(session, name="dispatcher", wait_s_max=settings.retry_ms_max / 1_000)
 
 
-async def _run_session(settings: DispatcherSettings) -> None:
+async def _run_session(
+    settings: DispatcherSettings, clock: Clock, metrics: DispatcherMetrics
+) -> None:
+    loop = asyncio.get_running_loop()
     connection = await connect(
         settings.db_dsn.get_secret_value(),
         application_name="suifang-dispatcher",
@@ -56,10 +107,17 @@ async def _run_session(settings: DispatcherSettings) -> None:
     )
     with world_errors():
         async with connection:
+            metrics.problem = ""
             await await_election(connection, ELECTION_LOCK, settings)
+            metrics.elected.set(1)
             await connection.execute("LISTEN outbox")
+            measured_s = float("-inf")
             while True:
                 numbered = await number_round(connection, settings)
+                metrics.numbered.inc(numbered)
+                if loop.time() - measured_s >= _MEASURE_S:
+                    measured_s = loop.time()
+                    metrics.lag_s.set(await _read_lag_s(connection, clock()))
                 if numbered < settings.rows_max:
                     await await_news(connection, settings.poll_ms)
 
@@ -73,3 +131,8 @@ async def number_round(connection: Connection, settings: DispatcherSettings) -> 
     async with asyncio.timeout(settings.statement_ms_max / 1_000 + 1):
         row = await (await connection.execute(_NUMBER, (settings.rows_max,))).fetchone()
     return 0 if row is None else int(row[0])
+
+
+async def _read_lag_s(connection: Connection, at: datetime) -> float:
+    row = await (await connection.execute(_WAITING)).fetchone()
+    return 0.0 if row is None else max(0.0, (at - row[0]).total_seconds())

@@ -138,6 +138,11 @@ class Feed:
         """Whether the follower has its database."""
         return self._head is not None
 
+    @property
+    def listeners(self) -> int:
+        """How many listen."""
+        return self._listeners
+
     async def run(self) -> None:
         """Follow the outbox for ever; reconnect when the database is lost.
 

@@ -55,7 +55,7 @@ async def readyz(running: Running) -> Ready:
             lag_s, telling = 0.0, (0.0, 0)
             if revision is not None:
                 lag_s = await read_lag_s(connection, running.clock())
-                telling = await _read_telling(connection, running.clock())
+                telling = await read_telling(connection, running.clock())
     except UnavailableError as error:
         checks = {"database": error.msg}
         raise _not_ready(running, checks) from error
@@ -99,7 +99,7 @@ async def read_lag_s(connection: AsyncConnection[DictRow], at: datetime) -> floa
     return 0.0 if row is None else max(0.0, (at - row["created_at"]).total_seconds())
 
 
-async def _read_telling(connection: AsyncConnection[DictRow], at: datetime) -> tuple[float, int]:
+async def read_telling(connection: AsyncConnection[DictRow], at: datetime) -> tuple[float, int]:
     """For how long an alert has waited for the notifier, and of how many nobody could be told."""
     row = await (await connection.execute(_TELLING, (at,))).fetchone()
     if row is None:

@@ -15,13 +15,14 @@ from typing import Final
 import uvicorn
 
 from api.app import create_app
-from api.dispatcher import run_dispatcher
+from api.dispatcher import DispatcherMetrics, run_dispatcher
 from api.errors import ApiError
 from api.feed import Feed
 from api.http_protocol import BoundedProtocol
 from api.notify.notifiers import Notifier
 from api.notify.process import NotifyProcess
 from api.notify.settings import NotifySettings
+from api.services import Services
 from api.settings import ApiSettings, DispatcherSettings
 from api.webhooks.deliverer import Deliverer
 from api.webhooks.metrics import DeliverMetrics
@@ -56,8 +57,10 @@ async def serve(
         limit_concurrency=settings.connections_max,
         timeout_graceful_shutdown=settings.shutdown_s_max,
     )
-    server = _Server(config, app.state.services.feed)
-    with _listening_socket(settings) as listening:
+    services: Services = app.state.services
+    server = _Server(config, services.feed)
+    observation = Observation(services.metrics.registry, services.metrics.find_problems)
+    with _listening_socket(settings) as listening, _observed(observation, settings.metrics):
         host, port = listening.getsockname()[:2]
         on_listening(f"http://{f'[{host}]' if ':' in host else host}:{port}")
         await server.serve(sockets=[listening])
@@ -66,11 +69,17 @@ async def serve(
         raise ApiError(msg)
 
 
-async def dispatch(settings: DispatcherSettings) -> None:
-    """Run the dispatcher until a signal."""
-    task = asyncio.create_task(run_dispatcher(settings), name="dispatcher")
-    with _signals(task.cancel), contextlib.suppress(asyncio.CancelledError):
-        await task
+async def dispatch(settings: DispatcherSettings, clock: Clock) -> None:
+    """Run the dispatcher until a signal, with metrics and health where a port is set.
+
+    Raises:
+        OSError: The port of the metrics is taken.
+    """
+    metrics = DispatcherMetrics()
+    with _observed(Observation(metrics.registry, metrics.find_problems), settings.metrics):
+        task = asyncio.create_task(run_dispatcher(settings, clock, metrics), name="dispatcher")
+        with _signals(task.cancel), contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 async def deliver(settings: DeliverSettings, clock: Clock) -> None:

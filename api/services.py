@@ -12,6 +12,7 @@ from api.enrolment.authority import Authority
 from api.feed import Feed
 from api.indicators.desk import Desk
 from api.limits import Limiter
+from api.metrics import ApiMetrics
 from api.operations.child import Child
 from api.registry.key_files import KeyFiles
 from api.settings import ApiSettings
@@ -28,6 +29,7 @@ class Services:
     audit: AuditLog
     database: Database
     limiter: Limiter
+    metrics: ApiMetrics
     feed: Feed
     figures: Desk
     keys: KeyFiles

@@ -29,6 +29,7 @@ from api.operations.settings import OperationsSettings
 from api.webhooks.settings import WebhookSettings
 from ingest.db.connections import Dsn
 from ingest.db.environment import ProcessSettings
+from ingest.observation import ObservationSettings
 
 
 def _require_address(host: str) -> str:
@@ -96,6 +97,7 @@ class ApiSettings(ProcessSettings):
     indicators: IndicatorSettings = IndicatorSettings()
     limits: LimitSettings = LimitSettings()
     operations: OperationsSettings = OperationsSettings()
+    metrics: ObservationSettings = ObservationSettings()
     fhir: FhirSettings = FhirSettings()
     webhooks: WebhookSettings = WebhookSettings()
 
@@ -145,12 +147,15 @@ class DispatcherSettings(ProcessSettings):
     election, which is a lock held by one session.
     """
 
-    model_config = SettingsConfigDict(env_prefix="DISPATCHER_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="DISPATCHER_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
 
     db_dsn: Dsn
     rows_max: PositiveInt = 5_000  # Numbered in one transaction.
     poll_ms: PositiveInt = 1_000  # A lost NOTIFY costs at most this.
     standby_poll_ms: PositiveInt = 500  # How soon a standby sees that the elected one is gone.
+    metrics: ObservationSettings = ObservationSettings()
     statement_ms_max: PositiveInt = 30_000
     idle_s_max: PositiveInt = 30  # The database drops a frozen dispatcher after this.
     retry_ms_max: PositiveInt = 5_000

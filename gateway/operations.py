@@ -15,6 +15,7 @@ from gateway.errors import EnrolmentError
 from gateway.fleet import Fleet
 from gateway.intake import Intake
 from gateway.logs import LogRotation
+from gateway.metrics import describe_metrics, serve_metrics
 from gateway.notify import Notifier, run_watchdog
 from gateway.publisher import Publisher
 from gateway.session import Session
@@ -104,11 +105,20 @@ class Operations:
             connected = "connected" if session.connected else "not connected"
             return f"{self._parts.spool.waiting_rows} readings wait; {connected}"
 
-        return [
+        started = [
             tasks.create_task(self._reporter.run(session), name="status"),
             tasks.create_task(self._commander.run(session, report), name="commands"),
             tasks.create_task(run_watchdog(notifier, is_alive, describe), name="watchdog"),
         ]
+        settings = self._parts.settings
+        if settings.metrics_port:
+            serving = serve_metrics(
+                settings.metrics_host,
+                settings.metrics_port,
+                lambda: describe_metrics(self._reporter.latest),
+            )
+            started.append(tasks.create_task(serving, name="metrics"))
+        return started
 
     def _measure_clock(self) -> ClockStatus:
         self._parts.timekeeper.look()

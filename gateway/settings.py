@@ -29,6 +29,7 @@ _TLS_PORT: Final = 8_883  # ... and secure-mqtt.
 _RANGES: Final = {
     "broker_port": (0, _16_BITS),
     "listen_port": (0, _16_BITS),
+    "metrics_port": (0, _16_BITS),
     "keepalive_s": (1, _16_BITS),
     "receipts_waiting_max": (1, _16_BITS),
     "linger_ms": (0, _16_BITS),
@@ -75,6 +76,7 @@ TABLES: Final = Tables(
             "calibration_warn_days",
             "commands_waiting_max",
         ),
+        "metrics": (),
         "log": (),
     },
     keys={"spool": "file"},
@@ -160,6 +162,8 @@ class GatewaySettings:
     battery_low_percent: int = 20
     calibration_warn_days: int = 30
     commands_waiting_max: int = 8
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0  # 0: nothing is served.
     log_file: Path | None = None  # Without it: stderr, which systemd keeps in its journal.
     log_bytes_max: int = 10_000_000  # Then it is put aside.
     log_files_max: int = 4  # With the one in use.
@@ -215,7 +219,7 @@ def _find_problems(settings: GatewaySettings) -> Iterator[Problem]:
     for name in ("id", "centre"):
         if not re.fullmatch(NAME_PATTERN, getattr(settings, name), re.ASCII):
             yield Problem(name, f"must match {NAME_PATTERN}")
-    for name in ("broker_host", "listen_host"):
+    for name in ("broker_host", "listen_host", "metrics_host"):
         if not getattr(settings, name):
             yield Problem(name, "must not be empty")
     for limit in fields(settings):

@@ -109,6 +109,11 @@ class StatusReporter:
         """The farewell: the last status, offline. Any thread. The will before the first one."""
         return write_status(self._latest.model_copy(update={"online": False}))
 
+    @property
+    def latest(self) -> Status:
+        """What was gathered last; ``at`` is None before the first time."""
+        return self._latest
+
     def wake(self) -> None:
         """Something has changed: tell it soon."""
         self._wake.set()

@@ -10,12 +10,13 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from importlib.metadata import version
 from socketserver import ThreadingMixIn
 from typing import Annotated, Any, Final
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, make_wsgi_app
 from pydantic import BaseModel, ConfigDict, Field
 
 _JSON: Final = ("Content-Type", "application/json")
@@ -54,6 +55,11 @@ class Observation:
     """Serves one registry and one opinion about readiness."""
 
     def __init__(self, registry: CollectorRegistry, find_problems: Callable[[], list[str]]) -> None:
+        ProcessCollector(registry=registry)  # Memory, processor, open files, start.
+        build = Gauge(
+            "suifang_build_info", "1; the program's version.", ["version"], registry=registry
+        )
+        build.labels(version("suifang")).set(1)
         self._metrics: WSGIApplication = make_wsgi_app(registry)
         self._find_problems = find_problems
         self._server: WSGIServer | None = None

@@ -45,6 +45,11 @@ class NotifyMetrics:
             ["channel", "status"],
             registry=self.registry,
         )
+        self.elected = Gauge(
+            "suifang_notify_elected",
+            "1 in the one process that tells people, 0 in those that stand by.",
+            registry=self.registry,
+        )
         self.nobody = Gauge(
             "suifang_notify_nobody_reachable",
             "Alerts that ask for somebody, of a step of whose ladder nobody could be told.",
@@ -101,6 +106,8 @@ class NotifyProcess:
         except (DatabaseUnavailableError, TimeoutError) as error:
             self._problem = f"database: {error}"
             raise
+        finally:
+            self.metrics.elected.set(0)
 
     async def _serve(self) -> None:
         dsn = self._settings.db_dsn.get_secret_value()
@@ -113,6 +120,7 @@ class NotifyProcess:
             ) as connection:
                 self._problem = ""
                 await await_election(connection, ELECTION_LOCK, self._settings)
+                self.metrics.elected.set(1)
                 await connection.execute("LISTEN outbox")
                 while True:
                     if not await self.work(connection):

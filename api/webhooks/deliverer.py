@@ -73,6 +73,7 @@ class Deliverer:
             async with connection:
                 self._problem = ""
                 await await_election(connection, ELECTION_LOCK, settings)
+                self._metrics.elected.set(1)
                 await connection.execute("LISTEN feed")
                 await connection.execute("LISTEN webhook")
                 try:
@@ -81,6 +82,7 @@ class Deliverer:
                         await self._measure(connection)
                         await await_news(connection, settings.poll_ms)
                 finally:
+                    self._metrics.elected.set(0)
                     await self._end_turns()
 
     async def _give_turns(self, connection: Connection, delivery: Delivery) -> None:

@@ -33,7 +33,11 @@ class DeliverMetrics:
             ["state"],
             registry=registry,
         )
-
+        self.elected = Gauge(
+            "suifang_deliver_elected",
+            "1 in the one process that tells receivers, 0 in those that stand by.",
+            registry=registry,
+        )
         self.feed_events = Gauge(
             "suifang_feed_events",
             "Numbered events that the feed still has; `suifang retention events` lets old ones go.",
