@@ -19,7 +19,7 @@ demo: setup ## the whole way on real readings; then the API stays up (DEMO_SECON
 	@$(BIN)/suifang demo
 
 .PHONY: test
-test: setup browser ## the whole test suite on the real services and in a real browser
+test: setup browser prometheus ## the whole test suite on the real services and in a real browser
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # The console's tests need the distribution's Chromium, and a font that has Chinese.
@@ -32,6 +32,21 @@ browser:
 		packages="chromium fonts-noto-cjk"; \
 		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$packages >/dev/null 2>&1 \
 			|| { apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$packages >/dev/null; }; \
+	fi
+
+# The alerts' tests need the distribution's Prometheus. Its package is unpacked, never installed: no
+# service, no root, nothing outside .suifang.
+PROMETHEUS := .suifang/prometheus
+.PHONY: prometheus
+prometheus:
+	@if ! { command -v prometheus && command -v promtool; } >/dev/null && ! test -x $(PROMETHEUS)/usr/bin/promtool; then \
+		command -v apt-get >/dev/null || { echo "make: no Prometheus for the alerts' tests: install prometheus"; exit 1; }; \
+		echo "unpacking Prometheus"; \
+		rm -rf $(PROMETHEUS) $(PROMETHEUS).new && mkdir -p $(PROMETHEUS).new && cd $(PROMETHEUS).new \
+		&& { apt-get download -qq prometheus >/dev/null 2>&1 \
+			|| { apt-get update -qq >/dev/null 2>&1; apt-get download -qq prometheus 2>&1; }; } \
+		&& dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb && cd - >/dev/null && mv $(PROMETHEUS).new $(PROMETHEUS) \
+		|| { echo "make: apt-get download prometheus failed: apt install prometheus"; exit 1; }; \
 	fi
 
 .PHONY: screenshots

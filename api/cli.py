@@ -69,7 +69,7 @@ def run_dispatcher() -> None:
 
     Settings: DISPATCHER_DB_DSN (needed) and the rest of api/settings.py.
     """
-    _run("dispatcher", dispatch(_load("dispatcher", DispatcherSettings, {}), utc_now))
+    _run("dispatcher", dispatch(_load("dispatcher", DispatcherSettings, {})))
 
 
 @deliver_app.callback(invoke_without_command=True)

@@ -11,7 +11,6 @@ rows are deleted (``ingest.db.outbox_pruning``): numbering goes on from it.
 """
 
 import asyncio
-from datetime import datetime
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
@@ -20,7 +19,6 @@ from api.database import world_errors
 from api.election import await_election, await_news
 from api.reconnecting import run_sessions
 from api.settings import DispatcherSettings
-from gateway.wire.times import Clock
 from ingest.db.connections import Connection, ProcessRole, connect
 from ingest.db.errors import DatabaseUnavailableError
 
@@ -39,7 +37,7 @@ WITH oldest AS (
 SELECT count(*), pg_notify('feed', max(number)::text) FROM numbered HAVING count(*) > 0"""
 
 
-_WAITING: Final = "SELECT created_at FROM outbox WHERE number IS NULL ORDER BY id LIMIT 1"
+_WAITING: Final = "SELECT count(*) FROM outbox WHERE number IS NULL"
 _MEASURE_S: Final = 5.0
 
 
@@ -57,9 +55,9 @@ class DispatcherMetrics:
         self.numbered = Counter(
             "suifang_dispatcher_events", "Events that were given their number.", registry=registry
         )
-        self.lag_s = Gauge(
-            "suifang_dispatcher_lag_seconds",
-            "For how long the oldest event without a number has waited, after a round.",
+        self.waiting = Gauge(
+            "suifang_dispatcher_waiting_events",
+            "Events without a number after a round; how long they wait, the API says.",
             registry=registry,
         )
         self.database_losses = Counter(
@@ -73,9 +71,7 @@ class DispatcherMetrics:
         return [self.problem] if self.problem else []
 
 
-async def run_dispatcher(
-    settings: DispatcherSettings, clock: Clock, metrics: DispatcherMetrics
-) -> None:
+async def run_dispatcher(settings: DispatcherSettings, metrics: DispatcherMetrics) -> None:
     """Stand by, be elected, number; for ever. Reconnects when the database is lost.
 
     Bounded by ``rows_max`` rows in one transaction. Cancellation, or kill -9, in the middle of a
@@ -84,7 +80,7 @@ async def run_dispatcher(
 
     async def session() -> None:
         try:
-            await _run_session(settings, clock, metrics)
+            await _run_session(settings, metrics)
         except (DatabaseUnavailableError, TimeoutError) as error:
             metrics.problem = f"database: {error}"
             metrics.database_losses.inc()
@@ -95,9 +91,7 @@ async def run_dispatcher(
     await run_sessions(session, name="dispatcher", wait_s_max=settings.retry_ms_max / 1_000)
 
 
-async def _run_session(
-    settings: DispatcherSettings, clock: Clock, metrics: DispatcherMetrics
-) -> None:
+async def _run_session(settings: DispatcherSettings, metrics: DispatcherMetrics) -> None:
     loop = asyncio.get_running_loop()
     connection = await connect(
         settings.db_dsn.get_secret_value(),
@@ -117,7 +111,7 @@ async def _run_session(
                 metrics.numbered.inc(numbered)
                 if loop.time() - measured_s >= _MEASURE_S:
                     measured_s = loop.time()
-                    metrics.lag_s.set(await _read_lag_s(connection, clock()))
+                    metrics.waiting.set(await _count_waiting(connection))
                 if numbered < settings.rows_max:
                     await await_news(connection, settings.poll_ms)
 
@@ -133,6 +127,6 @@ async def number_round(connection: Connection, settings: DispatcherSettings) -> 
     return 0 if row is None else int(row[0])
 
 
-async def _read_lag_s(connection: Connection, at: datetime) -> float:
+async def _count_waiting(connection: Connection) -> int:
     row = await (await connection.execute(_WAITING)).fetchone()
-    return 0.0 if row is None else max(0.0, (at - row[0]).total_seconds())
+    return 0 if row is None else int(row[0])

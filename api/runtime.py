@@ -69,7 +69,7 @@ async def serve(
         raise ApiError(msg)
 
 
-async def dispatch(settings: DispatcherSettings, clock: Clock) -> None:
+async def dispatch(settings: DispatcherSettings) -> None:
     """Run the dispatcher until a signal, with metrics and health where a port is set.
 
     Raises:
@@ -77,7 +77,7 @@ async def dispatch(settings: DispatcherSettings, clock: Clock) -> None:
     """
     metrics = DispatcherMetrics()
     with _observed(Observation(metrics.registry, metrics.find_problems), settings.metrics):
-        task = asyncio.create_task(run_dispatcher(settings, clock, metrics), name="dispatcher")
+        task = asyncio.create_task(run_dispatcher(settings, metrics), name="dispatcher")
         with _signals(task.cancel), contextlib.suppress(asyncio.CancelledError):
             await task
 
