@@ -218,9 +218,6 @@ def _settings(
     def dsn(process: str) -> str:
         return make_conninfo(database.dsn_of(process), host="127.0.0.1", port=ports["database"])
 
-    key = folder / "pseudonym.key"
-    key.touch(mode=0o600)
-    key.write_bytes(b"k" * 32)
     return {
         "ingest": {
             "INGEST_DB_DSN": dsn("ingest"),
@@ -267,15 +264,22 @@ def _settings(
             "API_WEBHOOKS__ALLOWED_NETWORKS": '["127.0.0.0/8"]',
             "API_METRICS__PORT": str(ports["api"]),
         },
-        "gateway": {
-            "GATEWAY_ID": REAL_BOX,
-            "GATEWAY_CENTRE": "east",
-            "GATEWAY_BROKER_HOST": "127.0.0.1",
-            "GATEWAY_BROKER_PORT": str(ports["broker"]),
-            "GATEWAY_BROKER_PASSWORD": _PASSWORDS[REAL_BOX],
-            "GATEWAY_SPOOL": str(folder / "gateway.spool"),
-            "GATEWAY_PSEUDONYM_KEY_FILE": str(key),
-            "GATEWAY_CLOCK_SYNCHRONISED": "true",
-            "GATEWAY_METRICS_PORT": str(ports["gateway"]),
-        },
+        "gateway": _settings_of_the_gateway(ports, folder),
+    }
+
+
+def _settings_of_the_gateway(ports: Mapping[str, int], folder: Path) -> dict[str, str]:
+    key = folder / "pseudonym.key"
+    key.touch(mode=0o600)
+    key.write_bytes(b"k" * 32)
+    return {
+        "GATEWAY_ID": REAL_BOX,
+        "GATEWAY_CENTRE": "east",
+        "GATEWAY_BROKER_HOST": "127.0.0.1",
+        "GATEWAY_BROKER_PORT": str(ports["broker"]),
+        "GATEWAY_BROKER_PASSWORD": _PASSWORDS[REAL_BOX],
+        "GATEWAY_SPOOL": str(folder / "gateway.spool"),
+        "GATEWAY_PSEUDONYM_KEY_FILE": str(key),
+        "GATEWAY_CLOCK_SYNCHRONISED": "true",
+        "GATEWAY_METRICS_PORT": str(ports["gateway"]),
     }
