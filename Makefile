@@ -19,7 +19,7 @@ demo: setup ## the whole way on real readings; then the API stays up (DEMO_SECON
 	@$(BIN)/suifang demo
 
 .PHONY: test
-test: setup browser prometheus ## the whole test suite on the real services and in a real browser
+test: setup browser prometheus systemd ## the whole test suite on the real services and in a real browser
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # The console's tests need the distribution's Chromium, and a font that has Chinese.
@@ -47,6 +47,17 @@ prometheus:
 			|| { apt-get update -qq >/dev/null 2>&1; apt-get download -qq prometheus 2>&1; }; } \
 		&& dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb && cd - >/dev/null && mv $(PROMETHEUS).new $(PROMETHEUS) \
 		|| { echo "make: apt-get download prometheus failed: apt install prometheus"; exit 1; }; \
+	fi
+
+# The units of deploy/systemd are read by systemd's own checker.
+.PHONY: systemd
+systemd:
+	@if ! command -v systemd-analyze >/dev/null; then \
+		if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+			echo "make: no systemd-analyze for the tests: apt install systemd"; exit 1; fi; \
+		echo "installing systemd's checker"; \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends systemd >/dev/null 2>&1 \
+			|| { apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends systemd >/dev/null; }; \
 	fi
 
 .PHONY: screenshots

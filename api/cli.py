@@ -23,6 +23,7 @@ from api.notify.settings import NotifySettings
 from api.runtime import deliver, dispatch, notify, serve
 from api.settings import ApiSettings, DispatcherSettings
 from api.webhooks.settings import DeliverSettings
+from gateway.wire.service_manager import supervised
 from gateway.wire.times import utc_now
 from ingest.db.errors import DatabaseError
 from ingest.db.keyring import KeyFileError, UnknownKeyError
@@ -121,7 +122,7 @@ def _run(process: str, work: Coroutine[Any, Any, None]) -> None:
     )
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(work)
+            runner.run(supervised(work))
     except Exception as error:  # noqa: BLE001 - the command's last word, whatever it was
         if not isinstance(error, _KNOWN):
             structlog.get_logger().error("ended by a fault of its own", exc_info=error)

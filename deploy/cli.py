@@ -3,6 +3,7 @@
 A wrong command line or setting is one line and exit 2.
 """
 
+import os
 import sys
 from importlib.metadata import version
 from typing import Annotated, ClassVar, Final
@@ -10,6 +11,7 @@ from typing import Annotated, ClassVar, Final
 import typer
 from pydantic import ValidationError
 
+from deploy.credentials import CredentialError, read_credentials
 from deploy.lazy import Command, LazyGroup
 
 UsageError: Final[type[typer.BadParameter]] = typer.BadParameter.__mro__[1]  # Not exported.
@@ -84,6 +86,11 @@ def root(
 
 def main() -> None:
     """Entry point of ``suifang``: a wrong command line or setting is one line and exit 2."""
+    try:
+        os.environ.update(read_credentials(os.environ))
+    except CredentialError as error:
+        sys.stderr.write(f"suifang: {error}\n")
+        sys.exit(_WRONG_USAGE)
     try:
         code = app(prog_name="suifang", standalone_mode=False)
     except UsageError as error:

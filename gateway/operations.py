@@ -16,7 +16,6 @@ from gateway.fleet import Fleet
 from gateway.intake import Intake
 from gateway.logs import LogRotation
 from gateway.metrics import describe_metrics, serve_metrics
-from gateway.notify import Notifier, run_watchdog
 from gateway.publisher import Publisher
 from gateway.session import Session
 from gateway.settings import GatewaySettings
@@ -25,6 +24,7 @@ from gateway.spool_thread import SpoolThread
 from gateway.state_file import read_state, state_path
 from gateway.status import Sources, StatusReporter
 from gateway.switchboard import Switchboard
+from gateway.wire.service_manager import Notifier, run_watchdog
 from gateway.wire.status import ClockStatus, Status
 
 

@@ -33,13 +33,13 @@ from gateway.housekeeping import Housekeeping
 from gateway.identity import load_key
 from gateway.intake import Intake
 from gateway.logs import LogRotation
-from gateway.notify import Notifier
 from gateway.operations import Operations, Parts
 from gateway.prompts import PromptRouter
 from gateway.publisher import Publisher
 from gateway.session import Session
 from gateway.settings import GatewaySettings
 from gateway.spool_thread import SpoolThread, open_spool
+from gateway.wire.service_manager import Notifier
 from gateway.wire.times import Clock
 
 _LOG = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ import uvloop
 from prometheus_client import CollectorRegistry
 from psycopg.conninfo import conninfo_to_dict
 
+from gateway.wire.service_manager import supervised
 from gateway.wire.times import utc_now
 from ingest import logs
 from ingest.allocator import keep_memory
@@ -80,7 +81,7 @@ def run_ingest() -> None:
     pipeline = Pipeline(settings, profiles.limits, utc_now)
     observed = _observe(pipeline.metrics.registry, pipeline.find_problems, settings.observation)
     work = _announced(pipeline, settings.broker.client_id, observed)
-    _run_until_stopped(work, stop=pipeline.stop)
+    _run_until_stopped(work, find_problems=pipeline.find_problems, stop=pipeline.stop)
 
 
 def _observe(
@@ -121,7 +122,7 @@ def run_judge() -> None:
     keep_memory()
     judge = Judge(settings, profiles, utc_now)
     _observe(judge.metrics.registry, judge.find_problems, settings.observation)
-    _run_until_stopped(judge.run())
+    _run_until_stopped(judge.run(), find_problems=judge.find_problems)
 
 
 def _profiles(deployment: str, directory: Path | None) -> Profiles:
@@ -132,19 +133,23 @@ def _profiles(deployment: str, directory: Path | None) -> Profiles:
 
 
 def _run_until_stopped(
-    work: Coroutine[Any, Any, None], *, stop: Callable[[], None] | None = None
+    work: Coroutine[Any, Any, None],
+    *,
+    find_problems: Callable[[], list[str]],
+    stop: Callable[[], None] | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT; what is unfinished is unacknowledged and comes again.
 
     Args:
         work: The process.
+        find_problems: For the service manager.
         stop: Asks it to finish and end by itself; a second signal cancels it.
     """
     faults: list[dict[str, Any]] = []
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        task = asyncio.ensure_future(work)
+        task = asyncio.ensure_future(supervised(work, find_problems))
 
         def end(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
             faults.append(context)

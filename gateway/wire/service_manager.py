@@ -1,20 +1,22 @@
-"""What the service manager is told: that the gateway is ready, alive, or stopping (sd_notify(3)).
+"""What the service manager is told: that a process is ready, alive, or stopping (sd_notify(3)).
 
-Alive is said only while the event loop turns (it says so itself), the spool's thread answers and
-the MQTT thread lives; otherwise silence, and systemd starts the process anew: the spool has
-everything. Without ``NOTIFY_SOCKET`` nothing happens.
+Every process of ours speaks it. Alive is said only while the event loop turns (it says so itself)
+and, of the gateway, while the spool's thread answers and the MQTT thread lives; otherwise silence,
+and systemd starts the process anew. A broker or database that is away is no reason: waiting is
+what the process does then. Without ``NOTIFY_SOCKET`` nothing happens.
 """
 
 import asyncio
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final, TypeVar
 
 _LOG = logging.getLogger(__name__)
 _MICROSECONDS: Final = 1_000_000
+_Result = TypeVar("_Result")
 _SHARE: Final = 3  # Told three times in the manager's patience: one late word is no death.
 
 
@@ -62,6 +64,33 @@ async def run_watchdog(
         if alive:
             notifier.say(WATCHDOG="1", STATUS=describe())
         elif not silent:
-            _LOG.error("a part of the gateway does not answer: the service manager is not told")
+            _LOG.error("a part of the process does not answer: the service manager is not told")
         silent = not alive
         await asyncio.sleep(interval_s)
+
+
+async def supervised(
+    work: Coroutine[Any, Any, _Result], find_problems: Callable[[], list[str]] = list
+) -> _Result:
+    """Do the work and tell the manager: ready now, alive while the loop turns, then stopping.
+
+    Args:
+        work: The process; what it raises is raised here.
+        find_problems: Why it cannot do its work at the moment, for the manager's status line.
+    """
+    notifier = Notifier(os.environ)
+
+    def describe() -> str:
+        return "; ".join(find_problems()) or "at work"
+
+    async def turns() -> bool:
+        return True
+
+    task = asyncio.ensure_future(work)
+    notifier.say(READY="1", STATUS="started")
+    telling = asyncio.create_task(run_watchdog(notifier, turns, describe), name="watchdog")
+    try:
+        return await task
+    finally:
+        telling.cancel()
+        notifier.say(STOPPING="1")

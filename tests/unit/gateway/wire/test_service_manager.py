@@ -6,12 +6,13 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from gateway.notify import Notifier, run_watchdog
 from gateway.spool_thread import open_spool
+from gateway.wire.service_manager import Notifier, run_watchdog, supervised
 from tests.unit.gateway.gateway_builders import some_settings
 from tests.unit.gateway.test_cli import GATEWAY, environment
 
@@ -120,3 +121,66 @@ def test_the_process_is_ready_when_it_listens_and_says_when_it_stops(
         while "STOPPING" not in words:
             words += heard(manager)
         assert gateway.wait(20) == 0
+
+
+async def test_work_that_is_supervised_is_told_from_ready_to_stopping(
+    manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(manager.getsockname()))
+    monkeypatch.setenv("WATCHDOG_USEC", "60000")
+    ends = asyncio.Event()
+
+    async def work() -> int:
+        await ends.wait()
+        return 7
+
+    task = asyncio.create_task(supervised(work(), lambda: ["no database"]))
+    assert (await asyncio.to_thread(heard, manager))["READY"] == "1"
+    alive = await asyncio.to_thread(heard, manager)
+    assert alive == {"WATCHDOG": "1", "STATUS": "no database"}
+    ends.set()
+    assert await task == 7
+    while (last := await asyncio.to_thread(heard, manager)).get("WATCHDOG"):
+        pass
+    assert last == {"STOPPING": "1"}
+
+
+async def test_a_loop_that_does_not_turn_is_silent(
+    manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", str(manager.getsockname()))
+    monkeypatch.setenv("WATCHDOG_USEC", "60000")
+    stuck = threading.Event()
+
+    async def work() -> None:
+        await asyncio.sleep(0.1)
+        stuck.wait()  # The loop stands still, as in a bug.
+
+    loop = threading.Thread(target=lambda: asyncio.run(supervised(work())))
+    loop.start()
+    try:
+        manager.settimeout(1)
+        with suppress(TimeoutError):  # What was said before it stood still.
+            while heard(manager):
+                pass
+        with pytest.raises(TimeoutError):
+            heard(manager)
+    finally:
+        stuck.set()
+        loop.join()
+
+
+async def test_cancelled_work_is_cancelled_and_failed_work_fails() -> None:
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    async def fail() -> None:
+        raise LookupError
+
+    task = asyncio.create_task(supervised(hang()))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    with pytest.raises(LookupError):
+        await supervised(fail())
