@@ -1,4 +1,4 @@
-"""Commands: ``suifang simulate replay``, ``fleet``, ``terminals``, ``suifang reconcile``.
+"""Commands: ``suifang simulate`` replay, fleet, terminals, people; ``suifang reconcile``.
 
 Exit codes: 0 done (reconcile: everything agrees), 1 it failed (reconcile: a difference),
 2 the command line is wrong.
@@ -20,6 +20,7 @@ from simulators.display import describe, live_line, print_report
 from simulators.errors import RecordingError, SimulatorError
 from simulators.fleet import FleetPlan, run_fleet
 from simulators.ledger import Ledger
+from simulators.people.cli import show_people
 from simulators.reconcile import reconcile
 from simulators.recordings import builtin_recording, read_recording
 from simulators.replay import plan_replay, run_replay
@@ -30,6 +31,7 @@ from simulators.terminals.tcp import Address
 
 app = typer.Typer(no_args_is_help=True, help="Virtual terminals that speak to real gateways.")
 app.command("terminals")(run_terminals)
+app.command("people")(show_people)
 reconcile_app = typer.Typer(help="Prove that no reading was lost or counted twice.")
 
 _GATEWAY: Final = re.compile(

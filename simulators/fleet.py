@@ -9,16 +9,26 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 import numpy as np
 
 from gateway.identity import pseudonym
 from gateway.wire.times import Clock
-from ingest.db.entities import ConditionName
-from ingest.db.residents import DatedCondition, DeviceRecord, Population, Resident
+from ingest.db.residents import DeviceRecord, Population
 from simulators.ledger import Ledger
-from simulators.physiology import People, draw_blood_pressure, draw_glucose, make_people
+from simulators.people.columns import (
+    FASTING,
+    MEALS,
+    NO_GLUCOSE,
+    POSTPRANDIAL,
+    RANDOM,
+    DayReadings,
+    Sittings,
+)
+from simulators.people.population import list_residents
+from simulators.people.town import Town, TownPlan, make_town
 from simulators.planned import Expected, Numeral, PlannedReading, encode_line
 from simulators.residents import build_places, team_of
 from simulators.series import SHANGHAI
@@ -30,7 +40,9 @@ from simulators.traffic import Traffic, run_terminals
 
 RESIDENTS_PER_TERMINAL: Final = 50
 _GLUCOSE_EVERY: Final = 3  # Each third terminal is a meter.
-_DIAGNOSES: Final[tuple[ConditionName, ...]] = ("hypertension", "diabetes")
+_GROWN_UP_YEARS: Final = 35
+_BLOCK: Final = 64  # Readings drawn at once.
+_FASTING_HOURS: Final = (5.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,26 +73,19 @@ class _Bench:
     site: Site
     device_id: str
     kind: Kind
-    cards: Sequence[str]
-    people: People
+    town: Town
     rows: Sequence[int]
     random: np.random.Generator
-
-
-def card_numbers(plan: FleetPlan) -> list[str]:
-    """The opaque card codes of the fleet's residents, in the order of its people."""
-    size = plan.terminals * RESIDENTS_PER_TERMINAL
-    return [f"SIM-{plan.seed:x}-{index:06x}" for index in range(size)]
 
 
 def build_fleet_population(
     plan: FleetPlan, sites: Sequence[Site], *, key: bytes, today: date
 ) -> Population:
-    """The fleet's places and people for the loader: birth dates, sex, diagnoses since a year."""
-    cards, people = card_numbers(plan), _people(plan)
+    """The fleet's places and people for the loader, as they are on the day."""
+    town = _make_town(plan, today)
+    cards = town.traits.card_numbers
     places = build_places(sites)
-    benches = _benches(plan, sites)
-    a_year_ago = today - timedelta(days=365)
+    benches = _benches(plan, sites, today)
     return Population(
         centres=places.centres,
         teams=places.teams,
@@ -94,20 +99,12 @@ def build_fleet_population(
             )
             for bench in benches
         ],
-        residents=[
-            Resident(
-                id=pseudonym(key, card),
-                team_id=team_of(card, sites),
-                birth_date=today - timedelta(days=int(people.age_years[row] * 365.25)),
-                sex="female" if people.female[row] else "male",
-                conditions=[
-                    DatedCondition(condition=name, since=a_year_ago)
-                    for name in _DIAGNOSES
-                    if getattr(people, name)[row]
-                ],
-            )
-            for row, card in enumerate(cards)
-        ],
+        residents=list_residents(
+            town,
+            today,
+            name_of=lambda row: pseudonym(key, str(cards[row])),
+            team_of=lambda row: team_of(str(cards[row]), sites),
+        ),
     )
 
 
@@ -127,7 +124,7 @@ async def run_fleet(
         TerminalError: A gateway stays unreachable, or does not speak the protocol.
         LedgerError: The ledger cannot be written.
     """
-    benches = _benches(plan, sites)
+    benches = _benches(plan, sites, clock().astimezone(SHANGHAI).date())
     return await run_terminals(
         [
             Traffic(
@@ -145,16 +142,23 @@ async def run_fleet(
     )
 
 
-def _people(plan: FleetPlan) -> People:
-    size = len(card_numbers(plan))
-    return make_people(size, np.random.default_rng(plan.seed))
+def _make_town(plan: FleetPlan, today: date) -> Town:
+    return make_town(
+        TownPlan(
+            residents=plan.terminals * RESIDENTS_PER_TERMINAL,
+            first_day=today,
+            age_years_min=_GROWN_UP_YEARS,
+            card_prefix=f"SIM-{plan.seed:x}",
+        ),
+        plan.seed,
+    )
 
 
-def _benches(plan: FleetPlan, sites: Sequence[Site]) -> list[_Bench]:
-    cards, people = card_numbers(plan), _people(plan)
+def _benches(plan: FleetPlan, sites: Sequence[Site], today: date) -> list[_Bench]:
+    town = _make_town(plan, today)
     at_site: dict[Site, list[int]] = {site: [] for site in sites}
-    for row, card in enumerate(cards):
-        at_site[site_of(card, sites)].append(row)
+    for row, card in enumerate(town.traits.card_numbers):
+        at_site[site_of(str(card), sites)].append(row)
     seeds = np.random.SeedSequence([plan.seed, 1]).spawn(plan.terminals)
     benches = []
     for number, seed in enumerate(seeds):
@@ -165,8 +169,7 @@ def _benches(plan: FleetPlan, sites: Sequence[Site]) -> list[_Bench]:
                 site=site,
                 device_id=f"{site.gateway_id}-live-{index + 1}",
                 kind="glucose" if is_meter else "blood_pressure",
-                cards=cards,
-                people=people,
+                town=town,
                 rows=at_site[site],
                 random=np.random.default_rng(seed),
             )
@@ -177,51 +180,67 @@ def _benches(plan: FleetPlan, sites: Sequence[Site]) -> list[_Bench]:
 def _plan_terminal(
     bench: _Bench, plan: FleetPlan, terminals: int, clock: Clock
 ) -> Iterator[PlannedReading]:
-    """Lazily plan one terminal's readings: due times first, values when they come up.
+    """Lazily plan one terminal's readings, a block at a time.
 
     The feeder asks for the next reading right after the last was offered, so the device time
     is set from the due time and not from the moment of asking.
     """
     mean_gap_s = terminals / plan.rate_per_s
     started = clock()
-    due_s = float(bench.random.exponential(mean_gap_s))
-    sequence = 0
-    while due_s < plan.duration_s and bench.rows:
-        sequence += 1
-        measured_at = (started + timedelta(seconds=due_s)).astimezone(SHANGHAI)
-        row = bench.rows[int(bench.random.integers(len(bench.rows)))]
-        line = encode_line(
-            {
-                "device_id": bench.device_id,
-                "device_sequence": sequence,
-                "boot_id": f"fleet-{plan.rehearsal}",
-                "card_number": bench.cards[row],
-                "kind": bench.kind,
-                "measured_at": measured_at.isoformat(timespec="milliseconds"),
-                "setting": "office",
-            }
-            | _draw_values(bench, row, measured_at, plan.emergency_rate)
-        )
-        yield PlannedReading(
-            gateway_id=bench.site.gateway_id,
-            device_id=bench.device_id,
-            card_number=bench.cards[row],
-            line=line,
-            expected=Expected.STORED,
-            due_s=due_s,
-        )
-        due_s += float(bench.random.exponential(mean_gap_s))
+    due_s, sequence = 0.0, 0
+    while bench.rows:
+        dues = due_s + np.cumsum(bench.random.exponential(mean_gap_s, _BLOCK))
+        times = [(started + timedelta(seconds=each)).astimezone(SHANGHAI) for each in dues]
+        readings = _draw_readings(bench, times, plan.emergency_rate)
+        for index, (due_s, measured_at) in enumerate(zip(dues.tolist(), times, strict=True)):
+            if due_s >= plan.duration_s:
+                return
+            sequence += 1
+            card = str(bench.town.traits.card_numbers[readings.row[index]])
+            line = encode_line(
+                {
+                    "device_id": bench.device_id,
+                    "device_sequence": sequence,
+                    "boot_id": f"fleet-{plan.rehearsal}",
+                    "card_number": card,
+                    "kind": bench.kind,
+                    "measured_at": measured_at.isoformat(timespec="milliseconds"),
+                    "setting": "office",
+                }
+                | _values(readings, index)
+            )
+            yield PlannedReading(
+                gateway_id=bench.site.gateway_id,
+                device_id=bench.device_id,
+                card_number=card,
+                line=line,
+                expected=Expected.STORED,
+                due_s=due_s,
+            )
 
 
-def _draw_values(
-    bench: _Bench, row: int, measured_at: datetime, emergency_rate: float
-) -> dict[str, object]:
-    hour = measured_at.hour + measured_at.minute / 60
-    people, random = bench.people, bench.random
-    if bench.kind == "glucose":
-        value, context = draw_glucose(people, row, hour, random, emergency_rate=emergency_rate)
-        return {"glucose": Numeral(value), "unit": "mmol/L", "meal_context": context}
-    systolic, diastolic = draw_blood_pressure(
-        people, row, hour, random, emergency_rate=emergency_rate
+def _draw_readings(bench: _Bench, times: Sequence[datetime], emergency_rate: float) -> DayReadings:
+    """One reading of somebody at each time. The people are as of the day the fleet began."""
+    size, random, is_meter = len(times), bench.random, bench.kind == "glucose"
+    hour = np.array([at.hour + at.minute / 60 for at in times])
+    fasting = (hour >= _FASTING_HOURS[0]) & (hour < _FASTING_HOURS[1])
+    later = np.where(random.random(size) < 0.5, POSTPRANDIAL, RANDOM)  # noqa: PLR2004 - half
+    sittings = Sittings(
+        row=np.array(bench.rows)[random.integers(len(bench.rows), size=size)],
+        hour=hour,
+        office=np.ones(size, np.bool_),
+        pressures=np.full(size, 0 if is_meter else 1),
+        meal=np.where(fasting, FASTING, later) if is_meter else np.full(size, NO_GLUCOSE),
+        manual=np.zeros(size, np.bool_),
     )
-    return {"systolic": systolic, "diastolic": diastolic, "unit": "mmHg"}
+    day = bench.town.plan.first_day
+    return bench.town.measure(sittings, day, random=random, severe_share=emergency_rate)
+
+
+def _values(readings: DayReadings, index: int) -> dict[str, object]:
+    meal = int(readings.meal[index])
+    if meal != NO_GLUCOSE:
+        value = Decimal(int(readings.glucose_tenths[index])).scaleb(-1)
+        return {"glucose": Numeral(value), "unit": "mmol/L", "meal_context": MEALS[meal]}
+    systolic, diastolic = readings.systolic_mmhg[index], readings.diastolic_mmhg[index]
+    return {"systolic": int(systolic), "diastolic": int(diastolic), "unit": "mmHg"}

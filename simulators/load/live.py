@@ -20,12 +20,12 @@ from simulators.load.traffic import (
     HEX_OF_ID,
     UTC_8_MS,
     draw_values,
+    list_visitors,
     to_milliseconds,
     write_batch,
     write_identifier,
     write_reading,
 )
-from simulators.physiology import make_people
 from simulators.sites import Site
 
 _Row: TypeAlias = tuple[float, int, int, tuple[int, int], str, str, str, str]
@@ -49,7 +49,7 @@ class LiveTraffic:
         self._numbers = np.random.default_rng(plan.seed)
         self._ids = Random(f"{plan.seed}:{plan.rehearsal}")  # noqa: S311 - ids of nobody
         self._boot = f"load-{self._ids.getrandbits(32):08x}"
-        self._people = make_people(plan.residents, np.random.default_rng(0))
+        self._people = list_visitors(plan.residents)
         self._residents = list_load_residents(plan.residents)
         self._terminals = list_terminals(plan, sites)
         self._is_meter = np.array([is_meter for _, is_meter in self._terminals])

@@ -3,12 +3,12 @@
 A reading is what ``gateway.freezer`` makes of a line of the live fleet, an envelope what
 ``gateway.wire.batches`` writes; tests hold both against the originals. Everything follows from
 the shape: the same shape gives the same bytes, another ``seed`` gives other ids, so a round is
-never a redelivery of the round before. Values are of ``simulators.physiology``'s people.
+never a redelivery of the round before. Values are of ``simulators.people``.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from random import Random
 from typing import Final, NamedTuple
 
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from gateway.identity import pseudonym
 from gateway.wire.limits import READINGS_PER_BATCH_MAX
-from simulators.physiology import People, make_people
+from simulators.people.town import TownPlan, make_town
+from simulators.people.traits import Traits
 from simulators.sites import PAIRS_PER_GATEWAY, Site, device_name, sites_of
 
 EMERGENCY_SYSTOLIC_MMHG: Final = 180  # Source: clinical decision table, E1, E3, E4.
@@ -25,6 +26,8 @@ EMERGENCY_DIASTOLIC_MMHG: Final = 110
 EMERGENCY_GLUCOSE_TENTHS: Final = (39, 167)
 _BLOCK: Final = 8_192  # Readings drawn at once: bounds what is held besides the messages.
 _GLUCOSE_SHARE: Final = 1 / 3  # As in the live fleet: each third terminal is a meter.
+_TOWN_DAY: Final = date(2026, 1, 1)  # Only how old people are depends on it.
+_GROWN_UP_YEARS: Final = 35
 _KEY: Final = b"suifang bench: pseudonyms of nobody"
 HEX_OF_ID: Final = 19  # Random hexadecimal digits of one UUIDv7.
 _VARIANT: Final = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
@@ -128,6 +131,12 @@ def to_milliseconds(at: datetime) -> int:
     return int((at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000)
 
 
+def list_visitors(residents: int) -> Traits:
+    """Who comes to terminals: always the same so many."""
+    plan = TownPlan(residents=residents, first_day=_TOWN_DAY, age_years_min=_GROWN_UP_YEARS)
+    return make_town(plan, 0).traits
+
+
 class Traffic:
     """Generates the messages of one shape, once. ``totals`` is complete after the last one."""
 
@@ -140,7 +149,7 @@ class Traffic:
         self.totals = Totals()
         self._random = Random(shape.seed)  # noqa: S311 - ids of nobody
         self._numbers = np.random.default_rng(shape.seed)
-        self._people = make_people(shape.residents, np.random.default_rng(0))
+        self._people = list_visitors(shape.residents)
         self._residents = list_residents(shape.residents)
         self._boot = f"b-{self._random.getrandbits(32):08x}"
         self._devices = _list_devices(self.sites)
@@ -288,7 +297,7 @@ def write_reading(
 
 
 def draw_values(
-    people: People,
+    people: Traits,
     residents: Ints,
     glucose: NDArray[np.bool_],
     urgent: NDArray[np.bool_],
@@ -318,7 +327,7 @@ def _list_devices(sites: Sequence[Site]) -> list[tuple[list[str], list[str]]]:
 
 
 def _draw_pressure(
-    people: People, residents: Ints, urgent: NDArray[np.bool_], random: np.random.Generator
+    people: Traits, residents: Ints, urgent: NDArray[np.bool_], random: np.random.Generator
 ) -> tuple[Ints, Ints]:
     """Systolic and diastolic, whole mmHg; only the urgent ones reach a limit."""
     size = len(residents)
@@ -334,7 +343,7 @@ def _draw_pressure(
 
 
 def _draw_glucose(
-    people: People, residents: Ints, urgent: NDArray[np.bool_], random: np.random.Generator
+    people: Traits, residents: Ints, urgent: NDArray[np.bool_], random: np.random.Generator
 ) -> tuple[Ints, Ints]:
     """Tenths of mmol/L, and which meal; only the urgent ones reach a limit."""
     size = len(residents)

@@ -60,6 +60,10 @@ async def test_the_same_seed_sends_the_same_values(tmp_path: Path) -> None:
                     clock=clock,
                     limits=TerminalLimits(window_max=1_000),
                 )
-        values.append(Counter(line.decode() for _, line in gateway.accepted))
+        sent = [line.decode() for _, line in gateway.accepted]
+        # What is due near the end is not sent when the machine is late.
+        early = [line for line in sent if json.loads(line)["measured_at"] < "2026-11-23T10:00:00.5"]
+        values.append(Counter(early))
 
+    assert values[0].total() > 50
     assert values[0] == values[1]
