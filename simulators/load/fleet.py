@@ -153,6 +153,13 @@ class LightFleet:
             self.result.counts.sent += len(message.entries)
             self._tick.lateness_s.append(now_s - due_s)
 
+    def settle(self, lines: Lines, *, within_s: float) -> bool:
+        """After a run that was too much: whether everything got its receipt in that time."""
+        began_s = time.monotonic()
+        while self._waiting > 0 and time.monotonic() - began_s < within_s:
+            self._hear(lines, _IDLE_S)
+        return self._waiting == 0
+
     def _drain(self, lines: Lines) -> None:
         """Until nothing waits, or for as long as the limits say."""
         began_s = time.monotonic()

@@ -9,17 +9,17 @@ redelivery of the first.
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from random import Random
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from gateway.identity import pseudonym
 from simulators.load.plan import LoadPlan, Outgoing, list_terminals
 from simulators.load.schedule import poisson_times
 from simulators.load.traffic import (
     HEX_OF_ID,
     UTC_8_MS,
     draw_values,
+    list_residents,
     list_visitors,
     to_milliseconds,
     write_batch,
@@ -30,13 +30,6 @@ from simulators.sites import Site
 
 _Row: TypeAlias = tuple[float, int, int, tuple[int, int], str, str, str, str]
 """Due, terminal, resident, both values, captured, measured, and the digits of ids."""
-
-_KEY: Final = b"suifang load: pseudonyms of nobody"
-
-
-def list_load_residents(residents: int) -> list[str]:
-    """The pseudonyms that gateways would make of the residents' cards."""
-    return [pseudonym(_KEY, f"LOAD-{number:07d}") for number in range(residents)]
 
 
 class LiveTraffic:
@@ -50,7 +43,7 @@ class LiveTraffic:
         self._ids = Random(f"{plan.seed}:{plan.rehearsal}")  # noqa: S311 - ids of nobody
         self._boot = f"load-{self._ids.getrandbits(32):08x}"
         self._people = list_visitors(plan.residents)
-        self._residents = list_load_residents(plan.residents)
+        self._residents = list_residents(plan.residents)
         self._terminals = list_terminals(plan, sites)
         self._is_meter = np.array([is_meter for _, is_meter in self._terminals])
         self._sequences = [0] * plan.terminals

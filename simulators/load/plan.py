@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, NamedTuple
 
-from simulators.sites import Site, sites_of
+from simulators.sites import Site
 
-GATEWAYS_PER_CENTRE: Final = 20
+GATEWAYS_PER_CENTRE: Final = 20  # Where no list of gateways says otherwise.
 _METER_EVERY: Final = 3  # Each third terminal is a meter, as in the live fleet.
 
 
@@ -55,12 +55,6 @@ class LoadPlan:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
-
-
-def list_load_sites(gateways: int) -> list[Site]:
-    """The gateways of a load without a list of its own, twenty in a centre."""
-    names = [f"load-{number:05d}" for number in range(1, gateways + 1)]
-    return sites_of(names, max(-(-gateways // GATEWAYS_PER_CENTRE), 1))
 
 
 def list_terminals(plan: LoadPlan, sites: Sequence[Site]) -> list[tuple[str, bool]]:

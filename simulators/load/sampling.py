@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from simulators.load.counts import Counts, Latencies, Sample
-from simulators.load.processors import ProcessorTime, memory_bytes, time_of
+from simulators.load.processors import ProcessorTime, machine_seconds, memory_bytes, time_of
 
 SIMULATOR: Final = "simulator"
+MACHINE: Final = "machine"  # All processors together, whoever uses them.
 SECOND_S: Final = 1.0
 _MB: Final = 1_000_000
 
@@ -80,7 +81,8 @@ class Sampler:
         return sample
 
     def _times(self) -> dict[str, ProcessorTime]:
-        return {**self._watch(), SIMULATOR: ProcessorTime(time.process_time())}
+        own = ProcessorTime(time.process_time())
+        return {**self._watch(), SIMULATOR: own, MACHINE: ProcessorTime(machine_seconds()[0])}
 
 
 def _seconds(used: ProcessorTime) -> float:

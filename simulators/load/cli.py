@@ -1,0 +1,261 @@
+"""``suifang simulate load``: its options, and what it leaves behind.
+
+Exit codes: 0 everything has a receipt and reconciles; 1 it does not, or the run is partial; 2 the
+command line is wrong; 130 stopped. The report is written in every case but 2.
+"""
+
+import json
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn, TypeAlias
+
+import typer
+
+from gateway.wire.times import utc_now
+from simulators.errors import LoadError, SimulatorError
+from simulators.load.capacity import Bound, Capacity, Search
+from simulators.load.conduct import Conductor, conducting, machine_facts
+from simulators.load.display import LoadDisplay
+from simulators.load.fleet import LoadRun
+from simulators.load.plan import LoadPlan
+from simulators.load.reporting import add_capacity, add_checks, describe_load
+from simulators.load.sampling import watch_processes
+from simulators.load.target import Target, read_gateways
+from simulators.report.model import Check, Report, Words
+from simulators.report.writing import write_report
+
+TERMINALS_PER_GATEWAY: Final = 4
+_STOPPED: Final = 130  # 128 + SIGINT, as shells expect.
+_PORT_MAX: Final = 65_535
+_TITLE: Final = Words("Load", "负载")
+_CAPACITY: Final = Words("Capacity", "容量")
+
+Gateways = Annotated[int, typer.Option(min=1, max=60_000, help="One connection each.")]
+Terminals = Annotated[int | None, typer.Option(min=1, help="In all; default: 4 a gateway.")]
+Rate = Annotated[float, typer.Option(help="Readings a second; the first with --find-capacity.")]
+Seconds = Annotated[float, typer.Option(help="For how long; of a step with --find-capacity.")]
+Residents = Annotated[int, typer.Option(min=1, max=2_000_000, help="Measured at random.")]
+Seed = Annotated[int, typer.Option(min=0, help="Same seed, same people, times and values.")]
+Emergencies = Annotated[float, typer.Option(min=0, max=1, help="Their share.")]
+ReportFolder = Annotated[
+    Path | None, typer.Option("--report", help="Folder of the report; default: load-TIME here.")
+]
+LedgerFile = Annotated[
+    Path | None, typer.Option("--ledger", help="New file; default: ledger.ndjson of the report.")
+]
+NoLedger = Annotated[bool, typer.Option("--no-ledger", help="For a soak: 160 bytes a reading.")]
+FindCapacity = Annotated[
+    bool, typer.Option("--find-capacity", help="Raise the rate until it is not carried.")
+]
+P99 = Annotated[float, typer.Option("--p99-ms", help="Bound from due to stored, of a step.")]
+Broker = Annotated[
+    str | None, typer.Option(help="HOST:PORT of a deployment; without it a private stack.")
+]
+GatewaysFile = Annotated[
+    Path | None,
+    typer.Option(help="CSV gateway,centre and password or certificate; mode 600. With --broker."),
+]
+Authority = Annotated[Path | None, typer.Option("--ca", help="Who signed the broker: TLS.")]
+WatchOption = Annotated[
+    list[str] | None,
+    typer.Option("--watch", help="NAME=PID of a process behind the broker; may be repeated."),
+]
+Tls = Annotated[bool, typer.Option("--tls", help="Private stack: a certificate a gateway.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The report's JSON twin on stdout.")]
+
+
+Judge: TypeAlias = Callable[[LoadRun, Path | None], Sequence[Check]]
+"""Says what the database made of the ledger."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The command line, checked."""
+
+    plan: LoadPlan
+    folder: Path
+    ledger: Path | None
+    bound: Bound | None  # With --find-capacity.
+    as_json: bool
+
+
+def refuse(problem: str) -> NoReturn:
+    """A wrong command line: one line, exit 2."""
+    typer.echo(f"suifang simulate load: {problem}", err=True)
+    raise typer.Exit(2)
+
+
+def check_options(  # one parameter an option
+    plan: LoadPlan,
+    *,
+    report: Path | None,
+    ledger: Path | None,
+    no_ledger: bool,
+    capacity: bool,
+    p99_ms: float,
+    as_json: bool,
+) -> Wanted:
+    """Refuse what cannot be; fill in what was left out."""
+    for name, value in (
+        ("rate", plan.rate_per_s),
+        ("seconds", plan.duration_s),
+        ("p99-ms", p99_ms),
+    ):
+        if not 0 < value < float("inf"):
+            refuse(f"--{name} must be above 0")
+    if plan.terminals < plan.gateways:
+        refuse(f"--terminals {plan.terminals} are fewer than --gateways {plan.gateways}")
+    if no_ledger and ledger is not None:
+        refuse("--ledger and --no-ledger exclude each other")
+    now = utc_now()
+    folder = report or Path(f"load-{now:%Y%m%dT%H%M%SZ}")
+    return Wanted(
+        plan=replace(plan, rehearsal=f"{now:%Y%m%dT%H%M%S%f}"),
+        folder=folder,
+        ledger=None if no_ledger else ledger or folder / "ledger.ndjson",
+        bound=Bound(p99_ms=p99_ms) if capacity else None,
+        as_json=as_json,
+    )
+
+
+def open_deployment(
+    broker: str, gateways_file: Path | None, authority: Path | None, watch: Sequence[str]
+) -> Target:
+    """A deployment's broker and gateways. Exits 2 when they are not named, or not readable."""
+    host, _, port = broker.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) <= _PORT_MAX:
+        refuse(f"--broker {broker!r} is not HOST:PORT, such as 127.0.0.1:1883")
+    if gateways_file is None:
+        refuse("--broker needs --gateways-file: who comes to it, and with what password")
+    pids: dict[str, int] = {}
+    for text in watch:
+        name, _, pid = text.partition("=")
+        if not name or not pid.isdigit() or not Path(f"/proc/{pid}").exists():
+            refuse(f"--watch {text!r} is not NAME=PID of a running process, such as ingest=4711")
+        pids[name] = int(pid)
+    try:
+        found = read_gateways(gateways_file, host=host.strip("[]"), authority=authority)
+    except LoadError as error:
+        refuse(str(error))
+    return Target(
+        host=host.strip("[]"),
+        port=int(port),
+        sites=[site for site, _ in found],
+        logins=[login for _, login in found],
+        watch=watch_processes(pids),
+    )
+
+
+def conduct(
+    wanted: Wanted,
+    opening: AbstractContextManager[Target],
+    *,
+    display: LoadDisplay,
+    judge: Judge | None = None,
+) -> NoReturn:
+    """Run it, write the report, say where it is, and exit.
+
+    Args:
+        wanted: The command line.
+        opening: Opens the target; closing it ends what it started.
+        display: Where it is shown.
+        judge: Compares ledger and database afterwards, if one can.
+    """
+    started_at, conducted = utc_now(), _Conducted()
+    # As Ctrl-C does, from the very beginning: every process is ended, then the stack.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with opening as target:
+            with conducting(
+                target, clock=utc_now, display=display, ledger=wanted.ledger
+            ) as conductor:
+                conducted.go(conductor, wanted)
+            if judge is not None:
+                conducted.checks = judge(conducted.run, wanted.ledger)
+    except SimulatorError as error:
+        conducted.run.partial = conducted.run.partial or str(error)
+    except KeyboardInterrupt:
+        conducted.run.partial = conducted.run.partial or "stopped"
+        conducted.stopped = True
+    report = conducted.describe(wanted, started_at, utc_now())
+    _tell(report, wanted, conducted)
+
+
+class _Conducted:
+    """What came of it so far."""
+
+    def __init__(self) -> None:
+        self.run = LoadRun()
+        self.search: Search | None = None
+        self.capacity: Capacity | None = None
+        self.checks: Sequence[Check] = ()
+        self.stopped = False
+
+    def go(self, conductor: Conductor, wanted: Wanted) -> None:
+        """Play the plan, or search."""
+        if wanted.bound is None:
+            plan = wanted.plan
+            title = f"{plan.gateways:,} gateways, {plan.rate_per_s:,.0f} readings/s"
+            self.run = conductor.play(plan, title)
+        else:
+            self.capacity, self.run = conductor.find_capacity(
+                wanted.plan, wanted.bound, self._note_step
+            )
+            why = conductor.interrupts.why
+            self.run.partial = why or (None if self.run.saturated else self.run.partial)
+        self.stopped = conductor.interrupts.why is not None
+
+    def _note_step(self, search: Search, run: LoadRun) -> None:
+        self.search, self.run = search, run
+
+    def describe(self, wanted: Wanted, started_at: datetime, ended_at: datetime) -> Report:
+        """The report of it."""
+        data: dict[str, Any] = {"plan": wanted.plan.as_dict(), "machine": dict(machine_facts())}
+        if wanted.ledger is not None:
+            data["ledger"] = str(wanted.ledger)
+        report = describe_load(
+            _TITLE if wanted.bound is None else _CAPACITY,
+            self.run,
+            started_at=started_at,
+            ended_at=ended_at,
+            data=data,
+        )
+        if self.search is not None and self.capacity is not None:
+            return add_capacity(report, self.capacity, self.search.steps)
+        return add_checks(report, self.checks)
+
+
+def _tell(report: Report, wanted: Wanted, conducted: _Conducted) -> NoReturn:
+    try:
+        written = write_report(report, wanted.folder)
+    except SimulatorError as error:
+        typer.echo(f"suifang simulate load: {error}", err=True)
+        raise typer.Exit(1) from error
+    if wanted.as_json:
+        sys.stdout.write(json.dumps(report.as_dict(), ensure_ascii=False) + "\n")
+    else:
+        for line in _lines(report, conducted):
+            typer.echo(line)
+    typer.echo(f"report: {written.page}", err=True)
+    if report.partial is not None:
+        typer.echo(f"suifang simulate load: partial: {report.partial}", err=True)
+    if conducted.stopped:
+        raise typer.Exit(_STOPPED)
+    raise typer.Exit(0 if report.passed else 1)
+
+
+def _lines(report: Report, conducted: _Conducted) -> list[str]:
+    facts: Mapping[str, Any] = report.as_dict()
+    lines = [f"{each['name']}: {each['value']} {each['unit']}" for each in facts["figures"]]
+    lines += [
+        f"{'ok' if each['passed'] else 'NOT'}: {each['name']} ({each['detail']})"
+        for each in facts["checks"]
+    ]
+    if conducted.capacity is not None:
+        lines.append(conducted.capacity.words)
+    return lines
