@@ -13,7 +13,9 @@ from simulators.load.counts import Sample
 from simulators.load.fleet import LoadRun
 from simulators.load.sampling import MACHINE, SIMULATOR
 
+OTHERS: Final = "others"
 _FULL: Final = 0.85  # Of one core: then a single-threaded process can do no more.
+_FOREIGN: Final = 0.2  # Of all processors, used by programs that are not looked at.
 _LATE_SHARE: Final = 0.25  # Of the bound: more of it is ours, and the step says nothing.
 
 
@@ -120,7 +122,8 @@ class Search:
         """The next rate, readings a second; None: the limit is found."""
         if len(self.steps) >= self._bound.steps_max:
             return None
-        if self.broken - self.carried <= self._bound.precision * self.broken:
+        is_bounded = self.broken < float("inf")
+        if is_bounded and self.broken - self.carried <= self._bound.precision * self.broken:
             return None
         return self._next if self._next >= 1 else None
 
@@ -142,7 +145,8 @@ class Capacity:
     Attributes:
         carried_per_s: The highest rate that was carried; 0: none was.
         broken_per_s: The lowest that was not; None: none was.
-        limit: Which process the limit is of: its name, ``machine``, ``waiting`` or ``simulator``.
+        limit: Which process the limit is of: its name, ``machine``, ``others`` (programs that
+            are not looked at), ``waiting`` (no processor was used up) or ``simulator``.
         words: The same in a sentence.
     """
 
@@ -175,6 +179,14 @@ def name_limit(step: Step, *, processors: int) -> tuple[str, str]:
     """Whose limit a step that broke has met, and a sentence about it."""
     others = {n: c for n, c in step.cores.items() if n not in (MACHINE, SIMULATOR)}
     used = ", ".join(f"{name} {cores:.2f}" for name, cores in _descending(step.cores))
+    machine = step.cores.get(MACHINE, 0.0)
+    foreign = machine - sum(cores for name, cores in step.cores.items() if name != MACHINE)
+    if machine > _FULL * processors and foreign > _FOREIGN * processors:
+        return OTHERS, (
+            f"Other programs used {foreign:.2f} of the {processors} processors of this machine, and"
+            " all were used up: measure again when it is quiet, or --watch what belongs to the"
+            f" system. Cores used: {used}"
+        )
     if step.ours:
         return SIMULATOR, (
             "The simulator itself was late or used its core up: this is a limit of the simulator"
@@ -182,7 +194,7 @@ def name_limit(step: Step, *, processors: int) -> tuple[str, str]:
             f" Run it on another machine. Cores used: {used}"
         )
     name, most = next(iter(_descending(others)), ("", 0.0))
-    if step.cores.get(MACHINE, 0.0) > _FULL * processors and most <= _FULL:
+    if machine > _FULL * processors and most <= _FULL:
         return MACHINE, (
             f"All {processors} processors of this machine were used up, the simulator's"
             f" {step.cores.get(SIMULATOR, 0.0):.2f} among them: apart from it the system carries"

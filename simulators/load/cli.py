@@ -226,7 +226,7 @@ class _Conducted:
             data=data,
         )
         if self.search is not None and self.capacity is not None:
-            return add_capacity(report, self.capacity, self.search.steps)
+            report = add_capacity(report, self.capacity, self.search.steps)
         return add_checks(report, self.checks)
 
 

@@ -17,7 +17,7 @@ class Counts:
         stored: Of these, stored.
         duplicate: Of these, already there.
         quarantined: Of these, kept aside.
-        again: Sent again after a connection broke.
+        again: Sent again: a connection broke, or the broker said that nobody subscribed.
         broken: Connections that broke.
     """
 

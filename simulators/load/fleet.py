@@ -25,6 +25,10 @@ from simulators.load.sampling import Sampler
 
 _TICK_S: Final = 0.001  # What falls due meanwhile goes in one go; adds at most so much lateness.
 _IDLE_S: Final = 0.02
+_UNHEARD_S_MAX: Final = 10.0
+_NOBODY_LISTENS: Final = (
+    "the broker says that nobody subscribes to readings, so it lets them go: start `suifang ingest`"
+)
 _BURST_MAX: Final = 512  # Messages of one tick: then it listens again.
 
 
@@ -82,6 +86,7 @@ class LightFleet:
         self._on_sample = on_sample
         self._stopped: str | None = None
         self._tick = _Tick()
+        self._unheard_since_s: float | None = None
         self.result = LoadRun()
 
     def stop(self, why: str) -> None:
@@ -180,13 +185,18 @@ class LightFleet:
 
     def _take(self, lines: Lines, member: Member, heard: Heard) -> None:
         now_s, counts = time.monotonic(), self.result.counts
+        if heard.unheard:
+            self._unheard_since_s = self._unheard_since_s or now_s
+            if now_s - self._unheard_since_s > _UNHEARD_S_MAX:
+                self.stop(_NOBODY_LISTENS)
         if heard.acknowledged:
-            for flight in lines.acknowledge(member, heard.acknowledged):
+            for flight in lines.acknowledge(member, heard):
                 readings = len(flight.message.entries)
                 counts.acknowledged += readings
                 self._tick.acknowledged_s.append(now_s - flight.due_s)
                 self._tick.acknowledged.extend(range(flight.number, flight.number + readings))
         for payload in heard.received:
+            self._unheard_since_s = None
             for receipt in parse_receipts(payload).receipts:
                 found = member.take_receipted(receipt.batch)
                 if found is None:

@@ -16,6 +16,7 @@ from simulators.load.members import Flight, Member
 from simulators.load.packets import Heard, ProtocolError
 
 AWAY_S_MAX: Final = 60.0  # Without a line for so long: the broker is gone.
+UNHEARD_S: Final = 2.0  # As the gateway's setting of this name.
 _EVENTS_MAX: Final = 4_096
 _PAUSE_S: Final = 0.25
 _WAIT_S: Final = 0.1
@@ -38,6 +39,7 @@ class Lines:
         self._by_number: dict[int, Member] = {}
         self._away: dict[Member, float] = {}
         self._blocked: set[Member] = set()
+        self._unheard: set[Member] = set()
         self._broken: queue.Queue[Member] = queue.Queue(maxsize=len(members) + 1)
         self._back: queue.Queue[Member] = queue.Queue(maxsize=len(members) + 1)
         self._leaving = threading.Event()
@@ -85,10 +87,14 @@ class Lines:
         if member.link.unsent:
             self._blocked.add(member)
 
-    def acknowledge(self, member: Member, messages: int) -> list[Flight]:
-        """What so many PUBACKs are for; what was held for them goes."""
+    def acknowledge(self, member: Member, heard: Heard) -> list[Flight]:
+        """What these PUBACKs are for; what was held for them goes."""
+        again_at_s = None
+        if heard.unheard:
+            again_at_s = time.monotonic() + UNHEARD_S
+            self._unheard.add(member)
         try:
-            return member.take_acknowledged(messages)
+            return member.take_acknowledged(heard.acknowledged, again_at_s=again_at_s)
         except ProtocolError:
             self._lose(member)
             return []
@@ -111,6 +117,8 @@ class Lines:
             if heard is not None:
                 yield member, heard
         self._flush()
+        if self._unheard:
+            self._send_unheard()
         if self._away:
             self._welcome_back()
 
@@ -121,6 +129,16 @@ class Lines:
         self.again += member.resume()
         if member.link.unsent:
             self._blocked.add(member)
+
+    def _send_unheard(self) -> None:
+        now_s = time.monotonic()
+        for member in list(self._unheard):
+            try:
+                self.again += member.send_unheard(now_s)
+            except ProtocolError:
+                self._lose(member)
+            if not member.is_unheard:
+                self._unheard.discard(member)
 
     def _flush(self) -> None:
         for member in list(self._blocked):

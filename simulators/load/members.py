@@ -51,6 +51,7 @@ class Member:
         self._held: deque[Flight] = deque()  # The window is full, or the line is down.
         self._unacknowledged: deque[Flight] = deque()
         self._unreceipted: dict[str, Flight] = {}
+        self._unheard: deque[tuple[float, Flight]] = deque()
 
     def open(self, host: str, port: int) -> None:
         """Connect, and listen for receipts. Blocks; raises ``ProtocolError``."""
@@ -73,14 +74,17 @@ class Member:
         self._unreceipted[flight.message.batch] = flight
         self.link.write(self._publisher.encode(self._packet_id, flight.message.payload))
 
-    def take_acknowledged(self, messages: int) -> list[Flight]:
+    def take_acknowledged(self, messages: int, *, again_at_s: float | None = None) -> list[Flight]:
         """The messages that so many PUBACKs are for, once each.
 
-        A broker answers in the order of sending.
+        A broker answers in the order of sending. With ``again_at_s`` it said that it let some of
+        them go, for nobody subscribes: those without a receipt by then go again, as a gateway's do.
         """
         flights, taken = self._unacknowledged, []
         for _ in range(min(messages, len(flights))):
             flight = flights.popleft()
+            if again_at_s is not None:
+                self._unheard.append((again_at_s, flight))
             if not flight.acknowledged:
                 flight.acknowledged = True
                 taken.append(flight)
@@ -96,6 +100,7 @@ class Member:
         """The line broke: everything without a receipt is to be sent again, oldest first."""
         again = sorted(self._unreceipted.values(), key=lambda flight: flight.number)
         self._unacknowledged.clear()
+        self._unheard.clear()
         self._held.extendleft(reversed(again))
         self.is_open = False
 
@@ -107,6 +112,21 @@ class Member:
             self.send(self._held.popleft())
             number += 1
         return number
+
+    def send_unheard(self, now_s: float) -> int:
+        """Send again what the broker let go and nobody has receipted since; how much."""
+        number = 0
+        while self._unheard and self._unheard[0][0] <= now_s:
+            _, flight = self._unheard.popleft()
+            if flight.message.batch in self._unreceipted:
+                self.send(flight)
+                number += 1
+        return number
+
+    @property
+    def is_unheard(self) -> bool:
+        """Whether something may have to go again."""
+        return bool(self._unheard)
 
     def oldest_due_s(self) -> float | None:
         """When the oldest message without a receipt was due; None: there is none."""

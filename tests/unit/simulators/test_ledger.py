@@ -107,3 +107,22 @@ def test_the_same_instant_in_two_offsets_is_one_delivery() -> None:
 
     assert delivery_of(local) == delivery_of(utc)
     assert delivery_of({"device_id": "d", "measured_at": " 138"}) == ("d", "", " 138")
+
+
+def test_a_burst_is_one_line_and_counts_as_taken_when_acknowledged(tmp_path: Path) -> None:
+    entries = [
+        f'{{"gateway":"gw","id":"01900000-0000-7000-8000-00000000000{number}","reading":'
+        f'{{"device_id":"d","boot_id":"b","device_sequence":{number}}}}}'
+        for number in range(1, 4)
+    ]
+    with Ledger(tmp_path / "ledger") as book:
+        before = book.record_sent(a_reading(9), AT)
+        assert book.record_burst(entries, AT) == before + 1
+        assert book.record_burst(entries[:0], AT) == before + 4
+        book.record_acknowledged([before + 1, before + 3], AT)
+
+    _, first, second, third = read_ledger(tmp_path / "ledger")
+    assert (first.gateway_id, first.expected, first.delivery) == ("gw", "stored", ("d", "b", 1))
+    assert (first.reading_id, first.answers_lost) == (READING_ID, 0)
+    assert (second.reading_id, second.answers_lost) == (None, 1)
+    assert third.reading_id is not None
