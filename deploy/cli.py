@@ -51,7 +51,7 @@ class Suifang(LazyGroup):
         "retention": Command("ingest.retention_cli", "app", "Let old readings go, safely."),
         "tidy": Command("ingest.tidy_cli", "app", "Rewrite past months in reading order."),
         "backup": Command("deploy.backup.cli", "app", "Take, restore and rehearse backups."),
-        "simulate": Command("deploy.simulate_cli", "app", "A fleet, a replay, or a load."),
+        "simulate": Command("deploy.simulate_cli", "app", "Scenarios, load, fleets, replays."),
         "reconcile": Command("simulators.cli", "reconcile_app", "Prove that nothing was lost."),
         "bench": Command("deploy.bench.cli", "app", "Measure speed, beside peers when asked for."),
     }

@@ -131,7 +131,10 @@ class Ledger:
         if truth is not None:
             entry["truth"] = truth.as_dict()
         head = json.dumps(entry, separators=(",", ":"))[:-1].encode()
-        self._append(head + b',"reading":' + reading.line + b"}\n")
+        line = reading.line
+        if reading.broken:  # A ledger holds lines of JSON.
+            line = _encode({"device_id": reading.device_id, "bytes": line.hex()})[:-1]
+        self._append(head + b',"reading":' + line + b"}\n")
         return self._number
 
     def record_again(self, number: int, at: datetime) -> None:

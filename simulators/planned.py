@@ -47,6 +47,7 @@ class PlannedReading:
         expected: What should become of it; None when not known.
         twins: Name shared by readings that are the same measurement. One of them is stored,
             the others are duplicates; which one depends on the order of arrival.
+        broken: The line is no JSON on purpose: no gateway takes it.
         due_s: When to send it, seconds after the start; None: as soon as there is room.
     """
 
@@ -57,6 +58,7 @@ class PlannedReading:
     expected: Expected | None = None
     twins: str | None = None
     due_s: float | None = None
+    broken: bool = False
 
 
 def encode_line(fields: Mapping[str, object]) -> bytes:

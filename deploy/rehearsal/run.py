@@ -1,0 +1,185 @@
+"""One scenario from its file to its verdict: days of a world, then reconcile and expectations.
+
+However it ends, the report says how far it came; the ledger beside it says what was truly sent.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from deploy.embedded.stack import Stack
+from deploy.rehearsal.world import LEDGER, Setting, World, running
+from gateway.identity import load_key
+from ingest.db.connections import Connection
+from ingest.db.errors import translated
+from simulators.ledger import read_ledger
+from simulators.reconcile import reconcile
+from simulators.scenarios.doctors import Due
+from simulators.scenarios.expectations import Verdict, judge_expectations
+from simulators.scenarios.outcome import Outcome, read_outcome
+from simulators.scenarios.scenario import Scenario
+from simulators.scenarios.script import Script
+
+REPORT: Final = "run.json"
+_DAY: Final = timedelta(days=1)
+_DUE: Final = """
+SELECT resident_id, condition,
+       CASE WHEN second_followup_due IS NOT NULL THEN 'second' ELSE 'referral' END
+FROM resident_case
+WHERE coalesce(second_followup_due, referral_followup_due) <= %s
+ORDER BY resident_id, condition"""
+_SOON: Final = timedelta(days=2)
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One run. ``report`` can be asked for at any time."""
+
+    scenario: Scenario
+    stack: Stack
+    dsn: str
+    folder: Path
+    short: bool = False
+    on_day: Callable[["Run"], None] = lambda _: None
+    days_played: int = 0
+    world: World | None = None
+    spools: list[Path] = field(default_factory=list)
+    problem: str | None = None
+    played_s: float = 0.0
+    names: dict[str, str] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
+    conservation: dict[str, Any] = field(default_factory=dict)
+    outcome: Outcome | None = None
+
+    @property
+    def ledger(self) -> Path:
+        """What was truly sent."""
+        return self.folder / LEDGER
+
+    @property
+    def passed(self) -> bool:
+        """Whether it came to its end and everything is as it must be."""
+        whole = self.days_played == self.scenario.days and self.problem is None
+        return whole and bool(self.verdicts) and all(verdict.met for verdict in self.verdicts)
+
+    async def play(self) -> None:
+        """Play all days. Cancelled, it ends what it started and keeps what it has."""
+        scenario = self.scenario
+        setting = Setting(
+            stack=self.stack,
+            dsn=self.dsn,
+            folder=self.folder,
+            begins_at=scenario.begins_at,
+            step=scenario.step,
+            profile=scenario.profile,
+        )
+        async with running(setting) as world:
+            self.world = world
+            script = Script(scenario, load_key(self.folder / "pseudonym.key"))
+            self.names = {person.id: script.name_of(person.id) for person in scenario.persons}
+            world.add_users([site.gateway_id for site in scenario.town.sites])
+            began_s = time.monotonic()
+            try:
+                await self._play_days(world, script)
+            finally:
+                self.played_s = time.monotonic() - began_s
+                self.spools = world.gateways.spools
+
+    async def _play_days(self, world: World, script: Script) -> None:
+        begins_at = self.scenario.begins_at
+        for happening in script.opening():
+            await world.happen(happening)
+        for number in range(self.scenario.days):
+            midnight = begins_at + number * _DAY
+            due = await self._ask(world.connection, midnight)
+            await world.play(script.play_day(midnight, due), until=midnight + _DAY)
+            self.days_played += 1
+            self.on_day(self)
+
+    async def _ask(self, connection: Connection, midnight: datetime) -> list[Due]:
+        """What the cases ask the teams for, when some of it is kept."""
+        if not self.scenario.town.followed_up:
+            return []
+        with translated():
+            cursor = await connection.execute(_DUE, ((midnight + _SOON).date(),))
+            rows = await cursor.fetchall()
+        return [Due(resident_id=row[0], condition=row[1], kind=row[2]) for row in rows]
+
+    def judge(self) -> None:
+        """Compare with the ledger and with what the scenario expects. Blocks."""
+        entries = read_ledger(self.ledger)
+        refused = sum(entry.refused is not None for entry in entries)
+        report = reconcile([self.ledger], self.spools, self.dsn)
+        self.conservation = report.as_dict()
+        outcome = self.outcome = read_outcome(self.dsn, sent=len(entries), refused=refused)
+        lost = "; ".join(
+            f"{each.kind.value} {each.count} at {each.gateway_id or '-'}: {each.detail}"
+            for each in report.differences
+        )
+        conserved = Verdict(
+            where="every scenario",
+            expected="nothing lost, doubled, unknown or miscounted; all as the ledger foretold",
+            seen=lost or "so",
+            met=report.agrees,
+            look=f"suifang reconcile --ledger {self.ledger}",
+        )
+        told = judge_expectations(self.scenario.expectations, outcome, self.names)
+        self.verdicts = [conserved, *told]
+
+    def report(self) -> dict[str, Any]:
+        """All of it, for people and programs."""
+        scenario, world = self.scenario, self.world
+        counts = None if world is None else world.counts
+        return {
+            "scenario": scenario.id,
+            "title": scenario.title,
+            "short": self.short,
+            "seed": scenario.seed,
+            "profile": scenario.profile,
+            "begins": scenario.begins.isoformat(),
+            "days": scenario.days,
+            "days_played": self.days_played,
+            "seconds": round(self.played_s, 2),
+            "virtual_days_per_minute": round(self.days_played / self.played_s * 60, 1)
+            if self.played_s
+            else None,
+            "steps": counts and counts.steps,
+            "judged": counts and counts.judged,
+            "storing_seconds": counts and round(counts.storing_s, 2),
+            "judging_seconds": counts and round(counts.judging_s, 2),
+            "readings": None if world is None else world.gateways.captured,
+            "passed": self.passed,
+            "problem": self.problem,
+            "expectations": [verdict.as_dict() for verdict in self.verdicts],
+            "conservation": self.conservation,
+            "alerts": _by_code(self.outcome),
+            "quarantined": dict(self.outcome.reasons) if self.outcome else {},
+            "ledger": str(self.ledger),
+        }
+
+    def write(self) -> Path:
+        """Keep the report in the run's folder; replaced in one step."""
+        path = self.folder / REPORT
+        draft = path.with_suffix(".tmp")
+        draft.write_text(json.dumps(self.report(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        draft.replace(path)
+        return path
+
+
+def _by_code(outcome: Outcome | None) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for alert in outcome.alerts if outcome else ():
+        by_status = found.setdefault(alert.code, {})
+        by_status[alert.status] = by_status.get(alert.status, 0) + 1
+    return dict(sorted(found.items()))
+
+
+async def play_and_judge(run: Run) -> None:
+    """Play, and judge what came of it; a run that was cut short is judged as far as it came."""
+    await run.play()
+    await asyncio.to_thread(run.judge)

@@ -1,0 +1,102 @@
+"""A reading before it is sent: what it is, what it will say, whom it is said to be of.
+
+Disturbances change drafts; ``Terminals`` numbers them and writes the lines.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from simulators.ledger import Truth
+from simulators.planned import Expected, PlannedReading, encode_line, refusal_of
+from simulators.scenarios.happenings import Measured
+from simulators.sites import Kind, device_of
+
+_COPIES_APART = timedelta(seconds=2)
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """One measurement. ``card`` and ``measured_at`` are what the terminal will say."""
+
+    at: datetime
+    card: str
+    gateway_id: str
+    kind: Kind
+    values: dict[str, Any]
+    truth: Truth
+    measured_at: datetime | None = None
+    device_now: datetime | None = None
+    device_id: str | None = None  # None: the one that this card is measured at.
+    label: str | None = None
+    copies: int = 0  # Sent so many times more, the same measurement.
+    spoilt_before: bool = False  # Its line is broken the first time.
+
+    @classmethod
+    def honest(
+        cls, at: datetime, card: str, gateway_id: str, kind: Kind, values: dict[str, Any]
+    ) -> "Draft":
+        """What a terminal that is right says of a person who is who the card says."""
+        truth = Truth(card_number=card, measured_at=at, fields=values)
+        return cls(
+            at=at,
+            card=card,
+            gateway_id=gateway_id,
+            kind=kind,
+            values=values,
+            truth=truth,
+            measured_at=at,
+        )
+
+
+class Terminals:
+    """Numbers readings by device, from 1, and writes them as a terminal does."""
+
+    def __init__(self, boot: str) -> None:
+        self._boot = boot
+        self._numbers: defaultdict[str, int] = defaultdict(int)
+
+    def send(self, draft: Draft) -> Iterator[Measured]:
+        """The happenings of one draft: one, or more where it is sent again."""
+        device = draft.device_id or device_of(draft.card, draft.kind, draft.gateway_id, counts=True)
+        self._numbers[device] += 1
+        number = self._numbers[device]
+        fields: dict[str, Any] = {
+            "device_id": device,
+            "device_sequence": number,
+            "boot_id": self._boot,
+            "card_number": draft.card,
+            "kind": draft.kind,
+        }
+        if draft.measured_at is not None:
+            fields["measured_at"] = draft.measured_at.isoformat(timespec="milliseconds")
+        if draft.device_now is not None:
+            fields["device_now"] = draft.device_now.isoformat(timespec="milliseconds")
+        line = encode_line(fields | draft.values)
+        twins = f"{device}-{number}" if draft.copies else None
+        expected = Expected.QUARANTINED if refusal_of(line) else Expected.STORED
+        if draft.spoilt_before:
+            broken = PlannedReading(
+                gateway_id=draft.gateway_id,
+                device_id=device,
+                card_number=draft.card,
+                line=line[: len(line) // 2] + b"\xff\xfe",
+                broken=True,
+            )
+            yield Measured(at=draft.at, reading=broken)
+        for copy in range(draft.copies + 1):
+            yield Measured(
+                at=draft.at + copy * _COPIES_APART,
+                reading=PlannedReading(
+                    gateway_id=draft.gateway_id,
+                    device_id=device,
+                    card_number=draft.card,
+                    line=line,
+                    expected=Expected.DUPLICATE if copy else expected,
+                    twins=twins,
+                ),
+                truth=draft.truth if not copy else None,
+                label=draft.label if not copy else None,
+            )

@@ -1,0 +1,294 @@
+"""A scenario's TOML, read strictly. ``list_builtin`` names those that ship.
+
+One line for what is wrong (``ScenarioError``): file, line, field, value, remedy. ``include`` adds
+another file's persons, events, disturbances and expectations; town, days and seed are its own.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, time, timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from gateway.toml_lines import Document, TomlError, decode
+from gateway.wire.errors import Reason
+from rules.codes import AlertCode, AlertStatus, CaseState
+from simulators.scenarios.disturb import KINDS
+from simulators.scenarios.errors import ScenarioError
+from simulators.scenarios.events import read_event
+from simulators.scenarios.scenario import (
+    Disturbance,
+    Event,
+    Expectation,
+    PersonPlan,
+    Scenario,
+    TownPlan,
+)
+from simulators.scenarios.table import NAME, Table
+from simulators.series import SHANGHAI
+
+BUILTIN: Final = Path(__file__).parent
+CONDITIONS: Final = ("hypertension", "diabetes")
+RESIDENTS_MAX: Final = 100_000
+GATEWAYS_MAX: Final = 200
+DAYS_MAX: Final = 800
+_INCLUDES_MAX: Final = 16
+_READINGS: Final = ("sent", "stored", "duplicate", "quarantined", "redelivered", "unsettling")
+_HEAD: Final = (
+    *("id", "title", "about", "seed", "begins", "days", "step_minutes", "profile"),
+    *("town", "short"),
+)
+_COUNT_MAX: Final = 100_000_000
+_YEARS_BEFORE: Final = timedelta(days=730)
+
+
+def list_builtin() -> dict[str, Path]:
+    """Name and file of every scenario that ships."""
+    return {path.stem: path for path in sorted(BUILTIN.glob("*.toml"))}
+
+
+def find(name: str) -> Path:
+    """The file of a name that ships, or the file itself. Raises ``ScenarioError``."""
+    builtin = list_builtin()
+    if name in builtin:
+        return builtin[name]
+    path = Path(name)
+    if path.suffix == ".toml" or path.exists():
+        return path
+    msg = f"there is no scenario {name!r}; known: {', '.join(builtin)}, or give a .toml file"
+    raise ScenarioError(msg)
+
+
+def read_scenario(path: Path, *, short: bool = False, seed: int | None = None) -> Scenario:
+    """Read one file and what it includes.
+
+    Args:
+        path: The file.
+        short: Its shorter version: what ``[short]`` says wins.
+        seed: In place of the file's.
+
+    Raises:
+        ScenarioError: Something in it is wrong.
+    """
+    return _Reading(path, short=short, seed=seed).scenario
+
+
+class _Reading:
+    """One scenario while it is read."""
+
+    def __init__(self, path: Path, *, short: bool, seed: int | None) -> None:
+        self._short = short
+        self._persons: dict[str, PersonPlan] = {}
+        self._events: list[Event] = []
+        self._labels: set[str] = set()
+        self._disturbances: list[Disturbance] = []
+        self._expectations: list[Expectation] = []
+        self._included: set[Path] = set()
+        top = _open(path)
+        shorter = top.table("short")
+        self._begins = top.day("begins")
+        self._days = self._either(
+            top, shorter, lambda table: table.whole("days", low=1, high=DAYS_MAX), "days"
+        )
+        self._town = _read_town(top.table("town"), shorter if short else None)
+        self._parts(top, path)
+        for name in ("residents", "days"):
+            shorter.has(name)
+        shorter.done()
+        self.scenario = Scenario(
+            id=top.text("id", pattern=NAME, example=path.stem),
+            title=top.text("title"),
+            about=top.text("about", "", pattern=r".{0,2000}"),
+            file=path,
+            seed=top.whole("seed", 1, high=2**31) if seed is None else seed,
+            begins=self._begins,
+            days=self._days,
+            step=timedelta(minutes=top.whole("step_minutes", 15, low=1, high=1_440)),
+            profile=top.word("profile", _profiles(), "wuzhou"),
+            town=self._town,
+            persons=list(self._persons.values()),
+            events=sorted(self._events, key=lambda event: event.at),
+            disturbances=self._disturbances,
+            expectations=self._expectations,
+        )
+        top.has("seed")
+        top.done()
+
+    def _either(self, top: Table, shorter: Table, read: Callable[[Table], int], name: str) -> int:
+        value = read(top)
+        return read(shorter) if self._short and shorter.has(name) else value
+
+    def _parts(self, top: Table, path: Path) -> None:
+        """What may stand in an included file, too."""
+        self._included.add(path.resolve())
+        for name in top.words("include", None):
+            other = path.parent / name
+            if other.resolve() in self._included or len(self._included) > _INCLUDES_MAX:
+                top.refuse("include", f"names {name!r} once more; each file once")
+            if not other.is_file():
+                top.refuse("include", f"names {name!r}, which is not beside this file")
+            included = _open(other)
+            self._parts(included, other)
+            for own in _HEAD:
+                included.has(own)
+            included.done()
+        for table in top.tables("person"):
+            self._read_person(table)
+        for table in top.tables("event"):
+            self._read_event(table)
+        for table in top.tables("disturbance"):
+            self._read_disturbance(table)
+        for table in top.tables("expect"):
+            self._read_expectation(table)
+
+    @property
+    def _ends_at(self) -> datetime:
+        return self._begins_at + timedelta(days=self._days)
+
+    @property
+    def _begins_at(self) -> datetime:
+        return datetime.combine(self._begins, time(), tzinfo=SHANGHAI)
+
+    @property
+    def _gateways(self) -> list[str]:
+        return [site.gateway_id for site in self._town.sites]
+
+    def _inside(self, table: Table, name: str, at: datetime) -> datetime:
+        """A moment of the scenario's time; a short version may end before it."""
+        if at < self._begins_at or (at > self._ends_at and not self._short):
+            table.refuse(name, f"is {at:%Y-%m-%dT%H:%M}, outside of the scenario's days")
+        return at
+
+    def _read_person(self, table: Table) -> None:
+        name = table.text("id", pattern=NAME, example="resident-a")
+        if name in self._persons:
+            table.refuse("id", f"is {name!r}, which stands here twice; give another id")
+        self._persons[name] = PersonPlan(
+            id=name,
+            born=table.day("born"),
+            sex=table.word("sex", ("female", "male")),
+            conditions=table.words("conditions", CONDITIONS),
+            since=table.day("since", self._begins - _YEARS_BEFORE),
+            enrolled=table.day("enrolled") if table.has("enrolled") else None,
+            gateway=table.word("gateway", self._gateways, self._gateways[0]),
+        )
+        table.done()
+
+    def _read_event(self, table: Table) -> None:
+        for event in read_event(table, list(self._persons), self._labels):
+            self._inside(table, "at", event.at)
+            if event.at < self._ends_at:
+                self._events.append(event)
+
+    def _read_disturbance(self, table: Table) -> None:
+        kind = table.word("kind", list(KINDS))
+        since = self._inside(table, "from", table.moment("from", self._begins_at))
+        until = table.moment("until", self._ends_at)
+        if until <= since:
+            table.refuse("until", f"is {until:%Y-%m-%dT%H:%M}, not after from; give a later time")
+        found = Disturbance(
+            kind=kind,
+            since=since,
+            until=min(until, self._ends_at),
+            gateways=table.words("gateways", self._gateways),
+            fields=KINDS[kind](table, list(self._persons)),
+        )
+        table.done()
+        if since < self._ends_at:
+            self._disturbances.append(found)
+
+    def _read_expectation(self, table: Table) -> None:
+        version = table.word("in", ("full", "short", "both"), "both")
+        found = _expectation(table, list(self._persons))
+        if version == "both" or (version == "short") is self._short:
+            self._expectations.append(found)
+
+
+def _profiles() -> list[str]:
+    found = (each.name for each in resources.files("rules.profiles").iterdir())
+    return sorted(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
+
+
+def _open(path: Path) -> Table:
+    try:
+        document = Document(decode(path.read_bytes()))
+    except OSError as error:
+        msg = f"{path}: {error.strerror}; name a scenario that ships or a readable .toml file"
+        raise ScenarioError(msg) from error
+    except TomlError as error:
+        msg = f"{path}, {error}"
+        raise ScenarioError(msg) from error
+    return Table(path, document, (), document.values)
+
+
+def _read_town(table: Table, shorter: Table | None) -> TownPlan:
+    peak = table.text("peak", "08:00", pattern=r"([01]\d|2[0-3]):[0-5]\d", example="08:00")
+    residents = table.whole("residents", 0, high=RESIDENTS_MAX)
+    if shorter is not None and shorter.has("residents"):
+        residents = shorter.whole("residents", high=RESIDENTS_MAX)
+    plan = TownPlan(
+        residents=residents,
+        centres=table.whole("centres", 1, low=1, high=GATEWAYS_MAX),
+        gateways=table.whole("gateways", 1, low=1, high=GATEWAYS_MAX),
+        per_day=table.number("per_day", 0.2, low=0, high=24),
+        glucose=table.number("glucose", 0.25, low=0, high=1),
+        peak=time.fromisoformat(peak),
+        peak_share=table.number("peak_share", 0.3, low=0, high=1),
+        peak_minutes=table.whole("peak_minutes", 120, low=1, high=720),
+        emergencies=table.number("emergencies", 0.0, low=0, high=1),
+        followed_up=table.number("followed_up", 0.0, low=0, high=1),
+    )
+    table.done()
+    return plan
+
+
+def _expectation(table: Table, persons: list[str]) -> Expectation:
+    words: dict[str, list[str]] = {
+        "alert": ["any", *AlertCode.__members__],
+        "case": list(CONDITIONS),
+        "quarantined": ["any", *(str(reason) for reason in Reason)],
+        "refused": ["any"],
+        "readings": list(_READINGS),
+    }
+    there = [name for name in words if table.has(name)]
+    if len(there) != 1:
+        table.refuse("", f"needs one of {', '.join(words)}, and only one")
+    what = there[0]
+    fields: dict[str, Any] = {"value": table.word(what, words[what])}
+    if what in {"alert", "case"} and (what == "case" or table.has("person")):
+        fields["person"] = table.word("person", persons)
+    if what == "alert":
+        fields |= _of_alert(table)
+    if what == "case":
+        states = [name.lower() for name in CaseState.__members__]
+        fields["state"] = table.word("state", states)
+        if table.has("on"):
+            fields["on"] = table.moment("on")
+    else:
+        fields |= _bounds(table)
+    table.done()
+    return Expectation(where=table.here, what=what, **fields)
+
+
+def _of_alert(table: Table) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    if table.has("status"):
+        statuses = [name.lower() for name in AlertStatus.__members__]
+        fields["status"] = table.word("status", [*statuses, "standing"])
+    for name, key in (("from", "since"), ("by", "by")):
+        if table.has(name):
+            fields[key] = table.moment(name)
+    if table.has("due"):
+        fields["due"] = table.day("due")
+    return fields
+
+
+def _bounds(table: Table) -> dict[str, Any]:
+    if table.has("exactly"):
+        number = table.whole("exactly", high=_COUNT_MAX)
+        return {"at_least": number, "at_most": number}
+    most = table.whole("at_most", high=_COUNT_MAX) if table.has("at_most") else None
+    least = table.whole("at_least", 1 if most is None else 0, high=_COUNT_MAX)
+    if most is not None and most < least:
+        table.refuse("at_most", f"is {most}, below at_least ({least})")
+    return {"at_least": least, "at_most": most}

@@ -1,0 +1,78 @@
+"""Every scenario that ships is green in its short version, and a run that is stopped says so.
+
+The whole versions: ``make scenarios``.
+"""
+
+import asyncio
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from deploy.embedded.stack import Stack
+from deploy.rehearsal.run import Run
+from simulators.scenarios.reader import list_builtin, read_scenario
+from tests.fix_db import Database
+
+SCENARIOS = list_builtin()
+
+
+def a_run(path: Path, stack: Stack, database: Database, folder: Path) -> Run:
+    scenario = read_scenario(path, short=True)
+    return Run(scenario=scenario, stack=stack, dsn=database.dsn, folder=folder, short=True)
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+async def test_a_scenario_is_what_it_promises(
+    name: str, stack: Stack, database: Database, tmp_path: Path
+) -> None:
+    run = a_run(SCENARIOS[name], stack, database, tmp_path)
+
+    await run.play()
+    await asyncio.to_thread(run.judge)
+
+    assert not [verdict for verdict in run.verdicts if not verdict.met]
+    assert run.passed
+    assert len(run.verdicts) > len(run.scenario.expectations) > 0
+
+
+async def test_an_expectation_that_is_not_met_fails_the_run(
+    stack: Stack, database: Database, tmp_path: Path
+) -> None:
+    shipped = SCENARIOS["resident-story-year"].read_text("utf-8")
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(shipped.replace("due = 2026-02-24", "due = 2026-02-23"), "utf-8")
+    run = a_run(wrong, stack, database, tmp_path / "run")
+
+    await run.play()
+    await asyncio.to_thread(run.judge)
+
+    (failed,) = [verdict for verdict in run.verdicts if not verdict.met]
+    assert not run.passed
+    assert "due 2026-02-23: exactly 1" in failed.expected
+    assert "due 2026-02-24" in failed.seen
+    assert failed.where == "wrong.toml, line 70"
+    assert "table alert" in failed.look
+
+
+async def test_a_run_that_is_stopped_leaves_a_report_and_nothing_else(
+    stack: Stack, database: Database, tmp_path: Path
+) -> None:
+    run = a_run(SCENARIOS["duplicate-storm"], stack, database, tmp_path)
+    halfway = asyncio.Event()
+    run.on_day = lambda _: halfway.set()
+    playing = asyncio.create_task(run.play())
+    await halfway.wait()
+    playing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await playing
+
+    await asyncio.to_thread(run.judge)
+    written = json.loads(run.write().read_text("utf-8"))
+
+    assert not run.passed
+    assert written["days_played"] == 1
+    assert written["conservation"]["conserved"]
+    assert written["readings"] == written["conservation"]["sent"] > 0
+    assert not [name for thread in threading.enumerate() if "gateway" in (name := thread.name)]

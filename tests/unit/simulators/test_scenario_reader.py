@@ -1,0 +1,115 @@
+"""A scenario's file is read strictly: one line says file, line, field, value and remedy."""
+
+from pathlib import Path
+
+import pytest
+
+from simulators.scenarios.errors import ScenarioError
+from simulators.scenarios.reader import find, list_builtin, read_scenario
+
+WHOLE = """\
+id = "small"
+title = "A small one"
+begins = 2026-03-02
+days = 2
+
+[town]
+residents = 3
+per_day = 0.5
+
+[[person]]
+id = "resident-a"
+born = 1960-01-01
+sex = "female"
+conditions = ["hypertension"]
+
+[[event]]
+at = 2026-03-02T09:00:00
+person = "resident-a"
+pressure = [150, 94]
+
+[[disturbance]]
+kind = "network_gone"
+gateways = ["gateway-1"]
+from = 2026-03-02T10:00:00
+until = 2026-03-02T12:00:00
+
+[[expect]]
+alert = "BP_UNSATISFIED_1"
+person = "resident-a"
+exactly = 1
+"""
+WRONG = {
+    "an unknown key": ("days = 2", "days = 2\nresidents = 3", "5", "residents"),
+    "a misspelt key": ("per_day = 0.5", "per_dya = 0.5", "8", "did you mean per_day?"),
+    "an impossible rate": ("per_day = 0.5", "per_day = -0.5", "8", "a number from 0 to 24"),
+    "no TOML": ("[town]", "[town", "6", "no TOML"),
+    "a word for a number": ("days = 2", 'days = "two"', "4", "a whole number from 1 to 800"),
+    "a person who is not there": ('person = "resident-a"\np', 'person = "b"\np', "18", "'b'"),
+    "an impossible day": ("born = 1960-01-01", "born = 12", "12", "a day such as"),
+    "a time outside": ("2026-03-02T09", "2026-04-02T09", "17", "outside of the scenario's days"),
+    "a time with an offset": ("02T09:00:00", "02T09:00:00Z", "17", "without an offset"),
+    "two things at once": ("[150, 94]", "[150, 94]\nglucose = 5.6", "16", "only one"),
+    "half a pressure": ("[150, 94]", "[150]", "19", "two whole numbers"),
+    "a gateway that is not there": ('s = ["gateway-1"]', 's = ["gateway-9"]', "23", "gateway-1"),
+    "an end before the beginning": ("02T12:00:00", "02T09:00:00", "25", "not after from"),
+    "an unknown disturbance": ("network_gone", "plague", "22", "network_gone"),
+    "an unknown alert": ("BP_UNSATISFIED_1", "BP_BAD", "28", "BP_EMERGENCY"),
+    "impossible bounds": ("exactly = 1", "at_least = 3\nat_most = 2", "31", "below at_least"),
+    "a missing file": ("days = 2", 'days = 2\ninclude = ["gone.toml"]', "5", "not beside"),
+}
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "small.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_what_is_right_is_read(tmp_path: Path) -> None:
+    scenario = read_scenario(written(tmp_path, WHOLE), seed=7)
+
+    assert scenario.seed == 7
+    assert scenario.persons[0].conditions == ["hypertension"]
+    assert scenario.events[0].value == (150, 94)
+    assert scenario.expectations[0].at_most == 1
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_what_is_wrong_is_refused_with_its_line_and_a_remedy(what: str, tmp_path: Path) -> None:
+    old, new, line, said = WRONG[what]
+    assert WHOLE.count(old) == 1, old
+    path = written(tmp_path, WHOLE.replace(old, new))
+
+    with pytest.raises(ScenarioError) as refused:
+        read_scenario(path)
+
+    text = str(refused.value)
+    assert text.startswith(f"{path}, line {line}: ")
+    assert said in text
+    assert "\n" not in text
+
+
+def test_an_id_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    again = '[[person]]\nid = "resident-a"\nborn = 1970-01-01\nsex = "male"\n'
+    path = written(tmp_path, WHOLE + again)
+
+    with pytest.raises(ScenarioError, match=r"line 32: person\.2\.id is 'resident-a'.*twice"):
+        read_scenario(path)
+
+
+def test_a_name_that_nobody_has_is_told_with_those_there_are() -> None:
+    with pytest.raises(ScenarioError, match="morning-peak"):
+        find("no-such-scenario")
+
+
+@pytest.mark.parametrize("short", [False, True])
+def test_all_that_ship_can_be_read(*, short: bool) -> None:
+    for name, path in list_builtin().items():
+        assert read_scenario(path, short=short).id == name
+
+
+def test_a_shorter_version_is_shorter() -> None:
+    path = find("flu-season")
+
+    assert read_scenario(path, short=True).days < read_scenario(path).days == 120
