@@ -64,6 +64,11 @@ systemd:
 screenshots: setup browser ## pictures of the console's pages, into docs/images
 	@$(BIN)/python -m tests.screenshots
 
+.PHONY: scenarios
+scenarios: setup ## every scenario that ships, whole, in virtual time (ARGS="--short"; SCENARIOS="flu-season")
+	@for name in $(or $(SCENARIOS),$(basename $(notdir $(wildcard simulators/scenarios/*.toml)))); do \
+		$(BIN)/suifang simulate run $$name --check $(ARGS) || exit 1; done
+
 .PHONY: faults
 faults: setup ## everything killed, cut and starved under 30 schedules, nothing lost (ARGS="--seed 7")
 	@$(BIN)/python -m tests.faults $(ARGS)
