@@ -12,7 +12,6 @@ from ingest.db.records import Record
 from simulators.scenarios.drafts import Draft
 from simulators.scenarios.happenings import Happening, Recorded
 from simulators.scenarios.town import Town
-from simulators.sites import Kind
 
 _DOCTOR = "doctor"
 _FIRST_HOUR, _LAST_HOUR = 9, 17
@@ -55,13 +54,15 @@ def answer(
         seen.add(each.resident_id)
         at = day + timedelta(hours=float(random.uniform(_FIRST_HOUR, _LAST_HOUR)))
         later = at + _RECORDED_LATER
-        town.treat(row, each.condition)
+        town.treat(row, each.condition, day.date())
         if each.kind == "second":
-            kind: Kind = "blood_pressure" if each.condition == "hypertension" else "glucose"
-            draft = town.measure(row, kind, at, random)
-            if kind == "glucose":
-                draft.values["meal_context"] = "fasting"
-            drafts.append(draft)
+            sugar = np.array([each.condition == "diabetes"])
+            hour = (at - day).total_seconds() / 3_600
+            measured = town.measure(np.array([row]), np.array([hour]), sugar, day, random)
+            for draft in measured:
+                if draft.kind == "glucose":
+                    draft.values["meal_context"] = "fasting"
+            drafts += measured
         record = Record(
             id=new_id(later),
             resident_id=each.resident_id,

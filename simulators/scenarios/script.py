@@ -44,7 +44,7 @@ class Script:
     def __init__(self, scenario: Scenario, key: bytes) -> None:
         self.scenario = scenario
         self._key = key
-        self.town = Town(scenario.town, scenario.seed)
+        self.town = Town(scenario)
         self._sites = scenario.town.sites
         self._terminals = Terminals(f"{scenario.id}-{scenario.seed}")
         self._started: dict[str, datetime] = {}  # Gateways, and since when they run.
@@ -153,10 +153,8 @@ class Script:
                 rows = range(self._present, present)
                 self._present = present
                 self._enrolled |= dict.fromkeys((self.town.cards[row] for row in rows), at)
-                residents = [
-                    self.town.resident(row, self.names[self.town.cards[row]], at.date())
-                    for row in rows
-                ]
+                names = [self.names[self.town.cards[row]] for row in rows]
+                residents = self.town.residents(rows, names, at.date())
                 yield Enrolled(at=at, population=Population(residents=residents))
 
     def _start(self, at: datetime, number: int) -> Iterator[Happening]:

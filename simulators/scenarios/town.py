@@ -1,122 +1,153 @@
-"""The people of a scenario nobody knows by name: who they are, and what they measure on a day."""
+"""The people of a scenario nobody knows by name: ``simulators.people``, at a scenario's terminals.
 
+Who they are and what their bodies do is the town's; when and how many come is the scenario's.
+"""
+
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from ingest.db.entities import ConditionName
-from ingest.db.residents import DatedCondition, Resident
-from simulators.physiology import draw_blood_pressure, draw_glucose, make_people
+from ingest.db.residents import Resident
+from simulators.people.columns import (
+    FASTING,
+    GLUCOSE,
+    MEALS,
+    NO_GLUCOSE,
+    RANDOM,
+    DayReadings,
+    Sittings,
+)
+from simulators.people.population import list_residents
+from simulators.people.town import TownPlan, make_town
+from simulators.people.traits import BoolArray, FloatArray, IntArray
 from simulators.planned import Numeral
 from simulators.residents import TEAMS_PER_CENTRE, team_id
 from simulators.scenarios.drafts import Draft
-from simulators.scenarios.scenario import TownPlan
-from simulators.sites import Kind
+from simulators.scenarios.scenario import Scenario
 
 _FIRST_HOUR, _LAST_HOUR = 6.0, 18.0
-_STREAM_PEOPLE, _STREAM_DAY = 1, 2
-_CONDITIONS: Final[tuple[ConditionName, ...]] = ("hypertension", "diabetes")
-_YEAR: Final = timedelta(days=365)
-_TREATED_MMHG: Final = 9.0  # A visit with a dose more takes about that much off (assumption).
-_TREATED_MMOL_L: Final = 1.0  # The same of glucose.
+_FASTING_UNTIL_HOUR: Final = 10.0
+_STREAM_DAY: Final = 2
+_GROWN_UP_YEARS: Final = 35  # Who comes to a terminal.
+_SECOND_READING: Final = 0.5  # Share of sittings at a cuff.
 
 
 class Town:
-    """Residents as columns; ``present`` says who lives there yet."""
+    """Residents by row; the first ones live there first while a district grows."""
 
-    def __init__(self, plan: TownPlan, seed: int) -> None:
-        self.plan = plan
-        self._seed = seed
-        self.people = make_people(
-            max(plan.residents, 1), np.random.default_rng([seed, _STREAM_PEOPLE])
+    def __init__(self, scenario: Scenario) -> None:
+        self.plan, self._seed = scenario.town, scenario.seed
+        sites, size = self.plan.sites, self.plan.residents
+        self._people = make_town(
+            TownPlan(
+                residents=size,
+                first_day=scenario.begins,
+                age_years_min=_GROWN_UP_YEARS,
+                horizon_days=scenario.days,
+            ),
+            scenario.seed,
         )
-        sites = plan.sites
-        self.cards = [f"TOWN-{row:06d}" for row in range(plan.residents)]
-        self.sites = [sites[row % len(sites)] for row in range(plan.residents)]
+        self.cards = [str(card) for card in self._people.traits.card_numbers]
+        self.sites = [sites[row % len(sites)] for row in range(size)]
         self.rows = {card: row for row, card in enumerate(self.cards)}
 
-    def resident(self, row: int, name: str, today: date) -> Resident:
-        """As the contract system knows one."""
-        people, centre = self.people, self.sites[row].centre_id
-        conditions = [
-            DatedCondition(condition=condition, since=today - _YEAR)
-            for condition in _CONDITIONS
-            if getattr(people, condition)[row]
-        ]
-        return Resident(
-            id=name,
-            team_id=team_id(centre, row % TEAMS_PER_CENTRE),
-            birth_date=today - timedelta(days=int(people.age_years[row] * 365.25)),
-            sex="female" if people.female[row] else "male",
-            conditions=conditions,
-        )
+    def residents(self, rows: Sequence[int], names: Sequence[str], today: date) -> list[Resident]:
+        """Those rows as the contract system knows them today."""
+        name_of = dict(zip(rows, names, strict=True))
 
-    def treat(self, row: int, condition: str) -> None:
-        """A doctor gives more: from now on the values are lower."""
-        if condition == "hypertension":
-            self.people.systolic_mmhg[row] -= _TREATED_MMHG
-            self.people.diastolic_mmhg[row] -= _TREATED_MMHG / 2
-        else:
-            usual = self.people.glucose_mmol_l[row]
-            self.people.glucose_mmol_l[row] = max(usual - _TREATED_MMOL_L, min(usual, 5.2))
+        def team_of(row: int) -> str:
+            return team_id(self.sites[row].centre_id, row % TEAMS_PER_CENTRE)
+
+        return list_residents(
+            self._people, today, name_of=name_of.__getitem__, team_of=team_of, rows=rows
+        )
 
     def readings_of(self, day: datetime, present: int, attendance: float) -> list[Draft]:
         """What the first ``present`` residents measure on a local day.
 
         Args:
-            day: Its midnight, aware.
+            day: Its midnight, aware; days never go back.
             present: How many there are.
             attendance: How many times as many come as on an ordinary day.
         """
         random = np.random.default_rng([self._seed, _STREAM_DAY, day.toordinal()])
-        rate = self.plan.per_day * attendance
-        times = random.poisson(rate, len(self.cards))[:present]
-        return [
-            draft
-            for row in np.repeat(np.arange(present), times).tolist()
-            for draft in self._sit(row, day, random)
-        ]
-
-    def _sit(self, row: int, day: datetime, random: np.random.Generator) -> list[Draft]:
-        hour = self._draw_hour(random)
-        at = day + timedelta(hours=hour)
-        if random.random() < self.plan.glucose:
-            return [self.measure(row, "glucose", at, random)]
-        first = self.measure(row, "blood_pressure", at, random)
-        if random.random() < 0.5:  # noqa: PLR2004 - every other measures twice
-            return [first]
-        return [first, self.measure(row, "blood_pressure", at + timedelta(minutes=2), random)]
+        times = random.poisson(self.plan.per_day * attendance, len(self.cards))[:present]
+        rows = np.repeat(np.arange(present), times)
+        hours = self._draw_hours(len(rows), random)
+        sugar = random.random(len(rows)) < self.plan.glucose
+        return self.measure(rows, hours, sugar, day, random)
 
     def measure(
         self,
-        row: int,
-        kind: Kind,
-        at: datetime,
+        rows: IntArray,
+        hours: FloatArray,
+        sugar: BoolArray,
+        day: datetime,
         random: np.random.Generator,
-    ) -> Draft:
-        """One honest reading of one resident."""
-        hour = at.hour + at.minute / 60
-        share = self.plan.emergencies
-        values: dict[str, Any]
-        if kind == "glucose":
-            glucose, meal = draw_glucose(self.people, row, hour, random, emergency_rate=share)
-            values = {"glucose": Numeral(glucose), "unit": "mmol/L", "meal_context": meal}
-        else:
-            systolic, diastolic = draw_blood_pressure(
-                self.people, row, hour, random, emergency_rate=share
-            )
+    ) -> list[Draft]:
+        """Honest readings of these sittings in the centre: a glucose value or one or two pressures.
+
+        Args:
+            rows: Residents, shape (s,).
+            hours: Local, since midnight.
+            sugar: Who sits at a meter; the others at a cuff.
+            day: Its midnight.
+            random: Of this day.
+        """
+        twice = random.random(len(rows)) < _SECOND_READING
+        meal = np.where(hours < _FASTING_UNTIL_HOUR, FASTING, RANDOM)
+        sittings = Sittings(
+            row=rows,
+            hour=hours,
+            office=np.ones(len(rows), np.bool_),
+            pressures=np.where(sugar, 0, np.where(twice, 2, 1)),
+            meal=np.where(sugar, meal, NO_GLUCOSE),
+            manual=np.zeros(len(rows), np.bool_),
+        )
+        readings = self._people.measure(
+            sittings, day.date(), random=random, severe_share=self.plan.emergencies
+        )
+        return [self._draft(readings, place, day) for place in range(len(readings))]
+
+    def treat(self, row: int, condition: str, day: date) -> None:
+        """A doctor gives one dose more; it takes effect within weeks."""
+        yes, no = np.array([True]), np.array([False])
+        pressure = condition == "hypertension"
+        self._people.visit(
+            np.array([row]), day, pressure=yes if pressure else no, sugar=no if pressure else yes
+        )
+
+    def _draft(self, readings: DayReadings, place: int, day: datetime) -> Draft:
+        row = int(readings.row[place])
+        at = day + timedelta(seconds=int(readings.second[place]))
+        card, gateway_id = self.cards[row], self.sites[row].gateway_id
+        if readings.kind[place] == GLUCOSE:
+            tenths = int(readings.glucose_tenths[place])
             values = {
-                "systolic": systolic,
-                "diastolic": diastolic,
+                "glucose": Numeral(f"{tenths // 10}.{tenths % 10}"),
+                "unit": "mmol/L",
+                "meal_context": MEALS[readings.meal[place]],
+            }
+            return Draft.honest(at, card, gateway_id, "glucose", values)
+        return Draft.honest(
+            at,
+            card,
+            gateway_id,
+            "blood_pressure",
+            {
+                "systolic": int(readings.systolic_mmhg[place]),
+                "diastolic": int(readings.diastolic_mmhg[place]),
                 "unit": "mmHg",
                 "setting": "office",
-            }
-        return Draft.honest(at, self.cards[row], self.sites[row].gateway_id, kind, values)
+            },
+        )
 
-    def _draw_hour(self, random: np.random.Generator) -> float:
+    def _draw_hours(self, number: int, random: np.random.Generator) -> FloatArray:
         plan = self.plan
-        if random.random() < plan.peak_share:
-            begin = plan.peak.hour + plan.peak.minute / 60
-            return float(begin + random.random() * plan.peak_minutes / 60)
-        return float(random.uniform(_FIRST_HOUR, _LAST_HOUR))
+        begins = plan.peak.hour + plan.peak.minute / 60
+        peak = begins + random.random(number) * plan.peak_minutes / 60
+        other = random.uniform(_FIRST_HOUR, _LAST_HOUR, number)
+        hours: FloatArray = np.where(random.random(number) < plan.peak_share, peak, other)
+        return hours
