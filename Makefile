@@ -183,8 +183,15 @@ lock: ## resolve the lock file again, newest versions that fit
 		--generate-hashes --no-emit-index-url --no-header --quiet -o deploy/gateway/requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra gateway-tests --universal --python-version 3.11 -c $(LOCK) \
 		--generate-hashes --no-emit-index-url --no-header --quiet -o deploy/gateway/tests.lock
+	$(BIN)/uv pip compile pyproject.toml --extra server --extra simulators --universal --python-version 3.11 -c $(LOCK) \
+		--generate-hashes --no-emit-index-url --no-header --quiet -o deploy/server/requirements.lock
 	$(BIN)/uv pip compile --group bench-peers --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --upgrade --quiet -o deploy/bench/peers.lock
+
+# What a server is installed from, by hand or as an image (docs/operations.md, Dockerfile).
+.PHONY: wheel
+wheel: setup ## dist/suifang-VERSION-py3-none-any.whl
+	@rm -rf dist && $(BIN)/python -m hatchling build -t wheel -d dist >/dev/null && ls dist/*.whl
 
 .PHONY: up
 up: setup ## start the embedded stack

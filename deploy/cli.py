@@ -28,6 +28,9 @@ class Suifang(LazyGroup):
             "deploy.embedded.cli", "app", "Private PostgreSQL + TimescaleDB and Mosquitto."
         ),
         "migrate": Command("ingest.cli", "migrate_app", "Bring the database's schema up to date."),
+        "credentials": Command(
+            "deploy.credentials_cli", "app", "Make, apply and rotate the passwords of a server."
+        ),
         "load": Command("ingest.load_cli", "app", "Load people and places, or a register (CSV)."),
         "pki": Command("deploy.pki.cli", "app", "Certificates: authority, tokens, revocation."),
         "gateway": Command("gateway.cli", "app", "Run the edge process of a centre."),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 _OURS: Final = re.compile(
-    r"(SUIFANG|GATEWAY|INGEST|JUDGE|DISPATCHER|DELIVER|NOTIFY|API)_[A-Z0-9_]+"
+    r"(SUIFANG|COMMAND|GATEWAY|INGEST|JUDGE|DISPATCHER|DELIVER|NOTIFY|API)_[A-Z0-9_]+"
 )
 _BYTES_MAX: Final = 65_536
 

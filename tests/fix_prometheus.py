@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 ROOT: Final = Path(__file__).parents[1]
 SHIPPED: Final = ROOT / "deploy" / "prometheus"

@@ -46,7 +46,7 @@ def make_login(dsn: str, owner: str, process: str, password: str) -> None:
     """Make the login, or let it be as it must be. Call with the stack's lock held.
 
     Args:
-        dsn: The superuser's. The roles must be there: some database was migrated.
+        dsn: The superuser's, or the owner's. The roles must be there: some database was migrated.
         owner: Of the databases; may see and end this login's sessions.
         process: One of ``ROLES``.
         password: Never in a log.
@@ -56,7 +56,8 @@ def make_login(dsn: str, owner: str, process: str, password: str) -> None:
         _write_role(connection, name_of(process), "LOGIN NOINHERIT", password)
         for role in ROLES[process]:
             connection.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(str(role)), login))
-        connection.execute(sql.SQL("GRANT {} TO {}").format(login, sql.Identifier(owner)))
+        if connection.info.user != owner:  # Who made it is a member already.
+            connection.execute(sql.SQL("GRANT {} TO {}").format(login, sql.Identifier(owner)))
 
 
 def make_backup_login(dsn: str, password: str) -> None:
@@ -76,14 +77,15 @@ def _write_role(
     attributes: LiteralString,
     password: str,
 ) -> None:
-    connection.execute("SET log_min_duration_statement = -1")
-    connection.execute("SET log_min_error_statement = panic")
+    verifier = connection.pgconn.encrypt_password(
+        password.encode(), name.encode(), b"scram-sha-256"
+    )  # The password itself does not leave this process, so no log of the server can hold it.
     known = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [name]).fetchone()
     connection.execute(
         sql.SQL("{} ROLE {} {} PASSWORD {}").format(
             sql.SQL("CREATE" if known is None else "ALTER"),
             sql.Identifier(name),
             sql.SQL(attributes),
-            sql.Literal(password),
+            sql.Literal(verifier.decode()),
         )
     )

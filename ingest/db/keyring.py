@@ -21,6 +21,7 @@ NONCE_BYTES: Final = 12  # Source: NIST SP 800-38D, 5.2.1.1: 96 bits are recomme
 _LINE: Final = re.compile(r"([A-Za-z0-9_.-]{1,64}):([0-9a-fA-F]{64})")
 _DOMAIN: Final = b"suifang/v1/resident-key\x00"
 _OTHERS: Final = 0o077
+_OTHERS_OF_MOUNT: Final = 0o027  # Kubernetes mounts secrets 0440, of root and of our own group.
 _FILE_BYTES_MAX: Final = 65_536
 
 
@@ -40,18 +41,23 @@ def read_secret_file(path: Path, what: str) -> bytes:
     """The bytes of a file that only its owner may read. Raises ``KeyFileError``."""
     try:
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
+            found = os.fstat(file.fileno())
             content = file.read(_FILE_BYTES_MAX + 1)
     except OSError as error:
         msg = f"{what} {path}: {error.strerror}; name a readable file"
         raise KeyFileError(msg) from error
-    if not stat.S_ISREG(mode) or mode & _OTHERS:
+    mode = found.st_mode
+    if not stat.S_ISREG(mode) or mode & _forbidden(found.st_uid, os.geteuid()):
         msg = f"{what} {path} is open to others (mode {mode & 0o777:o}); run: chmod 600 {path}"
         raise KeyFileError(msg)
     if len(content) > _FILE_BYTES_MAX:
         msg = f"{what} {path} is longer than {_FILE_BYTES_MAX} bytes: this is no key file"
         raise KeyFileError(msg)
     return content
+
+
+def _forbidden(owner_uid: int, own_uid: int) -> int:
+    return _OTHERS_OF_MOUNT if owner_uid == 0 and own_uid != 0 else _OTHERS
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
-import yaml  # type: ignore[import-untyped]
+import yaml
 from psycopg import AsyncConnection
 
 from deploy.embedded.stack import Stack

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from deploy.monitoring import catalogue
 from tests.fix_prometheus import ROOT, SHIPPED, find_program, shorten
