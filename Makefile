@@ -167,6 +167,10 @@ schema: ## write the published JSON Schema of the wire contract
 metrics: $(VENV)/.locked ## write docs/metrics.md again, after a change of what processes tell Prometheus
 	$(BIN)/python -m deploy.monitoring.catalogue
 
+.PHONY: dashboards
+dashboards: $(VENV)/.locked ## write deploy/grafana/*.json again, after a change of the dashboards
+	$(BIN)/python -m deploy.monitoring.dashboards
+
 .PHONY: openapi
 openapi: $(VENV)/.locked ## write docs/openapi.json again, after a change of the API
 	$(BIN)/python -m api.publish

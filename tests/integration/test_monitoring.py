@@ -19,7 +19,7 @@ import yaml
 from psycopg import AsyncConnection
 
 from deploy.embedded.stack import Stack
-from deploy.monitoring import catalogue
+from deploy.monitoring import catalogue, panels
 from gateway.wire.times import utc_now
 from ingest.db.connections import connect
 from tests.builders import a_batch, a_blood_pressure
@@ -188,3 +188,26 @@ async def test_every_alert_fires_for_a_real_cause_and_is_resolved_when_it_is_men
     await installation.await_all_up()
     await installation.await_calm()
     assert await installation.prometheus.fired() == ALERTS
+
+
+MAY_BE_EMPTY = {  # While all is well, and nobody was told anything.
+    *("Alerts that fire", "What gateways complain of", "Messages to people"),
+    "Webhooks: attempts",
+}
+
+
+async def test_every_query_of_the_dashboards_is_answered(installation: Installation) -> None:
+    await installation.await_all_up()
+    await installation.say(BOX, a_status())
+    await installation.publish(BOX, "readings", a_batch(a_blood_pressure()))
+    for dashboard in panels.DASHBOARDS:
+        for panel in dashboard.panels:
+            for expression, legend in panel.queries:
+                asked = expression.replace("$__rate_interval", "2m")
+                found = await installation.prometheus.query(asked)
+                async with asyncio.timeout(60):  # A rate needs two scrapes.
+                    while not found and panel.title not in MAY_BE_EMPTY:
+                        await asyncio.sleep(0.5)
+                        found = await installation.prometheus.query(asked)
+                for label in re.findall(r"{{(\w+)}}", legend):
+                    assert all(label in each["metric"] for each in found), f"{asked}: {label}"
