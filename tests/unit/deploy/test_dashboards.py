@@ -44,8 +44,13 @@ def test_a_file_keeps_the_schema_and_its_panels_do_not_overlap(path: Path) -> No
 
 
 def test_the_schema_refuses_what_grafana_would_not_show() -> None:
-    broken: dict[str, object]
-    for broken in ({"panels": []}, {"schemaVersion": "36"}, {"uid": "a b"}, {"rows": []}):
+    cases: list[dict[str, object]] = [
+        {"panels": []},
+        {"schemaVersion": "36"},
+        {"uid": "a b"},
+        {"rows": []},
+    ]
+    for broken in cases:
         found = json.loads(next(iter(FILES.values())))
         with pytest.raises(ValidationError):
             VALIDATOR.validate({**found, **broken})
