@@ -27,6 +27,7 @@ class Suifang(LazyGroup):
         "stack": Command(
             "deploy.embedded.cli", "app", "Private PostgreSQL + TimescaleDB and Mosquitto."
         ),
+        "doctor": Command("deploy.doctor.cli", "app", "Look at an installation: what to mend."),
         "migrate": Command("ingest.cli", "migrate_app", "Bring the database's schema up to date."),
         "credentials": Command(
             "deploy.credentials_cli", "app", "Make, apply and rotate the passwords of a server."

@@ -40,7 +40,8 @@ judge_app = typer.Typer(help="Judge due residents.", invoke_without_command=True
 migrate_app = typer.Typer(help="Bring the database's schema up to date.")
 
 
-def _require_conninfo(text: str) -> str:
+def require_conninfo(text: str) -> str:
+    """A connection string as it was given; one that is none is a wrong command line."""
     try:
         conninfo_to_dict(text)
     except psycopg.ProgrammingError:  # Its text would repeat the password.
@@ -55,7 +56,7 @@ Dsn = Annotated[
         "--database",
         envvar="SUIFANG_DB_DSN",
         help="PostgreSQL conninfo.",
-        callback=_require_conninfo,
+        callback=require_conninfo,
     ),
 ]
 ProfileDirectory = Annotated[

@@ -1,0 +1,1 @@
+"""``suifang doctor``: looks at an installation and says what to mend, and how."""
