@@ -33,7 +33,8 @@ _CLOCK_APART_S_MAX: Final = 2.0
 _FACTS: Final = """
 SELECT current_setting('server_version_num')::int,
        (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'),
-       clock_timestamp()"""
+       (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())"""
+"""The last is its clock at our login, a moment ago."""
 _WANTED: Final[Mapping[str, tuple[frozenset[str], str]]] = {
     "fsync": (frozenset({"on"}), "readings that were acknowledged would be lost"),
     "full_page_writes": (frozenset({"on"}), "a power cut could tear pages"),
