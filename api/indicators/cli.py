@@ -4,7 +4,6 @@ As its owner, past row-level security: everybody's residents. Nobody is named.
 """
 
 import json
-from collections.abc import Sequence
 from typing import Annotated, Final
 
 import typer
@@ -12,12 +11,9 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from api.errors import BadParameterError
-from api.indicators import figures, queries, tables
-from api.indicators.periods import begun
-from api.indicators.schemas import By, FiguresOut, PeriodOut, matching
-from api.indicators.settings import IndicatorSettings
-from api.indicators.shown import Shown
-from api.local_days import local_day
+from api.indicators import tables
+from api.indicators.computing import compute_for_owner
+from api.indicators.schemas import By, FiguresOut, matching
 from api.operator import Dsn, Json, fail, print_line, run_in_transaction
 from gateway.wire.times import utc_now
 
@@ -27,7 +23,6 @@ Period = Annotated[str, typer.Option(help="2026, 2026-H1, 2026-Q3 or 2026-11.")]
 ByOption = Annotated[str, typer.Option("--by", help="team, centre or city.")]
 Code = Annotated[str | None, typer.Option(help="One, or all that begin so: signing.")]
 Csv = Annotated[bool, typer.Option("--csv", help="A table instead of lines.")]
-_SEE_ALL: Final = "SELECT set_config('role', 'suifang_api_all', true)"
 
 
 @app.callback(invoke_without_command=True)
@@ -49,7 +44,7 @@ def print_indicators(
         fail(_COMMAND, f"--code {code!r} names no indicator; leave it out for all", code=2)
 
     async def compute(connection: AsyncConnection[DictRow]) -> FiguresOut:
-        return await _compute(connection, period, choices[by], wanted)
+        return await compute_for_owner(connection, period, choices[by], wanted, at=utc_now())
 
     try:
         found = run_in_transaction(_COMMAND, database, compute)
@@ -61,24 +56,6 @@ def print_indicators(
         print_line(tables.to_csv(found).rstrip("\r\n"))
     else:
         _print(found)
-
-
-async def _compute(
-    connection: AsyncConnection[DictRow], period: str, by: By, wanted: Sequence[Shown]
-) -> FiguresOut:
-    at = utc_now()
-    span = begun(period, local_day(at))
-    settings = IndicatorSettings()
-    await connection.execute(_SEE_ALL)  # So that `sees_everybody` holds.
-    memory = f"{settings.sort_memory_kb}kB"
-    await queries.bound(connection, statement_ms=settings.statement_ms_max, work_mem=memory)
-    counts = await queries.count_by_team(connection, span, local_day(at), wanted)
-    return FiguresOut(
-        period=PeriodOut.of(span, local_day(at)),
-        by=by,
-        computed_at=at,
-        items=list(figures.sum_up(counts, wanted, by=by, team=None, centre=None)),
-    )
 
 
 def _print(found: FiguresOut) -> None:

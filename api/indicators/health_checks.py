@@ -6,7 +6,7 @@ audit log keeps both.
 """
 
 from datetime import date, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Path
 from psycopg import AsyncConnection
@@ -81,5 +81,20 @@ async def _write(
     at: datetime,
 ) -> None:
     await require_seen(connection, resident_id)
-    values = {"resident": resident_id, "day": day, "author": principal.subject, "at": at}
+    await keep_health_check(
+        connection, resident_id, day, author=principal.subject, at=at, done=done
+    )
+
+
+async def keep_health_check(
+    connection: AsyncConnection[Any],
+    resident_id: str,
+    day: date,
+    *,
+    author: str,
+    at: datetime,
+    done: bool = True,
+) -> None:
+    """Keep that there was one on this day, or take it back. Never commits."""
+    values = {"resident": resident_id, "day": day, "author": author, "at": at}
     await connection.execute(_SAY if done else _TAKE_BACK, values)
