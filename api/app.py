@@ -155,10 +155,13 @@ def _build_services(settings: ApiSettings, clock: Clock) -> Services:
 
 
 def _include_routes(app: FastAPI) -> None:
+    # What is asked most comes first: each is compared with an address in turn.
     app.include_router(_root(app.version))
     app.include_router(health.router, tags=["health"])
     app.include_router(cases.router, prefix="/v1/cases", tags=["cases"])
     app.include_router(alerts.router, prefix="/v1/alerts", tags=["alerts"])
+    app.include_router(events.router, prefix="/v1/events", tags=["events"])
+    app.include_router(registry.router, prefix="/v1")
     app.include_router(stream.router, prefix="/v1/alerts", tags=["alerts"])
     app.include_router(attention.router, prefix="/v1/alerts", tags=["alerts"])
     app.include_router(notify.router, prefix="/v1")
@@ -168,10 +171,8 @@ def _include_routes(app: FastAPI) -> None:
         app.include_router(each, prefix="/v1/residents", tags=["readings"])
     app.include_router(followups.router, prefix="/v1/residents")
     app.include_router(exports.router, prefix="/v1/exports", tags=["exports"])
-    app.include_router(registry.router, prefix="/v1")
     app.include_router(personal.router, prefix="/v1")
     app.include_router(bulk.router, prefix="/v1")
-    app.include_router(events.router, prefix="/v1/events", tags=["events"])
     app.include_router(closing_routes.router, prefix="/v1/indicators/periods", tags=["indicators"])
     app.include_router(indicators.router, prefix="/v1/indicators", tags=["indicators"])
     app.include_router(webhooks.router, prefix="/v1/webhooks", tags=["webhooks"])

@@ -7,11 +7,11 @@ case between two polls are one item: as it stands now, which is all that a list 
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from api.alerts import queries
-from api.alerts.schemas import AlertOut, AlertQuery
+from api.alerts.schemas import AlertQuery
 from api.auth.principal import Principal
 from api.errors import BadParameterError
 from api.feed import FeedEvent, require_kept
@@ -23,7 +23,7 @@ _PREFIX: Final = "alert."
 
 async def await_news(
     running: Services, principal: Principal, query: AlertQuery, *, after: int
-) -> tuple[list[AlertOut], int]:
+) -> tuple[list[dict[str, Any]], int]:
     """Items of the cases with news after a number, and the number up to which was read.
 
     Bounded by ``query.wait_s``, and by one page of the feed when that is 0; cancellation (the
@@ -60,7 +60,7 @@ def _news(principal: Principal, page: Sequence[FeedEvent]) -> list[UUID]:
 
 async def _read(
     running: Services, principal: Principal, query: AlertQuery, ids: Sequence[UUID]
-) -> list[AlertOut]:
+) -> list[dict[str, Any]]:
     at = running.clock()
     async with running.database.reading(principal) as connection:
         return await queries.list_news(connection, query, ids, now=at, today=local_day(at))

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 from pydantic import TypeAdapter
 
 from api.alerts import examples, queries
@@ -14,18 +14,19 @@ from api.auth.principal import Principal
 from api.cursors import Cursor, Number
 from api.local_days import local_day
 from api.registry.examples import as_response
+from api.rows import answer_page
 from api.services import Running
 
 router = APIRouter()
 CURSOR: Final[Cursor[int]] = Cursor("alerts", TypeAdapter(Number))
 
 
-@router.get("", responses={200: as_response(examples.PAGE, "One page")})
+@router.get("", response_model=AlertPage, responses={200: as_response(examples.PAGE, "One page")})
 async def list_alerts(
     running: Running,
     principal: Annotated[Principal, require(Permission.ALERTS_READ)],
     query: Annotated[AlertQuery, Query()],
-) -> AlertPage:
+) -> Response:
     """Alerts, newest first, the active ones unless `status` says otherwise; or what is new.
 
     Pass `next_cursor` back as `cursor`. An alert raised while one pages is not seen by later
@@ -46,9 +47,9 @@ async def list_alerts(
                 connection, query, principal=principal, before=before, now=at, today=local_day(at)
             )
         items, more = found[: query.limit], len(found) > query.limit
-    await running.audit.saw(principal, "list_alerts", (item.resident_id for item in items))
-    return AlertPage(
-        items=items,
-        next_cursor=CURSOR.write(items[-1].number) if more else None,
+    await running.audit.saw(principal, "list_alerts", (item["resident_id"] for item in items))
+    return answer_page(
+        items,
+        next_cursor=CURSOR.write(items[-1]["number"]) if more else None,
         feed_number=feed_number,
     )

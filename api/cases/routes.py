@@ -1,9 +1,9 @@
 """``GET /v1/cases``: lists and worklists, counts, one case with its history."""
 
 from datetime import date
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import Field, TypeAdapter
 
 from api.auth.guard import require
@@ -24,7 +24,8 @@ from api.cases.schemas import (
 from api.cursors import NUMBER_MAX, Cursor, Number, PageQuery
 from api.errors import NotFoundError
 from api.local_days import local_day
-from api.services import Running
+from api.rows import Shown, answer_page
+from api.services import Running, Services
 
 router = APIRouter()
 _Rank = Annotated[int, Field(ge=0, le=4)]
@@ -34,32 +35,49 @@ _CURSORS: Final[dict[Sort, Cursor[Any]]] = {
     "risk": Cursor("cases by risk", TypeAdapter(tuple[_Rank, date, Number])),
 }
 _TRANSITIONS: Final[Cursor[int]] = Cursor("transitions", TypeAdapter(Number))
+_LISTED: Final = Shown(CaseOut)
 _SHOWN: Final = 20  # Changes beside one case.
 CaseNumber = Annotated[int, Path(description="`number` of the list", ge=1, le=NUMBER_MAX)]
 
 
-@router.get("", responses={200: examples.as_response(examples.PAGE, "One page")})
+@router.get(
+    "", response_model=CasePage, responses={200: examples.as_response(examples.PAGE, "One page")}
+)
 async def list_cases(
     running: Running,
     principal: Annotated[Principal, require(Permission.CASES_READ)],
     query: Annotated[CaseQuery, Query()],
-) -> CasePage:
+) -> Response:
     """Cases in the order asked; pass `next_cursor` back as `cursor`.
 
     By `number` every case that stood when one began is seen exactly once, whatever is opened
     meanwhile. `sort=risk` is a worklist: the worst first, then by due day; a case that moves
     while one pages may be seen at its new place, too, or be missed: begin again for the next look.
     """
+    page = await find_cases(running, principal, query)
+    return answer_page(page.items, next_cursor=page.next_cursor, feed_number=page.feed_number)
+
+
+class Found(NamedTuple):
+    """One page, as rows that ``CaseOut`` describes."""
+
+    items: list[dict[str, Any]]
+    next_cursor: str | None
+    feed_number: int
+
+
+async def find_cases(running: Services, principal: Principal, query: CaseQuery) -> Found:
+    """The page that a query asks for, noted as seen. Raises as the route does."""
     cursors = _CURSORS[query.sort]
     after = cursors.read(query.cursor)
     today = local_day(running.clock())
     feed_number = await running.feed.position()
     async with running.database.reading(principal) as connection:
         rows = await queries.list_sorted(connection, principal, query, after=after, today=today)
-    items = [CaseOut.model_validate(row) for row in rows[: query.limit]]
-    await running.audit.saw(principal, "list_cases", (item.resident_id for item in items))
+    items = [_LISTED.of(row) for row in rows[: query.limit]]
+    await running.audit.saw(principal, "list_cases", (item["resident_id"] for item in items))
     more = len(rows) > query.limit
-    return CasePage(
+    return Found(
         items=items,
         next_cursor=cursors.write(queries.key_of(rows[query.limit - 1], query.sort))
         if more

@@ -3,7 +3,6 @@
 from typing import Annotated, Final
 from uuid import UUID
 
-import msgspec
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AwareDatetime, TypeAdapter
 
@@ -17,6 +16,7 @@ from api.readings import queries
 from api.readings.schemas import ReadingOut, ReadingPage, ReadingQuery
 from api.registry.examples import as_response
 from api.registry.sight import is_known
+from api.rows import Shown, answer_page
 from api.services import Running
 
 router = APIRouter()
@@ -28,7 +28,7 @@ _PAGE: Final = {
     "next_cursor": None,
     "retained_since": "2023-01-01T00:00:00Z",
 }
-_EXACT: Final = msgspec.json.Encoder(decimal_format="number")
+_SHOWN: Final = Shown(ReadingOut)
 
 
 @router.get(
@@ -53,17 +53,18 @@ async def list_readings(
         )
     after = CURSOR.read(query.cursor)
     async with running.database.reading(principal) as connection:
-        rows = await queries.list_by_time(connection, resident_id, query, after=after)
+        standing = await queries.fetch_standing(connection, resident_id)
+        rows = await queries.list_by_time(
+            connection, resident_id, query, after=after, plain=standing.is_plain
+        )
         if not rows and not await is_known(connection, resident_id):
             msg = "no such resident; use the pseudonym that cases and alerts name"
             raise NotFoundError(msg)
-        edge = await queries.retained_since(connection)
-    items = [ReadingOut.model_validate(row) for row in rows[: query.limit]]
+    items = [_SHOWN.of(row) for row in rows[: query.limit]]
     await running.audit.saw(principal, "list_readings", [resident_id])
-    last = items[-1] if len(rows) > query.limit else None
-    page = ReadingPage(
-        items=items,
-        next_cursor=last and CURSOR.write((last.effective_at, last.captured_at, last.id)),
-        retained_since=edge,
+    last = rows[query.limit - 1] if len(rows) > query.limit else None
+    return answer_page(
+        items,
+        next_cursor=last and CURSOR.write((last["effective_at"], last["captured_at"], last["id"])),
+        retained_since=standing.retained_since,
     )
-    return Response(_EXACT.encode(page.model_dump()), media_type="application/json")

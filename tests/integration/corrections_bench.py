@@ -120,6 +120,20 @@ class CorrectionsBench(JudgeBench):
         )
         await self.work()
 
+    async def require_listed_as_owned(self, *residents: str) -> set[bool]:
+        """The list shows what is a resident's own now; by which ways it was found (plain: True)."""
+        ways = set()
+        for resident in residents:
+            listed = await self.ask("GET", f"residents/{resident}/readings", status=200)
+            owned = await self.rows(
+                f"SELECT id::text FROM owned_reading WHERE owner_id = '{resident}'"  # noqa: S608 - ours
+                " ORDER BY effective_at, captured_at, id"
+            )
+            assert [each["id"] for each in listed.json()["items"]] == [row[0] for row in owned]
+            ((plain,),) = await self.rows(f"SELECT owns_only_reported('{resident}')")
+            ways.add(plain)
+        return ways
+
     async def require_fresh(self) -> None:
         """Fail unless a judgement from nothing comes to the same."""
         before = await self.standing()

@@ -158,8 +158,11 @@ async def test_whatever_comes_in_whatever_order_it_is_as_if_sent_under_one_name(
 ) -> None:
     """Emergencies, claims, retractions and visits before, between, after merging and parting."""
     life = Life(desk, seed)
+    ways = set()
     for _ in range(14):
         await life.happen()
+        ways |= await desk.require_listed_as_owned("r-1", "r-2")
+    assert ways == {True, False}
     await desk.settle(minutes=11)
     await desk.require_fresh()
     if not life.merged:

@@ -38,7 +38,10 @@ WITHOUT_RESIDENTS = {
     *("api_key", "audit_seal", "gateway", "gateway_certificate", "enrolment_token", "device"),
     *("gateway_day", "gateway_status", "flow_sample"),
 }
-VIEWS_THAT_FILTER = {"visible_reading", "visible_context", "indicator_condition", "indicator_turn"}
+VIEWS_THAT_FILTER = {
+    *("visible_reading", "visible_reported", "visible_context"),
+    *("indicator_condition", "indicator_turn"),
+}
 
 
 @pytest.fixture
@@ -91,7 +94,10 @@ async def test_held_readings_are_seen_like_the_others(looking: Database) -> None
     async with looking.reading(who) as connection:
         cursor = await connection.execute("SELECT id FROM visible_reading")
         found = {row["id"] for row in await cursor.fetchall()}
+        cursor = await connection.execute("SELECT id FROM visible_reported")
+        reported = {row["id"] for row in await cursor.fetchall()}
 
+    assert reported == found
     assert found == {id_of(kind, resident) for kind in ("reading", "held") for resident in own}
 
 

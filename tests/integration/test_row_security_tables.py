@@ -116,6 +116,7 @@ def _expected_of_residents(
         "SELECT coalesce(resident_id, '') FROM alert": alerted,
         "SELECT payload ->> 'about' FROM outbox": alerted,
         "SELECT coalesce(resident_id, '') FROM visible_reading": alerted if measured else NOBODY,
+        "SELECT coalesce(resident_id, '') FROM visible_reported": alerted if measured else NOBODY,
         # What is said of a reading is as visible as the reading.
         "SELECT id FROM amendment": amendments if measured else NOBODY,
         "SELECT r.id FROM resident r JOIN alert ON true": own,

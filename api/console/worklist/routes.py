@@ -13,7 +13,7 @@ from api.auth.permissions import Permission
 from api.auth.principal import Principal
 from api.cases import printing
 from api.cases.printing import ROWS_MAX, read_whole
-from api.cases.routes import count_cases, list_cases
+from api.cases.routes import count_cases, find_cases
 from api.cases.schemas import CaseFilters, CaseQuery, Condition, CountQuery, Severity
 from api.console.pages import Shown
 from api.console.records.told import tell_recorded
@@ -77,10 +77,10 @@ async def show_worklist(
         limit=running.settings.console.worklist_rows_max,
         cursor=query.cursor or None,
     )
-    page = await list_cases(running, principal, asked)
+    page = await find_cases(running, principal, asked)
     counts = await count_cases(running, principal, CountQuery())
     async with running.database.reading(principal) as connection:
-        people = await queries.list_people(connection, (item.resident_id for item in page.items))
+        people = await queries.list_people(connection, (item["resident_id"] for item in page.items))
     return pages.render(
         request,
         "worklist.html",
@@ -90,7 +90,7 @@ async def show_worklist(
         items=page.items,
         people=people,
         counts=counts.model_dump(),
-        steps={item.number: _next_step(item.model_dump()) for item in page.items},
+        steps={item["number"]: _next_step(item) for item in page.items},
         chosen=query.model_dump(include={*Chosen.model_fields}),
         filters={name: value for name, value in filters.items() if value is not None},
         next_cursor=page.next_cursor,

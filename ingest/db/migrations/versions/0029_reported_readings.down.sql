@@ -1,0 +1,2 @@
+DROP FUNCTION owns_only_reported(text);
+DROP VIEW visible_reported;
