@@ -14,7 +14,7 @@ DISPOSITIONS: Final = tuple(disposition.value for disposition in Expected)
 
 
 class Kind(StrEnum):
-    """What can differ. All but the last break the law."""
+    """What can differ. All but the last three break the law."""
 
     LOST = "lost"  # Taken by a gateway, and nowhere now.
     DOUBLED = "doubled"  # More than one disposition, or one id given to two readings.
@@ -22,6 +22,11 @@ class Kind(StrEnum):
     COUNTER = "counter"  # A gateway's counters do not match the ids.
     TOTALS = "totals"  # gateway_day does not match the rows.
     UNEXPECTED = "unexpected"  # Kept, but not as the ledger foretold.
+    MISJUDGED = "misjudged"  # An alert or a case is not what the true readings ask for.
+    LATE = "late"  # An emergency was told long after it had come.
+
+
+_LAWFUL: Final = frozenset({Kind.UNEXPECTED, Kind.MISJUDGED, Kind.LATE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +71,12 @@ class Report:
     echoes: int
     gateways: Sequence[GatewayBalance]
     differences: Sequence[Difference] = field(default_factory=tuple)
+    judged: int = 0  # Residents whose true readings were judged once more.
 
     @property
     def conserved(self) -> bool:
         """Whether the law holds: nothing lost, doubled, unknown or miscounted."""
-        return all(difference.kind is Kind.UNEXPECTED for difference in self.differences)
+        return all(difference.kind in _LAWFUL for difference in self.differences)
 
     @property
     def agrees(self) -> bool:
@@ -88,6 +94,7 @@ class Report:
             "refused": self.refused,
             "unanswered": self.unanswered,
             "echoes": self.echoes,
+            "judged": self.judged,
             "gateways": {
                 line.gateway_id: {name: getattr(line, name) for name in names}
                 for line in self.gateways

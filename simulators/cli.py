@@ -133,7 +133,10 @@ def compare(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Compare ledgers, gateway spools and the database; exit 1 on any difference."""
+    """Compare ledgers, gateway spools and the database; exit 1 on any difference.
+
+    The ledger of a rehearsal also says what was truly measured: then everybody is judged again.
+    """
     with _FailingClearly():
         report = reconcile(ledger, spool or [], database)
     if as_json:

@@ -68,4 +68,6 @@ def print_report(report: Report) -> None:
         )
         for example in difference.examples:
             console.print(f"    {example}", markup=False)
+    if report.judged:
+        console.print(f"{report.judged} residents judged once more, by what was truly measured")
     console.print("conserved" if report.conserved else "NOT conserved")

@@ -7,7 +7,7 @@ with the database.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
@@ -53,6 +53,17 @@ SELECT id, device_id, boot_id, device_sequence, NULL FROM amendment
 WHERE id = ANY(%(ids)s) AND gateway_id IS NOT NULL"""
 _DUPLICATES: Final = "SELECT id, duplicate_of FROM duplicate WHERE id = ANY(%s)"
 _QUARANTINED: Final = "SELECT reading_id, payload FROM quarantine WHERE reading_id = ANY(%s)"
+
+
+_ALERTS: Final = """
+SELECT resident_id, condition, code, status, due FROM alert
+WHERE status <> 'cancelled' AND resident_id IS NOT NULL"""
+_STATES: Final = "SELECT resident_id, condition, state FROM resident_case WHERE state <> 'none'"
+_LATE: Final = """
+SELECT a.resident_id, a.code, a.effective_at, a.raised_at - r.received_at
+FROM alert a JOIN stored_reading r ON r.id = a.anchor_id
+WHERE a.severity = 'critical' AND a.status <> 'cancelled' AND a.raised_at - r.received_at > %s
+  AND NOT EXISTS (SELECT FROM amendment m WHERE m.reading_id = r.id)"""
 
 
 class Totals(NamedTuple):
@@ -132,6 +143,21 @@ def read_retained(snapshot: Snapshot) -> Retained:
         edge = cursor.execute(_EDGE).fetchone()
         cursor.execute(_RETIRED)
         return Retained(None if edge is None else edge[0], dict(cursor.fetchall()))
+
+
+def read_alerts(snapshot: Snapshot) -> list[tuple[str, str, str, str, date | None]]:
+    """Every alert of a resident that was not cancelled: resident, condition, code, status, due."""
+    return snapshot.execute(_ALERTS).fetchall()
+
+
+def read_states(snapshot: Snapshot) -> list[tuple[str, str, str]]:
+    """Every case that is one: resident, condition, state."""
+    return snapshot.execute(_STATES).fetchall()
+
+
+def read_late(snapshot: Snapshot, most: timedelta) -> list[tuple[str, str, datetime, timedelta]]:
+    """Emergencies raised longer after their reading had come, whom nobody amended."""
+    return snapshot.execute(_LATE, (most,)).fetchall()
 
 
 def stream_too_old(snapshot: Snapshot) -> Iterator[UUID]:

@@ -13,9 +13,10 @@ One JSON object a line, appended in this order and never rewritten:
 - ``{"acknowledged": [n, ...], "at"}``: the broker has those of a burst, so they count as taken.
 
 A rehearsal tells more, so that somebody else can judge the same people again: in ``sent`` also
-``"truth": {"card", "measured_at", "fields"}``, who and what was truly measured (``null``: nobody,
-the device made it up); ``{"person": {...}, "at"}`` whenever the contract system says who somebody
-is, and ``{"act": {...}, "at"}`` for what a doctor records.
+``"truth": {"resident_id", "measured_at", "fields"}``, who and what was truly measured (``null``:
+nobody, the device made it up); ``{"person": {...}, "at"}`` whenever the contract system says who
+somebody is, ``{"act": {...}, "at"}`` for what a doctor records, and ``{"ended": at, "profile",
+"step_s"}`` whenever everything that was due by then has been judged.
 
 Invariants: a reading a gateway may know is in the ledger, whatever is killed (each line is one
 ``write`` that the kernel holds); only the last line can be torn. Memory of the writer does not
@@ -40,6 +41,7 @@ from ingest.db.records import Record
 from simulators.errors import LedgerError
 from simulators.planned import Expected, PlannedReading
 
+_STORY: Final = (b'{"person"', b'{"act"', b'{"ended"')
 _ACT_FIELDS: Final = (
     *("id", "resident_id", "kind", "at", "condition", "mode", "state", "due", "reason"),
     *("outcome", "withdraws"),
@@ -51,19 +53,19 @@ class Truth:
     """What a reading truly is, whatever it says of itself.
 
     Attributes:
-        card_number: Whose body was measured; None: nobody's, the device made it up.
+        resident_id: Whose body was measured, by pseudonym; None: nobody's, the device made it up.
         measured_at: When, truly; aware.
         fields: Values as measured, by their names on the wire; empty: as sent.
     """
 
-    card_number: str | None
+    resident_id: str | None
     measured_at: datetime
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """As it stands in the ledger."""
         return {
-            "card": self.card_number,
+            "resident_id": self.resident_id,
             "measured_at": self.measured_at.isoformat(),
             "fields": dict(self.fields),
         }
@@ -181,6 +183,16 @@ class Ledger:
         text = ",".join(map(str, numbers))
         self._append(f'{{"acknowledged":[{text}],"at":"{format_instant(at)}"}}\n'.encode())
 
+    def record_end(self, at: datetime, *, profile: str, step_s: int) -> None:
+        """Write down that all that was due by then has been judged.
+
+        Args:
+            at: The clock.
+            profile: Of the deployment.
+            step_s: How far the clock moves at a time: what is sooner told cannot be seen.
+        """
+        self._append(_encode({"ended": format_instant(at), "profile": profile, "step_s": step_s}))
+
     def _append(self, line: bytes) -> None:
         try:
             written = os.write(self._file, line)
@@ -202,6 +214,7 @@ class Entry:
     delivery: Delivery
     reading_id: UUID | None = None
     refused: str | None = None
+    truth: Mapping[str, Any] | None = None
     answers_lost: int = 0  # How many ids, at most, the gateway gave without our knowing.
     offered_id: UUID | None = None  # Of a burst: its id, once the broker has it.
 
@@ -227,6 +240,13 @@ def read_ledger(path: Path) -> list[Entry]:
     return list(entries.values())
 
 
+def read_story(path: Path) -> Iterator[dict[str, Any]]:
+    """Of a ledger that was read before: every line that tells of people, in order."""
+    for line, _ in _lines(path):
+        if line.startswith(_STORY):
+            yield parse_json(line)
+
+
 def _lines(path: Path) -> Iterator[tuple[bytes, bool]]:
     try:
         with path.open("rb") as file:
@@ -247,6 +267,7 @@ def _apply(event: dict[str, Any], entries: dict[int, Entry]) -> None:
             expected=Expected(event["expected"]) if event["expected"] else None,
             twins=event["twins"],
             delivery=delivery_of(event["reading"]),
+            truth=event.get("truth"),
         )
     elif "again" in event:
         entries[event["again"]].answers_lost += 1
@@ -264,7 +285,7 @@ def _apply(event: dict[str, Any], entries: dict[int, Entry]) -> None:
             entries[number].reading_id = entries[number].offered_id
     elif "taken" in event:
         entries[event["taken"]].reading_id = UUID(event["id"])
-    elif "person" in event or "act" in event:
+    elif "person" in event or "act" in event or "ended" in event:
         return  # For who judges the people again (``simulators.judged``).
     else:
         entries[event["refused"]].refused = event["code"]

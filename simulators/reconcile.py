@@ -9,11 +9,13 @@ does not know is an *echo* when the ledger says that an answer for that very rea
 sequence, or device time) was lost with a link; every other one is a difference. Redeliveries of
 one id stand beside the law. Retention lets readings go and keeps their number: an id of the
 ledger that is nowhere and older than what is kept counts as *retired*, but no more of them than
-were let go. Nothing here writes.
+were let go. Nothing here writes. Where the ledger is a rehearsal's, people are judged once more
+(``simulators.judged``).
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 from uuid import UUID
@@ -41,6 +43,7 @@ from simulators.holdings import (
     stream_disposed,
     stream_too_old,
 )
+from simulators.judged import judge_again
 from simulators.ledger import Delivery, Entry, read_ledger
 from simulators.settings import REPORTED_IDS_MAX, STRANGERS_MAX
 
@@ -72,7 +75,9 @@ def reconcile(ledgers: Sequence[Path], spools: Sequence[Path], dsn: str) -> Repo
         for reading_id in stream_too_old(snapshot):
             books.note_too_old(reading_id)
         books.settle_strangers(snapshot)
-    return books.report(states, totals)
+        judged, misjudged = judge_again(ledgers, books.entries, books.waiting, snapshot)
+    report = books.report(states, totals)
+    return replace(report, judged=judged, differences=[*report.differences, *misjudged])
 
 
 class _Books:
@@ -120,6 +125,11 @@ class _Books:
         places[reading_id] = (*before, where)
         if not known:
             self._stranger_gateways[reading_id] = gateway_id
+
+    @property
+    def waiting(self) -> set[UUID]:
+        """Ids of the ledger that are in a spool and nowhere else."""
+        return {id_ for id_, where in self._found.items() if where == (WAITING,)}
 
     def add_spool(self, state: SpoolState) -> None:
         """Note what waits; an id that has a disposition waits for its receipt only."""

@@ -13,7 +13,6 @@ import numpy as np
 
 from gateway.wire.ids import new_id
 from gateway.wire.times import format_instant
-from simulators.ledger import Truth
 from simulators.planned import Numeral
 from simulators.scenarios.drafts import Draft
 from simulators.scenarios.happenings import Garbled, Happening, LineBack, LineCut
@@ -222,7 +221,7 @@ def _go_mad(disturbance: Disturbance, day: Day) -> Iterator[Draft]:
                 gateway_id=gateway_id,
                 kind=kind,
                 values=dict(values),
-                truth=Truth(card_number=None, measured_at=at),
+                true_card=None,
                 measured_at=at,
                 device_id=device_name(gateway_id, kind, PAIRS_PER_GATEWAY - 1, counts=True),
                 label=label_of_madness(disturbance) if alarming else None,

@@ -4,7 +4,7 @@ Disturbances change drafts; ``Terminals`` numbers them and writes the lines.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,14 +19,17 @@ _COPIES_APART = timedelta(seconds=2)
 
 @dataclass(slots=True, kw_only=True)
 class Draft:
-    """One measurement. ``card`` and ``measured_at`` are what the terminal will say."""
+    """One measurement, taken at ``at``; ``card`` and ``measured_at`` are what its terminal says.
+
+    ``true_card`` is whose body it was; None: nobody's, the device makes it up.
+    """
 
     at: datetime
     card: str
     gateway_id: str
     kind: Kind
     values: dict[str, Any]
-    truth: Truth
+    true_card: str | None
     measured_at: datetime | None = None
     device_now: datetime | None = None
     device_id: str | None = None  # None: the one that this card is measured at.
@@ -39,14 +42,13 @@ class Draft:
         cls, at: datetime, card: str, gateway_id: str, kind: Kind, values: dict[str, Any]
     ) -> "Draft":
         """What a terminal that is right says of a person who is who the card says."""
-        truth = Truth(card_number=card, measured_at=at, fields=values)
         return cls(
             at=at,
             card=card,
             gateway_id=gateway_id,
             kind=kind,
             values=values,
-            truth=truth,
+            true_card=card,
             measured_at=at,
         )
 
@@ -54,8 +56,8 @@ class Draft:
 class Terminals:
     """Numbers readings by device, from 1, and writes them as a terminal does."""
 
-    def __init__(self, boot: str) -> None:
-        self._boot = boot
+    def __init__(self, boot: str, names: Mapping[str, str]) -> None:
+        self._boot, self._names = boot, names
         self._numbers: defaultdict[str, int] = defaultdict(int)
 
     def send(self, draft: Draft) -> Iterator[Measured]:
@@ -86,6 +88,8 @@ class Terminals:
                 broken=True,
             )
             yield Measured(at=draft.at, reading=broken)
+        mine = None if draft.true_card is None else self._names[draft.true_card]
+        truth = Truth(resident_id=mine, measured_at=draft.at, fields=draft.values)
         for copy in range(draft.copies + 1):
             yield Measured(
                 at=draft.at + copy * _COPIES_APART,
@@ -97,6 +101,6 @@ class Terminals:
                     expected=Expected.DUPLICATE if copy else expected,
                     twins=twins,
                 ),
-                truth=draft.truth if not copy else None,
+                truth=truth if not copy else None,
                 label=draft.label if not copy else None,
             )

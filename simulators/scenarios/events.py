@@ -59,8 +59,7 @@ def _closure(table: Table) -> tuple[Any, dict[str, Any]]:
 
 
 def _sign(table: Table) -> tuple[Any, dict[str, Any]]:
-    until = table.day("until") if table.has("until") else None
-    return table.text("sign", pattern=NAME, example="basic"), {"until": until}
+    return table.text("sign", pattern=NAME, example="basic"), {}
 
 
 def _diagnose(table: Table) -> tuple[Any, dict[str, Any]]:

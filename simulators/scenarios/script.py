@@ -46,12 +46,12 @@ class Script:
         self._key = key
         self.town = Town(scenario)
         self._sites = scenario.town.sites
-        self._terminals = Terminals(f"{scenario.id}-{scenario.seed}")
         self._started: dict[str, datetime] = {}  # Gateways, and since when they run.
         self._enrolled: dict[str, datetime] = {}  # Likewise residents of the town, by card.
         self._present = 0
         self.names = {card: pseudonym(key, card) for card in self.town.cards}
         self.names |= {p.card_number: pseudonym(key, p.card_number) for p in scenario.persons}
+        self._terminals = Terminals(f"{scenario.id}-{scenario.seed}", self.names)
         self.cards = {name: card for card, name in self.names.items()}
 
     def name_of(self, person: str) -> str:

@@ -109,7 +109,6 @@ def _enrol(scenario: Scenario, event: Event, person: PersonPlan, name: str) -> E
             resident_id=name,
             package_id=event.value,
             since=event.at.date(),
-            until=event.fields["until"],
             signed_on=event.at.date(),
         )
         package = Package(id=event.value, name=event.value)

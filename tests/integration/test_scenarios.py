@@ -76,3 +76,32 @@ async def test_a_run_that_is_stopped_leaves_a_report_and_nothing_else(
     assert written["conservation"]["conserved"]
     assert written["readings"] == written["conservation"]["sent"] > 0
     assert not [name for thread in threading.enumerate() if "gateway" in (name := thread.name)]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("mad-device", "alerts that there ought not to be"),
+        ("cards-swapped", "alerts that ought to be there and are not"),
+    ],
+)
+async def test_what_is_never_put_right_is_misjudged(
+    name: str, said: str, stack: Stack, database: Database, tmp_path: Path
+) -> None:
+    """The plain evaluator knows what was truly measured, so it sees what the rules could not."""
+    shipped = SCENARIOS[name].read_text("utf-8")
+    assert shipped.count("\nfound = 2026-") == 1
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(shipped.replace("\nfound = 2026-", "\nfound = 2030-"), "utf-8")
+    run = a_run(wrong, stack, database, tmp_path / "run")
+
+    await run.play()
+    await asyncio.to_thread(run.judge)
+
+    kinds = {each["kind"] for each in run.conservation["differences"]}
+    details = {each["detail"] for each in run.conservation["differences"]}
+    assert run.conservation["conserved"]
+    assert kinds == {"misjudged"}
+    assert said in details
+    assert not run.verdicts[0].met
+    assert "misjudged" in run.verdicts[0].seen

@@ -24,10 +24,10 @@ from rules.worked.amend import retracted_ids, to_amendments
 from rules.worked.events import CaseEvents, read_events, to_records, to_reported
 from rules.worked.fields import Fields
 from rules.worked.people import CONDITIONS, read_residents
-from tests.unit.rules.oracle.evaluate import fold
-from tests.unit.rules.oracle.normal import know, moment, read_event
-from tests.unit.rules.oracle.person import PROFILES, local_day
-from tests.unit.rules.oracle.person import read_resident as read_person
+from simulators.oracle.evaluate import fold
+from simulators.oracle.normal import know, moment, read_event
+from simulators.oracle.person import PROFILES, local_day
+from simulators.oracle.person import read_resident as read_person
 
 CaseFile: TypeAlias = dict[str, Any]
 """A case in the form of the worked cases."""

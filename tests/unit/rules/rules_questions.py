@@ -7,7 +7,7 @@ from rules.codes import AlertCode
 from rules.engine import judge
 from rules.judgement import Judgement
 from rules.worked.evaluate import evaluate_case
-from tests.unit.rules.oracle.evaluate import evaluate_case as evaluate_plainly
+from simulators.oracle.evaluate import evaluate_case as evaluate_plainly
 from tests.unit.rules.oracle.told import HYPERTENSIVE, at
 from tests.unit.rules.rules_crowd import (
     LIMITS,

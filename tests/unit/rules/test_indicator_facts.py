@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from rules import engine
 from rules.codes import Condition
 from rules.indicator_facts import collect_facts
-from tests.unit.rules.oracle import evaluate
-from tests.unit.rules.oracle.advisories import ROUTINE_DAYS
-from tests.unit.rules.oracle.case import Alert, Case
+from simulators.oracle import evaluate
+from simulators.oracle.advisories import ROUTINE_DAYS
+from simulators.oracle.case import Alert, Case
+from simulators.oracle.normal import Act, Knowledge, know, read_event
+from simulators.oracle.person import PROFILES, Resident, local_day, read_resident
 from tests.unit.rules.oracle.histories import cases, random_case
-from tests.unit.rules.oracle.normal import Act, Knowledge, know, read_event
-from tests.unit.rules.oracle.person import PROFILES, Resident, local_day, read_resident
 from tests.unit.rules.rules_crowd import CHOICES, LIMITS, CaseFile, gather, instant, read_member
 
 _KIND: Final = {

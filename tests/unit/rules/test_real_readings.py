@@ -18,7 +18,7 @@ from rules.comparison import Sums, crosses_pressure, reaches_glucose
 from rules.engine import judge
 from rules.units import GLUCOSE_UNIT_CODES, PRESSURE_UNIT_CODES, to_mmhg_e13, to_mmol_l_e4
 from simulators import data
-from tests.unit.rules.oracle.person import SHANGHAI
+from simulators.oracle.person import SHANGHAI
 from tests.unit.rules.oracle.real_data import real_cases
 from tests.unit.rules.rules_crowd import (
     CHOICES,

@@ -12,8 +12,8 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from hypothesis import strategies as st
 
+from simulators.oracle.person import CONDITIONS, PROFILES, SHANGHAI
 from tests.unit.rules.oracle.measured import draw_clock, draw_glucose, draw_pressure
-from tests.unit.rules.oracle.person import CONDITIONS, PROFILES, SHANGHAI
 
 Event: TypeAlias = dict[str, Any]
 T = TypeVar("T")

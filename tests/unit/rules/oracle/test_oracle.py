@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.rules.oracle.evaluate import evaluate_case
+from simulators.oracle.evaluate import evaluate_case
+from simulators.oracle.person import CONDITIONS
 from tests.unit.rules.oracle.histories import cases, random_case
-from tests.unit.rules.oracle.person import CONDITIONS
 
 _FILE = Path(__file__).parents[1] / "data" / "clinical_cases.json"
 _CASES = json.loads(_FILE.read_text(encoding="utf-8"), parse_float=Decimal)["cases"]

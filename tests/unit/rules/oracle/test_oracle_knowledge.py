@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.rules.oracle.normal import effective_time, moment
+from simulators.oracle.normal import effective_time, moment
 from tests.unit.rules.oracle.told import (
     DIABETIC,
     HEALTHY,

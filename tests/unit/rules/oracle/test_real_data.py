@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.rules.oracle.evaluate import evaluate_case
-from tests.unit.rules.oracle.normal import know, moment, read_event
-from tests.unit.rules.oracle.person import SHANGHAI, local_day
+from simulators.oracle.evaluate import evaluate_case
+from simulators.oracle.normal import know, moment, read_event
+from simulators.oracle.person import SHANGHAI, local_day
 from tests.unit.rules.oracle.real_data import real_cases
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=SHANGHAI)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.unit.rules.oracle.evaluate import evaluate_case
+from simulators.oracle.evaluate import evaluate_case
 
 HYPERTENSIVE: dict[str, Any] = {"conditions": ["hypertension"]}
 DIABETIC: dict[str, Any] = {"conditions": ["diabetes_t2"]}

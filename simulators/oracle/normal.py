@@ -14,7 +14,7 @@ from functools import lru_cache
 from math import floor
 from typing import Any, Final, TypeAlias
 
-from tests.unit.rules.oracle.person import SHANGHAI
+from simulators.oracle.person import SHANGHAI
 
 Event: TypeAlias = Mapping[str, Any]
 

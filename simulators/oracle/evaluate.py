@@ -12,15 +12,15 @@ from datetime import date, datetime, time, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
-from tests.unit.rules.oracle.advisories import (
+from simulators.oracle.advisories import (
     Routine,
     advise,
     arm_findings,
     home_findings,
     meal_findings,
 )
-from tests.unit.rules.oracle.case import Alert, Case
-from tests.unit.rules.oracle.normal import (
+from simulators.oracle.case import Alert, Case
+from simulators.oracle.normal import (
     MINUTE,
     Act,
     Knowledge,
@@ -31,7 +31,7 @@ from tests.unit.rules.oracle.normal import (
     read_event,
     tell_normalized,
 )
-from tests.unit.rules.oracle.person import (
+from simulators.oracle.person import (
     CONDITIONS,
     PROFILES,
     SHANGHAI,
@@ -40,7 +40,7 @@ from tests.unit.rules.oracle.person import (
     local_day,
     read_resident,
 )
-from tests.unit.rules.oracle.sittings import (
+from simulators.oracle.sittings import (
     Finding,
     assess,
     closed_sittings,

@@ -7,10 +7,10 @@ so does the end of the contract. An emergency value forms none.
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta
 
-from tests.unit.rules.oracle.case import Alert, midnight_after
-from tests.unit.rules.oracle.normal import Act, Reading
-from tests.unit.rules.oracle.person import Resident, local_day
-from tests.unit.rules.oracle.sittings import (
+from simulators.oracle.case import Alert, midnight_after
+from simulators.oracle.normal import Act, Reading
+from simulators.oracle.person import Resident, local_day
+from simulators.oracle.sittings import (
     Finding,
     Period,
     Sitting,

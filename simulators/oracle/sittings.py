@@ -11,8 +11,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Final
 
-from tests.unit.rules.oracle.normal import MINUTE, Act, Reading
-from tests.unit.rules.oracle.person import Profile, Resident, above, local_day
+from simulators.oracle.normal import MINUTE, Act, Reading
+from simulators.oracle.person import Profile, Resident, above, local_day
 
 _HIGH_EMERGENCY, _LOW_EMERGENCY = Fraction("16.7"), Fraction("3.9")  # E3, E4; mmol/L.
 _RANDOM_HIGH: Final = Fraction("11.1")  # G4.

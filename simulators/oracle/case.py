@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from tests.unit.rules.oracle.normal import Act, Reading
-from tests.unit.rules.oracle.person import SHANGHAI, Profile, local_day
-from tests.unit.rules.oracle.sittings import Assessment
+from simulators.oracle.normal import Act, Reading
+from simulators.oracle.person import SHANGHAI, Profile, local_day
+from simulators.oracle.sittings import Assessment
 
 DAY: Final = timedelta(days=1)
 FOURTEEN: Final = 14 * DAY

@@ -1,0 +1,202 @@
+"""Whether people were judged rightly and in time: the plain evaluator over what was truly measured.
+
+A ledger of a rehearsal says who people are, what was truly measured of whom, and what doctors
+recorded. From that alone ``simulators.oracle`` says which alerts and cases there ought to be, and
+every other one is a difference. Readings that still wait in a spool are left out: nobody can know
+them yet. A run that was cut short is judged when the ledger says that all was judged by its end.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+from uuid import UUID
+
+from gateway.wire.times import parse_instant
+from simulators.balance import Difference, Kind
+from simulators.holdings import Snapshot, read_alerts, read_late, read_states
+from simulators.ledger import Entry, read_story
+from simulators.oracle.evaluate import fold
+from simulators.oracle.normal import know, read_event
+from simulators.oracle.person import CONDITIONS, PROFILES, local_day, read_resident
+from simulators.settings import REPORTED_IDS_MAX
+
+Alert: TypeAlias = tuple[str, str, str, str, date | None]
+"""Resident, condition, code, status, due."""
+State: TypeAlias = tuple[str, str, str]
+"""Resident, condition, state."""
+
+_OF_ORACLE: Final = {"diabetes": "diabetes_t2"}
+_OF_SYSTEM: Final = {"diabetes_t2": "diabetes"}
+_MOTHERS: Final = ("pregnant", "lactating")
+_LATE_S_MIN: Final = 60
+_PEOPLES: Final = {
+    "visit": "visit",
+    "referral_followup": "referral_followup",
+    "override": "override",
+    "reschedule": "reschedule",
+    "closure": "closure",
+    "return": "reopening",
+}
+
+
+@dataclass(slots=True)
+class Story:
+    """What ledgers tell of people."""
+
+    people: dict[str, dict[str, Any]] = field(default_factory=dict)
+    events: defaultdict[str, list[dict[str, Any]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    ended_at: datetime | None = None  # None: something was not judged yet, or nobody is told of.
+    profile: str = ""
+    step_s: int = 0
+
+
+def read_people(paths: Sequence[Path]) -> Story:
+    """Everything about people in these ledgers; read them with ``read_ledger`` first."""
+    story = Story()
+    withdrawn: set[str] = set()
+    for path in paths:
+        for line in read_story(path):
+            if "person" in line:
+                story.people[line["person"]["id"]] = line["person"]
+            elif "ended" in line:
+                story.ended_at = parse_instant(line["ended"])
+                story.profile, story.step_s = line["profile"], line["step_s"]
+            else:
+                _hear(line["act"], story, withdrawn)
+    for resident, events in story.events.items():
+        story.events[resident] = [each for each in events if each["id"] not in withdrawn]
+    return story
+
+
+def _hear(act: Mapping[str, Any], story: Story, withdrawn: set[str]) -> None:
+    if act["kind"] == "withdrawal":
+        withdrawn.add(act["withdraws"])
+    kind = _PEOPLES.get(act["kind"])
+    if kind is None:
+        return  # It moves no case.
+    given = act.get("condition")
+    both = (None,) if kind != "visit" else CONDITIONS  # The evaluator's visits are of one each.
+    for condition in both if given is None else (_OF_ORACLE.get(given, given),):
+        event = {**act, "type": kind, "event_id": f"{act['id']} {condition}"}
+        event["condition"] = condition
+        story.events[act["resident_id"]].append(event)
+
+
+def judge_again(
+    paths: Sequence[Path], entries: Sequence[Entry], waiting: Collection[UUID], snapshot: Snapshot
+) -> tuple[int, list[Difference]]:
+    """Compare what there is with what there ought to be.
+
+    Args:
+        paths: The ledgers.
+        entries: Of all of them.
+        waiting: Readings that are in some spool and nowhere else.
+        snapshot: Of the database.
+
+    Returns:
+        How many residents were judged, and what differs.
+    """
+    story = read_people(paths)
+    if story.ended_at is None or story.profile not in PROFILES:
+        return 0, []
+    for entry in entries:
+        if entry.truth is not None and entry.reading_id not in waiting:
+            _measure(entry, story)
+    alerts: Counter[Alert] = Counter()
+    states: Counter[State] = Counter()
+    for resident in story.people:
+        alerts.update(_alerts_of(resident, story, states))
+    people = story.people.keys()
+    seen_alerts = Counter(alert for alert in read_alerts(snapshot) if alert[0] in people)
+    seen_states = Counter(state for state in read_states(snapshot) if state[0] in people)
+    late = read_late(snapshot, timedelta(seconds=max(story.step_s, _LATE_S_MIN)))
+    return len(people), [
+        *_differ("alerts that ought to be there and are not", alerts - seen_alerts),
+        *_differ("alerts that there ought not to be", seen_alerts - alerts),
+        *_differ("cases that ought to be so and are not", states - seen_states),
+        *_differ("cases that ought not to be so", seen_states - states),
+        *_differ("emergencies told late", Counter(late), kind=Kind.LATE),
+    ]
+
+
+def _measure(entry: Entry, story: Story) -> None:
+    truth = entry.truth or {}
+    resident = truth.get("resident_id")
+    if resident is None:
+        return
+    fields: Mapping[str, Any] = truth["fields"]
+    event = {
+        "type": "reading",
+        "event_id": str(entry.reading_id or id(entry)),
+        "measured_at": truth["measured_at"],
+        "received_at": truth["measured_at"],
+        "gateway_now": truth["measured_at"],
+        "unit": fields.get("unit"),
+        "setting": fields.get("setting"),
+        "arm": fields.get("arm"),
+    }
+    if "glucose" in fields:
+        event |= {
+            "kind": "glucose",
+            "value": Decimal(fields["glucose"]),
+            "context": fields.get("meal_context"),
+        }
+    else:
+        event |= {"kind": "bp", "sbp": fields["systolic"], "dbp": fields["diastolic"]}
+    story.events[resident].append(event)
+
+
+def _alerts_of(resident: str, story: Story, states: Counter[State]) -> Iterator[Alert]:
+    """What ought to be there of one person; the states of their cases are added."""
+    at = story.ended_at
+    assert at is not None  # noqa: S101 - asked before
+    person = read_resident(_as_told(story.people[resident]))
+    knowledge = know(
+        [read_event(event, resident) for event in story.events[resident]], resident, {}
+    )
+    folded = fold(knowledge, person, PROFILES[story.profile], at)
+    on = local_day(at)
+    for case in folded.cases:
+        if case.state != "none":
+            state = str(case.tell(on)["state"])
+            states[resident, _OF_SYSTEM.get(case.condition, case.condition), state] += 1
+    for alert in (*folded.alerts(), *folded.overdue(at)):
+        condition = _OF_SYSTEM.get(alert.condition, alert.condition)
+        yield resident, condition, alert.code, alert.status, alert.due
+
+
+def _as_told(person: Mapping[str, Any]) -> dict[str, Any]:
+    """A resident of the contract system as the evaluator reads one."""
+    told: dict[str, Any] = {
+        "id": person["id"],
+        "birth_date": person["birth_date"],
+        "enrolled_on": person["enrolled_on"],
+        "conditions": [],
+    }
+    for each in person["conditions"]:
+        name, span = each["condition"], {"since": each["since"], "until": each["until"]}
+        if name in _MOTHERS:
+            told["pregnant" if "pregnant" not in told else "lactating"] = span
+        elif each["until"] is None:
+            told["conditions"].append({"condition": _OF_ORACLE.get(name, name), **span})
+    return told
+
+
+def _differ(
+    detail: str, found: Counter[Any], *, kind: Kind = Kind.MISJUDGED
+) -> Iterator[Difference]:
+    if found:
+        shown = sorted(", ".join(str(part) for part in row) for row in found)
+        yield Difference(
+            kind=kind,
+            gateway_id="",
+            count=found.total(),
+            detail=detail,
+            examples=shown[:REPORTED_IDS_MAX],
+        )
