@@ -52,12 +52,17 @@ AsJson = Annotated[bool, typer.Option("--json", help="Report as JSON on stdout."
 
 @app.command()
 def replay(
-    file: Annotated[Path | None, typer.Argument(help="A recording (CSV).")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="CSV, NDJSON, Parquet, FHIR bundles (file or folder).")
+    ] = None,
     *,
     ledger: LedgerPath,
     gateway: Gateways = None,
     builtin: Annotated[bool, typer.Option("--builtin", help="The real readings shipped.")] = False,
     rate: Annotated[float | None, typer.Option(help="Readings/s; default: as taken.")] = None,
+    speed: Annotated[
+        float | None, typer.Option(help="Times as fast as measured; 1: the original pace.")
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="Send nothing new after this.")] = None,
     limit: Annotated[int | None, typer.Option(help="Send that many, the oldest first.")] = None,
     dirty: Annotated[bool, typer.Option(help="Also send the rows that are wrong.")] = True,
@@ -66,7 +71,9 @@ def replay(
     """Play real readings again, moved so that each resident's last was yesterday."""
     if (file is None) is not builtin:
         _refuse("give a recording FILE or --builtin, one of them")
-    _require_positive(rate=rate, seconds=seconds, limit=limit)
+    if rate is not None and speed is not None:
+        _refuse("--rate and --speed exclude each other")
+    _require_positive(rate=rate, speed=speed, seconds=seconds, limit=limit)
     gateways = _parse_gateways(gateway)
     try:
         recording = builtin_recording() if file is None else read_recording(file)
@@ -79,6 +86,7 @@ def replay(
         dirty=dirty,
         limit=limit,
         rate_per_s=rate,
+        speed=speed,
     )
     _require_reachable(gateways)
     with _FailingClearly(), live_line("replay") as on_progress, Ledger(ledger) as book:

@@ -273,9 +273,10 @@ def _apply(event: dict[str, Any], entries: dict[int, Entry]) -> None:
         entries[event["again"]].answers_lost += 1
     elif "burst" in event:
         for number, sent in enumerate(event["readings"], start=event["burst"]):
+            expected = sent.get("expected", Expected.STORED)
             entries[number] = Entry(
                 gateway_id=sent["gateway"],
-                expected=Expected(sent.get("expected", Expected.STORED)),
+                expected=Expected(expected) if expected else None,
                 twins=sent.get("twins"),
                 delivery=delivery_of(sent["reading"]),
                 offered_id=UUID(sent["id"]),

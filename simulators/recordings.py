@@ -1,16 +1,16 @@
-"""Reading recordings: CSV rows become what a terminal would say, times still as recorded.
+"""Reading recordings: rows become what a terminal would say, times still as recorded.
 
 Never guesses. A value goes through as the text it is; a meal code that is not in the source's
-own code list stays that code, and a time that cannot be read stays that text, so that the
-pipeline and not the simulator decides what is bad.
+own code list stays that code, and a time of dirty rows that cannot be read stays that text, so that
+the pipeline and not the simulator decides what is bad. A row that cannot be planned (nobody, no
+kind, no time) is refused with file, line, field, value and remedy.
 
-Two layouts, told apart by their header:
+Files: ``recorded_rows``. Two layouts, told apart by their columns (optional ones in brackets):
 
-- ``resident,timestamp,kind,systolic,diastolic,glucose,unit,context,elapsed_min,source``
-- ``resident,timestamp,code,value,why``: rows the public data set's own readers threw out.
+- ``resident,timestamp,kind[,systolic,diastolic,glucose,unit,context,elapsed_min,source]``
+- ``resident,timestamp,code,value[,why]``: rows the public data set's own readers threw out.
 """
 
-import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from typing import Final
 from simulators import data
 from simulators.errors import RecordingError
 from simulators.planned import Numeral
+from simulators.recorded_rows import Row, read_rows
 from simulators.sites import Kind
 
 _CLEAN: Final = (
@@ -35,7 +36,7 @@ _CLEAN: Final = (
     "elapsed_min",
     "source",
 )
-_DIRTY: Final = ("resident", "timestamp", "code", "value")
+_DIRTY: Final = ("resident", "timestamp", "code", "value", "why")
 _KINDS: Final[dict[str, Kind]] = {"bp": "blood_pressure", "glucose": "glucose"}
 _UNITS: Final = {"mm[Hg]": "mmHg"}  # UCUM to the wire's name; the same unit.
 # Source: Data-Codes of the UCI data set (48 to 64).
@@ -91,47 +92,51 @@ class RecordedReading:
 
 def builtin_recording() -> list[RecordedReading]:
     """The 27,830 real readings and the 196 dirty rows of ``simulators/data``."""
-    clean = list(_parse(data.read_rows("real_readings"), name="real_readings", first_row=0))
-    dirty = _parse(data.read_rows("real_dirty"), name="real_dirty", first_row=len(clean))
-    return [*clean, *dirty]
+    clean = list(_parse(_builtin_rows("real_readings"), first_row=0))
+    return [*clean, *_parse(_builtin_rows("real_dirty"), first_row=len(clean))]
+
+
+def _builtin_rows(name: data.Name) -> Iterator[Row]:
+    for number, fields in enumerate(data.read_rows(name), start=2):
+        yield Row(f"{name}, line {number}", fields)
 
 
 def read_recording(path: Path) -> list[RecordedReading]:
-    """Read a CSV file in one of the two layouts.
+    """Read a file in one of the two layouts, or FHIR bundles.
 
     Raises:
-        RecordingError: Not readable, another header, or a row that is none; names the line.
+        RecordingError: Not readable, other columns, or a row that is none; names the line.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            readings = list(_parse(csv.DictReader(file), name=str(path), first_row=0))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        msg = f"cannot read the recording {path}: {error}; give a CSV file, or --builtin"
-        raise RecordingError(msg) from error
+    readings = list(_parse(read_rows(path), first_row=0))
     if not readings:
-        msg = f"the recording {path} holds no readings; give a CSV file, or --builtin"
+        msg = f"the recording {path} holds no readings; give another file, or --builtin"
         raise RecordingError(msg)
     return readings
 
 
-def _parse(
-    rows: Iterable[dict[str, str]], *, name: str, first_row: int
-) -> Iterator[RecordedReading]:
-    for index, row in enumerate(rows):
+def _parse(rows: Iterable[Row], *, first_row: int) -> Iterator[RecordedReading]:
+    for number, row in enumerate(rows, start=first_row):
         try:
-            yield _parse_row(row, first_row + index)
+            yield _parse_row(row.fields, number)
         except ValueError as error:
-            msg = f"{name}, row {index + 2}: {error}"
+            msg = f"{row.where}: {error}"
             raise RecordingError(msg) from error
 
 
-def _parse_row(row: Mapping[str, str], number: int) -> RecordedReading:
-    parse = _clean if "kind" in row else _dirty
-    missing = [name for name in (_CLEAN if "kind" in row else _DIRTY) if row.get(name) is None]
-    if missing or not row["resident"]:
-        msg = f"no value for {', '.join(missing) or 'resident'}; see the two layouts of recordings"
+def _parse_row(fields: Mapping[str, str], number: int) -> RecordedReading:
+    is_clean = "kind" in fields or "code" not in fields
+    known, needed = (_CLEAN, _CLEAN[:3]) if is_clean else (_DIRTY, _DIRTY[:4])
+    if strange := sorted(fields.keys() - set(known)):
+        msg = f"there is no column {strange[0]!r}; the columns are {', '.join(known)}"
         raise ValueError(msg)
-    return parse(row, number)
+    if missing := [name for name in needed if name not in fields]:
+        msg = f"the column {missing[0]!r} is missing; needed are {', '.join(needed)}"
+        raise ValueError(msg)
+    if not fields["resident"]:
+        msg = "resident is empty; every row needs somebody's code"
+        raise ValueError(msg)
+    row = dict.fromkeys(known, "") | dict(fields)
+    return (_clean if is_clean else _dirty)(row, number)
 
 
 def _clean(row: Mapping[str, str], number: int) -> RecordedReading:
@@ -143,7 +148,7 @@ def _clean(row: Mapping[str, str], number: int) -> RecordedReading:
     values["setting"] = "office"
     kind = _KINDS.get(row["kind"])
     if kind is None:
-        msg = f"kind {row['kind']!r} is neither bp nor glucose"
+        msg = f"kind {row['kind']!r} is neither bp nor glucose; write one of them"
         raise ValueError(msg)
     if kind == "glucose":
         context = row["context"]
@@ -193,7 +198,14 @@ def _wall_clock(text: str, elapsed_min: str) -> datetime | None:
         return None
     if months := _MONTHS.fullmatch(text):
         return _ENROLLED + int(months[1]) * _MONTH
-    at = datetime.fromisoformat(text)
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        msg = f"timestamp {text!r} is no time; write 2026-03-02T09:30:00, with an offset if known"
+        raise ValueError(msg) from None
     if elapsed_min:
+        if not elapsed_min.isascii() or not elapsed_min.isdigit():
+            msg = f"elapsed_min {elapsed_min!r} is no whole number of minutes; correct it"
+            raise ValueError(msg)
         return at + _MORNING + timedelta(minutes=int(elapsed_min))
     return at.astimezone(_UTC_8).replace(tzinfo=None) if at.tzinfo else at

@@ -22,7 +22,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import count
 from typing import Final
 
@@ -68,6 +68,7 @@ def plan_replay(
     dirty: bool = True,
     limit: int | None = None,
     rate_per_s: float | None = None,
+    speed: float | None = None,
 ) -> list[PlannedReading]:
     """Plan every line of a replay, in the order in which it was measured.
 
@@ -77,13 +78,16 @@ def plan_replay(
         sites: The gateways there are; each resident measures at one of them.
         dirty: Whether dirty rows are sent.
         limit: Send that many, the oldest first.
-        rate_per_s: Readings a second in all; None: as fast as they are taken.
+        rate_per_s: Readings a second in all; with neither: as fast as they are taken.
+        speed: So many times as fast as they were measured; 1 is the original pace.
     """
     last_day = yesterday(now)
     boot = f"{BOOT}-{last_day.isoformat()}"
     sequences: defaultdict[str, count[int]] = defaultdict(lambda: count(1))
     seen: dict[bytes, int] = {}  # Line of a terminal that does not count -> index in the plan.
     plan: list[PlannedReading] = []
+    began: datetime | None = None
+    latest_s = 0.0
     for at, reading in move_recording(recording, last_day):
         if limit is not None and len(plan) >= limit:
             break
@@ -97,7 +101,13 @@ def plan_replay(
             planned = replace(planned, expected=Expected.DUPLICATE, twins=twins)
         elif not reading.counts:
             seen[planned.line] = len(plan)
+        if began is None:
+            began = at
         due_s = len(plan) / rate_per_s if rate_per_s else None
+        if speed is not None:
+            # One without a time goes with the one before.
+            gone = (at - began) / timedelta(seconds=speed) if at and began else 0.0
+            due_s = latest_s = max(gone, latest_s)
         plan.append(replace(planned, due_s=due_s))
     return plan
 

@@ -12,19 +12,23 @@ from simulators.load.cli import (
     FindCapacity,
     Gateways,
     GatewaysFile,
+    KeyFile,
     LedgerFile,
     NoLedger,
     Rate,
+    ReplayFile,
     ReportFolder,
     Residents,
     Seconds,
     Seed,
+    Speed,
     Terminals,
     Tls,
     WatchOption,
     check_options,
     conduct,
     open_deployment,
+    open_replay,
     refuse,
 )
 from simulators.load.display import load_display
@@ -50,6 +54,9 @@ def load(
     authority: Authority = None,
     watch: WatchOption = None,
     tls: Tls = False,
+    replay: ReplayFile = None,
+    speed: Speed = None,
+    key: KeyFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Thousands of gateways from one process, each reading at its time; then a report."""
@@ -78,6 +85,7 @@ def load(
         capacity=find_capacity,
         p99_ms=p99_ms,
         as_json=as_json,
+        replay=open_replay(replay, speed, key, own_key=target is None),
     )
     with load_display() as display:
         if target is not None:

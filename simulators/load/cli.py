@@ -7,7 +7,7 @@ command line is wrong; 130 stopped. The report is written in every case but 2.
 import json
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,20 +16,26 @@ from typing import Annotated, Any, Final, NoReturn, TypeAlias
 
 import typer
 
+from gateway.errors import SettingsError
+from gateway.identity import load_key
 from gateway.wire.times import utc_now
-from simulators.errors import LoadError, SimulatorError
+from simulators.errors import LoadError, RecordingError, SimulatorError
 from simulators.load.capacity import Bound, Capacity, Search
 from simulators.load.conduct import Conductor, conducting, machine_facts
 from simulators.load.display import LoadDisplay
 from simulators.load.fleet import LoadRun
-from simulators.load.plan import LoadPlan
+from simulators.load.plan import LoadPlan, Outgoing
+from simulators.load.replaying import RecordedTraffic
 from simulators.load.reporting import add_capacity, add_checks, describe_load
 from simulators.load.sampling import watch_processes
 from simulators.load.target import Target, read_gateways
+from simulators.recordings import RecordedReading, builtin_recording, read_recording
+from simulators.replay import plan_replay
 from simulators.report.model import Check, Report, Words
 from simulators.report.writing import write_report
 
 TERMINALS_PER_GATEWAY: Final = 4
+_PRIVATE_KEY: Final = b"suifang load: pseudonyms of a private stack"
 _STOPPED: Final = 130  # 128 + SIGINT, as shells expect.
 _PORT_MAX: Final = 65_535
 _TITLE: Final = Words("Load", "负载")
@@ -66,7 +72,34 @@ WatchOption = Annotated[
     typer.Option("--watch", help="NAME=PID of a process behind the broker; may be repeated."),
 ]
 Tls = Annotated[bool, typer.Option("--tls", help="Private stack: a certificate a gateway.")]
+ReplayFile = Annotated[
+    str | None,
+    typer.Option(
+        "--replay", help="A recording instead: CSV, NDJSON, Parquet, FHIR bundles, or `builtin`."
+    ),
+]
+Speed = Annotated[
+    float | None, typer.Option(help="Of --replay: times as fast as measured; default: at once.")
+]
+KeyFile = Annotated[
+    Path | None, typer.Option("--key", help="Of --replay with --broker: the pseudonym key's file.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="The report's JSON twin on stdout.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """A recording to play.
+
+    Attributes:
+        readings: Of the recording.
+        speed: Times as fast as measured; None: as fast as possible.
+        key: Makes pseudonyms of the recording's codes.
+    """
+
+    readings: Sequence[RecordedReading]
+    speed: float | None
+    key: bytes
 
 
 Judge: TypeAlias = Callable[[LoadRun, Path | None], Sequence[Check]]
@@ -81,6 +114,7 @@ class Wanted:
     folder: Path
     ledger: Path | None
     bound: Bound | None  # With --find-capacity.
+    replay: Replay | None  # Instead of made-up readings.
     as_json: bool
 
 
@@ -99,6 +133,7 @@ def check_options(  # one parameter an option
     capacity: bool,
     p99_ms: float,
     as_json: bool,
+    replay: Replay | None,
 ) -> Wanted:
     """Refuse what cannot be; fill in what was left out."""
     for name, value in (
@@ -110,17 +145,45 @@ def check_options(  # one parameter an option
             refuse(f"--{name} must be above 0")
     if plan.terminals < plan.gateways:
         refuse(f"--terminals {plan.terminals} are fewer than --gateways {plan.gateways}")
+    if capacity and replay is not None:
+        refuse("--find-capacity draws its own readings: leave --replay out")
     if no_ledger and ledger is not None:
         refuse("--ledger and --no-ledger exclude each other")
     now = utc_now()
     folder = report or Path(f"load-{now:%Y%m%dT%H%M%SZ}")
+    book = None if no_ledger else ledger or folder / "ledger.ndjson"
+    if book is not None and book.exists():
+        refuse(
+            f"the ledger {book} exists already and is one run's: name a new --report or --ledger"
+        )
     return Wanted(
         plan=replace(plan, rehearsal=f"{now:%Y%m%dT%H%M%S%f}"),
         folder=folder,
-        ledger=None if no_ledger else ledger or folder / "ledger.ndjson",
+        ledger=book,
         bound=Bound(p99_ms=p99_ms) if capacity else None,
         as_json=as_json,
+        replay=replay,
     )
+
+
+def open_replay(
+    replay: str | None, speed: float | None, key: Path | None, *, own_key: bool
+) -> Replay | None:
+    """Read the recording; with ``own_key`` any key will do. Exits 2 when something is amiss."""
+    if replay is None:
+        if speed is not None or key is not None:
+            refuse("--speed and --key go with --replay")
+        return None
+    if speed is not None and not 0 < speed < float("inf"):
+        refuse("--speed must be above 0")
+    if own_key is (key is not None):
+        refuse("--key is of a deployment (--broker): with one it is needed, else it is not")
+    try:
+        secret = _PRIVATE_KEY if key is None else load_key(key)
+        readings = builtin_recording() if replay == "builtin" else read_recording(Path(replay))
+    except (RecordingError, SettingsError) as error:
+        refuse(str(error))
+    return Replay(readings=readings, speed=speed, key=secret)
 
 
 def open_deployment(
@@ -198,7 +261,9 @@ class _Conducted:
 
     def go(self, conductor: Conductor, wanted: Wanted) -> None:
         """Play the plan, or search."""
-        if wanted.bound is None:
+        if wanted.replay is not None:
+            self.run = conductor.send(_replayed(conductor, wanted.replay), "replay")
+        elif wanted.bound is None:
             plan = wanted.plan
             title = f"{plan.gateways:,} gateways, {plan.rate_per_s:,.0f} readings/s"
             self.run = conductor.play(plan, title)
@@ -228,6 +293,20 @@ class _Conducted:
         if self.search is not None and self.capacity is not None:
             report = add_capacity(report, self.capacity, self.search.steps)
         return add_checks(report, self.checks)
+
+
+def _replayed(conductor: Conductor, replay: Replay) -> Iterator[Outgoing]:
+    """Planned before it begins: planning costs more than sending."""
+    sites = conductor.target.sites
+    planned = plan_replay(conductor.clock(), replay.readings, sites, speed=replay.speed)
+    traffic = RecordedTraffic(planned, sites, key=replay.key, clock=conductor.clock)
+
+    def messages() -> Iterator[Outgoing]:
+        yield from traffic.messages()
+        if traffic.refused:
+            conductor.display.say(f"not sent: {traffic.refused:,} that a gateway would refuse")
+
+    return messages()
 
 
 def _tell(report: Report, wanted: Wanted, conducted: _Conducted) -> NoReturn:

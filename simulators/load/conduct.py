@@ -23,7 +23,7 @@ from simulators.load.fleet import LightFleet, LoadLimits, LoadRun
 from simulators.load.lines import Lines
 from simulators.load.live import LiveTraffic
 from simulators.load.members import Member
-from simulators.load.plan import LoadPlan
+from simulators.load.plan import LoadPlan, Outgoing
 from simulators.load.sampling import Sampler
 from simulators.load.target import Target, require_descriptors
 
@@ -79,11 +79,15 @@ class Conductor:
 
     def play(self, plan: LoadPlan, title: str) -> LoadRun:
         """Send one plan. A problem of the world is in ``partial``, with what was done before."""
+        traffic = LiveTraffic(plan, self.target.sites, start=self.clock())
+        return self.send(traffic.messages(), title)
+
+    def send(self, messages: Iterator[Outgoing], title: str) -> LoadRun:
+        """Send these; as ``play``."""
         self.display.begin(title)
         fleet = self._last = self._new_fleet()
-        traffic = LiveTraffic(plan, self.target.sites, start=self.clock())
         try:
-            return fleet.run(self.lines, traffic.messages())
+            return fleet.run(self.lines, messages)
         except LoadError as error:
             fleet.result.partial = str(error)
             return fleet.result

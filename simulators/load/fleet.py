@@ -25,6 +25,7 @@ from simulators.load.sampling import Sampler
 
 _TICK_S: Final = 0.001  # What falls due meanwhile goes in one go; adds at most so much lateness.
 _IDLE_S: Final = 0.02
+_UNTIMED_MAX: Final = 8  # The same of whole batches.
 _UNHEARD_S_MAX: Final = 10.0
 _NOBODY_LISTENS: Final = (
     "the broker says that nobody subscribes to readings, so it lets them go: start `suifang ingest`"
@@ -37,7 +38,7 @@ class LoadLimits:
     """How far a fleet goes before it gives up."""
 
     unreceipted_max: int = 300_000  # Below the broker's queue (mosquitto.conf), which drops.
-    in_flight_max: int = 2_000  # Messages without a due time: they go as fast as answered.
+    in_flight_max: int = 20_000  # Readings without a due time: they go as fast as answered.
     drain_s_max: float = 60.0  # After the last was sent, for receipts still owed.
     stopped_drain_s_max: float = 2.0  # The same, when somebody stopped it.
 
@@ -129,8 +130,9 @@ class LightFleet:
         while following is not None and self._stopped is None:
             now_s = time.monotonic()
             due: list[Outgoing] = []
-            timed = following.due_s is not None
-            room = _BURST_MAX if timed else self._limits.in_flight_max - self._waiting
+            room = _BURST_MAX
+            if following.due_s is None:
+                room = _UNTIMED_MAX if self._waiting < self._limits.in_flight_max else 0
             while following is not None and len(due) < room:
                 if following.due_s is not None and began_s + following.due_s > now_s:
                     break

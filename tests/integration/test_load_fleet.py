@@ -25,8 +25,11 @@ from simulators.load.conduct import Conductor, conducting
 from simulators.load.display import LoadDisplay
 from simulators.load.link import Login
 from simulators.load.plan import LoadPlan
+from simulators.load.replaying import RecordedTraffic
 from simulators.load.target import Target
 from simulators.reconcile import reconcile
+from simulators.recordings import builtin_recording
+from simulators.replay import plan_replay
 from simulators.sites import Site
 from tests.builders import enrol
 from tests.fix_processes import Processes
@@ -75,6 +78,22 @@ def test_everything_is_receipted_and_reconciles(
     found = reconcile([tmp_path / "ledger"], [], processes.database.dsn)
     assert found.agrees, found.differences
     assert found.taken == run.counts.sent
+
+
+def test_a_recording_goes_through_as_fast_as_it_is_answered(
+    target: Target, processes: Processes, tmp_path: Path
+) -> None:
+    recording = builtin_recording()
+    planned = plan_replay(utc_now(), recording[:600] + recording[-196:], SITES)
+    traffic = RecordedTraffic(planned, SITES, key=b"k" * 32, clock=utc_now)
+    with _conducting(target, tmp_path / "ledger") as conductor:
+        run = conductor.send(traffic.messages(), "test")
+
+    assert (run.partial, run.counts.waiting, traffic.refused) == (None, 0, 0)
+    assert run.counts.sent == 796
+    assert run.counts.quarantined >= 196
+    found = reconcile([tmp_path / "ledger"], [], processes.database.dsn)
+    assert found.agrees, found.differences
 
 
 def test_a_broker_that_restarts_costs_no_reading(

@@ -255,6 +255,20 @@ def test_a_rate_plans_when_each_is_due(recording: list[RecordedReading]) -> None
     assert [reading.due_s for reading in plan] == pytest.approx([0.0, 0.1, 0.2, 0.3, 0.4])
 
 
+def test_a_speed_keeps_the_pace_of_the_measurements(
+    recording: list[RecordedReading],
+) -> None:
+    plan = plan_replay(NOW, recording, SITES, speed=86_400)
+    due_s = [reading.due_s for reading in plan]
+
+    assert due_s == sorted(due_s, key=lambda due: due or 0.0)
+    timed = [r for r in plan if not refusal_of(r.line) and r.due_s is not None]
+    first, last = timed[0], timed[-1]
+    days = (measured_at(last) - measured_at(first)) / timedelta(days=1)
+    assert (last.due_s or 0) - (first.due_s or 0) == pytest.approx(days)
+    assert days > 300
+
+
 def test_a_file_of_the_same_layout_gives_the_same_plan(
     tmp_path: Path, recording: list[RecordedReading]
 ) -> None:
@@ -268,24 +282,26 @@ def test_a_file_of_the_same_layout_gives_the_same_plan(
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        pytest.param("resident,when\nA,1\n", "no value for timestamp", id="other-header"),
         pytest.param(
-            "resident,timestamp,kind\nA,2020-01-01,bp\n", "no value for", id="short-header"
+            "resident,when\nA,1\n", "line 2: there is no column 'when'", id="other-header"
+        ),
+        pytest.param(
+            "resident,kind\nA,bp\n", "line 2: the column 'timestamp' is missing", id="short-header"
         ),
         pytest.param(
             "resident,timestamp,kind,systolic,diastolic,glucose,unit,context,elapsed_min,source\n"
             "A,2020-01-01,pulse,,,,,,,x\n",
-            "row 2: kind 'pulse'",
+            "line 2: kind 'pulse' is neither bp nor glucose; write one of them",
             id="unknown-kind",
         ),
         pytest.param(
             "resident,timestamp,kind,systolic,diastolic,glucose,unit,context,elapsed_min,source\n"
             "A,soon,bp,,,,,,,x\n",
-            "row 2",
+            "line 2: timestamp 'soon' is no time; write 2026-03-02T09:30:00",
             id="no-time",
         ),
         pytest.param(
-            "resident,timestamp,code,value\n,1,2,3\n", "no value for resident", id="nobody"
+            "resident,timestamp,code,value\n,1,2,3\n", "line 2: resident is empty", id="nobody"
         ),
         pytest.param("\x00\xff", "cannot read", id="not-a-csv"),
         pytest.param("resident,timestamp,code,value\n", "no readings", id="header-only"),
