@@ -29,6 +29,7 @@ from ingest.db import (
     indicator_years,
     merges,
     outbox,
+    people,
     records,
 )
 from ingest.db.alerts import AlertRow
@@ -120,6 +121,7 @@ class Judge:
             await contexts.spread(connection, now=self.clock())
             await contract_turns.settle_due(connection, now=self.clock())
             await settle_unclaimed(connection, self._profiles.limits, now=self.clock())
+            await people.settle(connection)
             due = await due_work.find(
                 connection,
                 now=self.clock(),

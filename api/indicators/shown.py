@@ -66,8 +66,7 @@ Source: 关于推进家庭医生签约服务的指导意见(2016), the groups th
 
 _ENOUGH: Final = f"""coalesce(bit_count(y.face_to_face & %(days)s::bit(366)), 0)
     >= {FACE_TO_FACE_PER_YEAR}"""
-_EXAMINED: Final = """EXISTS (SELECT FROM health_check h WHERE h.resident_id = m.resident_id
-    AND h.day BETWEEN %(first)s AND %(known)s)"""
+_EXAMINED: Final = "h.resident_id IS NOT NULL"
 # Of the days on which something was found the later one makes the greater number.
 _CONTROLLED: Final = """coalesce(y.controlled & %(days)s::bit(366), 0::bit(366))
     > coalesce(y.uncontrolled & %(days)s::bit(366), 0::bit(366))"""

@@ -10,104 +10,64 @@ from typing import Final
 
 from api.indicators.shown import Family, Shown
 
-# The day of a closure and that of a return are days on which somebody was followed.
-_CLOSED: Final = """
-turned AS (
-    SELECT t.resident_id, t.kind, t.reason,
-           (t.at AT TIME ZONE 'Asia/Shanghai')::date AS day,
-           min((t.at AT TIME ZONE 'Asia/Shanghai')::date) FILTER (WHERE t.kind = 'return') OVER (
-               PARTITION BY t.resident_id ORDER BY t.at, t.kind
-               ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS back
-    FROM indicator_turn t),
-closed AS (
-    SELECT resident_id, range_agg(daterange(day + 1, back)) AS days,
-           range_agg(daterange(day + 1, back)) FILTER (WHERE reason IN ('death', 'moved')) AS gone
-    FROM turned WHERE kind = 'closure' AND (back IS NULL OR back > day + 1)
-    GROUP BY resident_id)"""
-# Two pseudonyms of one person are one: the survivor, who has the diagnoses of both.
-_DIAGNOSED: Final = """
-diagnosed AS (
-    SELECT coalesce(g.into_id, c.resident_id) AS resident_id, c.condition, c.since, c.until
-    FROM indicator_condition c
-    LEFT JOIN resident_merge g ON g.resident_id = c.resident_id AND g.unmerged_at IS NULL)"""
-_MANAGED: Final = f"""
-WITH {_CLOSED}, {_DIAGNOSED},
-m AS (
-    SELECT DISTINCT r.id AS resident_id, r.team_id, c.condition
-    FROM resident r
-    JOIN diagnosed c ON c.resident_id = r.id
-    LEFT JOIN closed x ON x.resident_id = r.id
-    WHERE c.condition IN ('hypertension', 'diabetes')
-      AND greatest(r.enrolled_on, c.since, %(first)s::date) <= least(c.until, %(known)s::date)
-      AND r.enrolled_on IS NOT NULL
-      AND (x.days IS NULL OR NOT daterange(
-          greatest(r.enrolled_on, c.since, %(first)s::date),
-          least(c.until, %(known)s::date), '[]') <@ x.days))
-SELECT {{selected}}
+# No subquery in here asks for each row: figures could not be computed in parallel.
+# What is counted of a person stands in one row: `fold_people` in the schema says how it came there.
+_MANAGED: Final = """
+WITH m AS (
+    SELECT resident_id, team_id, 'hypertension' AS condition FROM indicator_standing
+    WHERE managed_hypertension && daterange(%(first)s, %(known)s, '[]')
+    UNION ALL
+    SELECT resident_id, team_id, 'diabetes' FROM indicator_standing
+    WHERE managed_diabetes && daterange(%(first)s, %(known)s, '[]'))
+SELECT {selected}
 FROM m
 LEFT JOIN indicator_year y
-    ON y.resident_id = m.resident_id AND y.condition = m.condition AND y.year = %(year)s"""  # noqa: S608 - texts of this file
+    ON y.resident_id = m.resident_id AND y.condition = m.condition AND y.year = %(year)s
+LEFT JOIN (SELECT DISTINCT resident_id FROM health_check
+           WHERE day BETWEEN %(first)s AND %(known)s) h ON h.resident_id = m.resident_id"""
 _OWED: Final = """
 SELECT {selected}
 FROM indicator_year y JOIN resident m ON m.id = y.resident_id"""
+_FLAGS: Final = (
+    *("hypertension", "diabetes", "maternal", "tuberculosis", "severe_mental_disorder"),
+    *("disability", "elderly", "child", "signed", "owed", "fulfilled"),
+)
+_DATED: Final = " | ".join(
+    f"(p.{flag} @> %(known)s::date IS TRUE)::int * {1 << n}" for n, flag in enumerate(_FLAGS[:6])
+)
+# What is joined sideways is computed once for a person, however often it is used.
 _SIGNED: Final = f"""
-WITH {_CLOSED}, {_DIAGNOSED},
-had AS (
-    SELECT c.resident_id,
-           bool_or(c.condition = 'hypertension') AS hypertension,
-           bool_or(c.condition = 'diabetes') AS diabetes,
-           bool_or(c.condition IN ('pregnant', 'lactating')) AS maternal,
-           bool_or(c.condition = 'tuberculosis') AS tuberculosis,
-           bool_or(c.condition = 'severe_mental_disorder') AS severe_mental_disorder,
-           bool_or(c.condition = 'disability') AS disability
-    FROM diagnosed c
-    WHERE c.since <= %(known)s AND (c.until IS NULL OR c.until >= %(known)s)
-    GROUP BY c.resident_id),
-running AS (
-    SELECT c.resident_id, min(c.since) AS since, max(p.followups_per_year) AS a_year
-    FROM contract c JOIN package p ON p.id = c.package_id
-    WHERE c.since <= %(known)s AND (c.until IS NULL OR c.until >= %(known)s)
-      AND (c.ended_on IS NULL OR c.ended_on > %(known)s)
-      AND (c.signed_on IS NULL OR c.signed_on <= %(known)s)
-    GROUP BY c.resident_id),
-visits AS (
-    SELECT y.resident_id, bit_or(y.visited) AS days FROM indicator_year y
-    WHERE y.year = %(year)s AND y.visited IS NOT NULL GROUP BY y.resident_id),
-q AS (
-    SELECT r.id AS resident_id, r.team_id,
-           coalesce(h.hypertension, false) AS hypertension,
-           coalesce(h.diabetes, false) AS diabetes,
-           coalesce(h.maternal, false) AS maternal,
-           coalesce(h.tuberculosis, false) AS tuberculosis,
-           coalesce(h.severe_mental_disorder, false) AS severe_mental_disorder,
-           coalesce(h.disability, false) AS disability,
-           coalesce(r.birth_date <= %(known)s::date - INTERVAL '65 years', false) AS elderly,
-           coalesce(r.birth_date > %(known)s::date - INTERVAL '7 years', false) AS child,
-           c.resident_id IS NOT NULL AS signed,
-           coalesce(c.a_year
-               * (%(known)s::date - greatest(c.since, %(new_year)s::date) + 1) / 365, 0)
-               AS promised,
-           coalesce(bit_count(v.days & %(up_to_known)s::bit(366)
-               >> greatest(c.since - %(new_year)s::date, 0)), 0) AS kept
-    FROM resident r
-    LEFT JOIN had h ON h.resident_id = r.id
-    LEFT JOIN running c ON c.resident_id = r.id
-    LEFT JOIN visits v ON v.resident_id = r.id
-    LEFT JOIN closed x ON x.resident_id = r.id
-    WHERE NOT r.stub AND r.team_id IS NOT NULL
-      AND NOT EXISTS (SELECT FROM resident_merge g
-                      WHERE g.resident_id = r.id AND g.unmerged_at IS NULL)
-      AND (r.created_at AT TIME ZONE 'Asia/Shanghai')::date <= %(known)s
-      AND (x.gone IS NULL OR NOT %(known)s::date <@ x.gone)),
-m AS (
-    SELECT q.*, promised > 0 AS owed, promised > 0 AND kept >= promised AS fulfilled FROM q)
+WITH q AS (
+    SELECT p.resident_id, p.team_id,
+           {_DATED}
+           | (p.birth_date <= (%(known)s::date - INTERVAL '65 years')::date IS TRUE)::int * 64
+           | (p.birth_date > (%(known)s::date - INTERVAL '7 years')::date IS TRUE)::int * 128
+           | (a.since IS NOT NULL)::int * 256
+           | CASE WHEN v.promised > 0 THEN 512
+                  | (bit_count(p.visited[array_position(p.visited_years, %(year)s::smallint)]
+                               & %(up_to_known)s::bit(366)
+                               >> greatest(a.since - %(new_year)s::date, 0))
+                     >= v.promised IS TRUE)::int * 1024
+                  ELSE 0 END AS kind
+    FROM indicator_standing p
+    LEFT JOIN LATERAL (
+        SELECT width_bucket(%(known)s::date, p.contract_days) AS place) d ON true
+    LEFT JOIN LATERAL (
+        SELECT p.contract_since[d.place] AS since, p.contract_packages[d.place] AS package
+        ) a ON true
+    LEFT JOIN package k ON k.id = a.package
+    LEFT JOIN LATERAL (
+        SELECT CASE WHEN k.id IS NOT NULL OR a.package IS NULL THEN k.followups_per_year
+                    ELSE followups_of_packages(a.package) END
+               * (%(known)s::date - greatest(a.since, %(new_year)s::date) + 1) / 365 AS promised
+        ) v ON true
+    WHERE p.team_id IS NOT NULL AND p.registered_on <= %(known)s
+      AND (p.gone @> %(known)s::date) IS NOT TRUE)
 SELECT {{selected}}
-FROM {{rows}} AS m"""  # noqa: S608 - likewise
-
+FROM (SELECT k.*, {", ".join(f"kind >> {n} & 1 = 1 AS {flag}" for n, flag in enumerate(_FLAGS))}
+      FROM {{rows}} AS k) AS m"""  # noqa: S608 - texts of this file
 # A city has a million residents and a few thousand kinds of them: sums are of the kinds.
-_FLAGS: Final = """team_id, hypertension, diabetes, maternal, tuberculosis,
-    severe_mental_disorder, disability, elderly, child, signed, owed, fulfilled"""
-_KINDS: Final = f"(SELECT {_FLAGS}, count(*) AS many FROM m GROUP BY {_FLAGS})"  # noqa: S608 - likewise
+_KINDS: Final = "(SELECT team_id, kind, count(*) AS many FROM q GROUP BY team_id, kind)"
 
 LOAD: Final = """
 SELECT t.id AS team_id, t.centre_id,
@@ -134,7 +94,7 @@ class _Rows:
     person: str
     condition: str  # 'NULL::text' where rows are of persons.
     where: str
-    kinds: str = "m"  # What sums are taken of, each row
+    kinds: str = "q"  # What sums are taken of, each row
     many: str = "1"  # so many times.
 
 
@@ -180,6 +140,6 @@ def people(shown: Shown, *, side: str, team: bool, centre: bool, after: bool) ->
         f" {denominator} AS denominator"
     )
     return (
-        f"{rows.statement.format(selected=selected, rows='m')} WHERE {' AND '.join(wanted)}"
+        f"{rows.statement.format(selected=selected, rows='q')} WHERE {' AND '.join(wanted)}"
         f" ORDER BY {rows.person} LIMIT %(rows)s"
     )

@@ -6,7 +6,9 @@ import pytest
 from pydantic import SecretStr
 
 from api.database import Database
+from api.errors import ForbiddenError
 from api.settings import ApiSettings
+from ingest.db import people
 from ingest.db.connections import Connection
 from tests.fix_db import Database as Fresh
 from tests.integration.security_world import SEEN, build_world
@@ -21,22 +23,22 @@ async def api(database: Fresh, connection: Connection) -> AsyncIterator[Database
         yield opened
 
 
-@pytest.mark.parametrize("view", ["indicator_condition", "indicator_turn"])
+@pytest.mark.parametrize("settled", [False, True])
 async def test_what_figures_rest_on_is_seen_of_ones_own_residents_only(
-    api: Database, connection: Connection, view: str
+    api: Database, connection: Connection, *, settled: bool
 ) -> None:
     await connection.execute(
         "INSERT INTO resident_condition (resident_id, condition, since)"
         " SELECT id, 'diabetes', '2020-01-01' FROM resident ON CONFLICT DO NOTHING"
     )
-    await connection.execute(
-        "INSERT INTO record"
-        " (id, resident_id, kind, at, received_at, mode, findings, reason, author) SELECT"
-        " gen_random_uuid(), id, 'closure', now(), now(), 'clinic', '{}', 'moved', 'a'"
-        " FROM resident"
-    )
     await connection.commit()
+    if settled:
+        assert await people.settle(connection) > 0
 
     for who, own, _, _ in SEEN.values():
-        found = await seen_in(api, who, f"SELECT resident_id AS resident FROM {view}")  # noqa: S608 - one of two
-        assert found == own
+        for source in ("indicator_standing", "fold_due_people()"):
+            found = await seen_in(api, who, f"SELECT resident_id AS resident FROM {source}")  # noqa: S608 - one of two
+            assert found == (set() if settled and source != "indicator_standing" else own)
+        for closed in ("indicator_person", "due_indicator", "due_person", "fold_people('{anna}')"):
+            with pytest.raises(ForbiddenError):
+                await seen_in(api, who, f"SELECT FROM {closed}")

@@ -39,8 +39,7 @@ WITHOUT_RESIDENTS = {
     *("gateway_day", "gateway_status", "flow_sample"),
 }
 VIEWS_THAT_FILTER = {
-    *("visible_reading", "visible_reported", "visible_context"),
-    *("indicator_condition", "indicator_turn"),
+    *("visible_reading", "visible_reported", "visible_context", "indicator_standing"),
 }
 
 
