@@ -48,6 +48,8 @@ from rules.limits import ProfileTable
 _LOG = structlog.get_logger()
 _GATEWAYS_S_MAX = 60.0  # An enrolment is seen after this long at the latest ...
 _GATEWAYS_S_MIN = 1.0  # ... and a stranger makes us look again at most this often.
+_LOOK_S = 0.1
+_QUIET_LOOKS = 5
 _THREAD_BYTES_MIN = 100_000  # Below, handing over to a thread takes longer than decoding.
 
 
@@ -126,7 +128,8 @@ class Pipeline:
         self._register = GatewayRegister()
         self._raiser = EmergencyRaiser(limits)
         self._writer = Writer(self._raiser, refuse, Prompter(limits))
-        self._stopping = asyncio.Event()
+        self._asked = asyncio.Event()  # To stop; what is under way goes on,
+        self._stopping = asyncio.Event()  # until here.
         self._database_problem = "the database has not been reached yet"
 
     # --- its life ------------------------------------------------------------------------------
@@ -141,14 +144,34 @@ class Pipeline:
             running.append(tasks.create_task(self._answers.run(), name="late receipts"))
             running.append(tasks.create_task(self._statuses.run(), name="statuses"))
             writer = tasks.create_task(self._run_writer(), name="writer")
-            await self._stopping.wait()
+            await self._asked.wait()
+            if self._settings.broker.leave_on_stop:
+                await self._retire()
+            self._stopping.set()
             await asyncio.wait({writer}, timeout=self._settings.shutdown_s_max)
             for task in (writer, *running):
                 task.cancel()
 
     def stop(self) -> None:
         """Take nothing new, finish what is being stored, tell the broker, and end."""
-        self._stopping.set()
+        self._asked.set()
+
+    async def _retire(self) -> None:
+        """Settle all that the broker has for this worker, so that its sessions can end.
+
+        Not in time, or without the broker: then the sessions stay, and whoever comes next under
+        this name has them.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.shutdown_s_max):
+                for source in self.sources:
+                    await source.retire()
+                quiet = 0
+                while quiet < _QUIET_LOOKS:  # What an acknowledgement makes room for comes at once.
+                    await asyncio.sleep(_LOOK_S)
+                    quiet = quiet + 1 if all(each.is_settled for each in self.sources) else 0
+                for source in self.sources:
+                    source.leaves_for_good = True
 
     def find_problems(self) -> list[str]:
         """Why readings cannot pass at the moment; for ``/readyz``."""
@@ -159,7 +182,7 @@ class Pipeline:
         ]
         if self._database_problem:
             problems.append(self._database_problem)
-        if self._stopping.is_set():
+        if self._asked.is_set():
             problems.append("this worker is stopping")
         return problems
 

@@ -70,6 +70,7 @@ class Session(asyncio.Protocol):
         self.closed = asyncio.Event()
         self.writable = asyncio.Event()
         self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._unsubscribed = asyncio.Event()
         self._ids_max = 0  # Receipts without an acknowledgement that the broker takes.
         self._last_id = 0
         self._freed_ids: deque[int] = deque(maxlen=_SUBSCRIBE_ID)
@@ -106,6 +107,7 @@ class Session(asyncio.Protocol):
         self.closed.set()
         self.writable.set()
         self._id_is_free.set()
+        self._unsubscribed.set()
         if not self.subscribed.done():
             self.subscribed.set_exception(ConnectionError(self.problem))
             self.subscribed.exception()  # Seen: the waiter may have timed out meanwhile.
@@ -171,6 +173,8 @@ class Session(asyncio.Protocol):
                 self._connected(packet)
             case mqtt5.SubAckPacket():
                 self._subscribed(packet)
+            case mqtt5.UnsubAckPacket():
+                self._unsubscribed.set()
             case mqtt5.DisconnectPacket(reason_code=mqtt5.DisconnectReasonCode.SESSION_TAKEN_OVER):
                 self.taken_over = True
                 self.drop("another process connected with this client id")
@@ -200,8 +204,11 @@ class Session(asyncio.Protocol):
             self._refuse(f"the broker refused the subscription: {', '.join(refused)}")
         elif not self.subscribed.done():
             self.subscribed.set_result(None)
-            former = shared_filter(self._listener.channel, _FORMER_GROUP)
-            self.write(mqtt5.UnsubscribePacket(_SUBSCRIBE_ID, [former]).write())
+            self._leave_group(_FORMER_GROUP)
+
+    def _leave_group(self, group: str) -> None:
+        name = shared_filter(self._listener.channel, group)
+        self.write(mqtt5.UnsubscribePacket(_SUBSCRIBE_ID, [name]).write())
 
     def _refuse(self, problem: str) -> None:
         hint = "check INGEST_BROKER__USERNAME, INGEST_BROKER_PASSWORD and the broker's ACL"
@@ -274,9 +281,19 @@ class Session(asyncio.Protocol):
             if not self._heard and not self._deaf:
                 self.drop("the broker has been silent for half the keep-alive interval")
 
-    async def leave(self) -> None:
-        """Say goodbye and keep the session: the broker holds what comes meanwhile."""
-        self.write(mqtt5.DisconnectPacket().write())
+    async def unsubscribe(self) -> None:
+        """Have the broker assign nothing more to this session; what it has, it still delivers.
+
+        Returns when it says so, or when the connection is gone.
+        """
+        self._unsubscribed.clear()
+        self._leave_group(share_group(self._password))
+        await self._unsubscribed.wait()
+
+    async def leave(self, *, for_good: bool = False) -> None:
+        """Say goodbye. The broker holds what comes meanwhile, or ends the session ``for_good``."""
+        expiry_s = 0 if for_good else None
+        self.write(mqtt5.DisconnectPacket(session_expiry_interval=expiry_s).write())
         if self._transport is not None:
             self._transport.close()
         await self.closed.wait()

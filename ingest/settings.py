@@ -75,6 +75,9 @@ class BrokerSettings(BaseModel):
     bytes_waiting_max: PositiveInt = 8_000_000  # Of each: above this we stop reading the socket.
     keep_alive_s: Annotated[int, Field(ge=5, le=600)] = 30
     session_expiry_s: PositiveInt = 14 * 86_400
+    # Asked to stop, end the session as well, once all of it is settled: where workers come and go
+    # (Kubernetes). Otherwise the broker keeps it, and its share of what comes, for our return.
+    leave_on_stop: bool = False
     timeout_s: PositiveFloat = 10
     reconnect_s_max: PositiveFloat = 10
 

@@ -62,6 +62,8 @@ class Source:
         self._arrivals = arrivals
         self._session: Session | None = None
         self._paused = False
+        self._retiring = False
+        self.leaves_for_good = False  # When it is cancelled, end the broker's session as well.
         self.connected = asyncio.Event()
         self.unacknowledged = 0  # Delivered on the present connection.
         self._received = metrics.received.labels(client_id)
@@ -100,6 +102,8 @@ class Source:
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 await session.subscribed
+            if self._retiring:
+                await session.unsubscribe()
             self.connected.set()
             _LOG.info("broker_connected", session=self.client_id, connection=session.number)
             await session.closed.wait()
@@ -116,7 +120,18 @@ class Source:
             self.connected.clear()
             alive.cancel()
             if not session.closed.is_set():
-                await session.leave()
+                await session.leave(for_good=self.leaves_for_good)
+
+    async def retire(self) -> None:
+        """Take over nothing new from the broker, on this connection or on a later one."""
+        self._retiring = True
+        if self._session is not None and self.connected.is_set():
+            await self._session.unsubscribe()
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether everything that was delivered is acknowledged."""
+        return self.connected.is_set() and not self.unacknowledged and not len(self._arrivals)
 
     def take(self, deliveries: Sequence[Delivery]) -> None:
         """Called by the session for what it read. The window bounds the queue; so do bytes."""

@@ -1,13 +1,18 @@
 """The folder of secrets opens database and broker, to each process its own part of it."""
 
+import json
 import os
 import subprocess
+import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import paho.mqtt.client as mqtt
 import psycopg
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from deploy.credential_folder import BROKER_PASSWORDS, LOGIN_DSNS, OWNER_DSN, CredentialFolder
 from deploy.embedded.broker import _knock
@@ -130,5 +135,71 @@ def test_ingest_starts_from_the_folder_alone(server: tuple[Stack, str], tmp_path
         with psycopg.connect(dsn) as connection:
             query = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'suifang_ingest_login'"
             eventually(lambda: connection.execute(query).fetchone() != (0,), within_s=60)
+    finally:
+        processes.stop_all()
+
+
+def apply(stack: Stack, folder: CredentialFolder) -> None:
+    """Tell database and broker, and have the broker read it."""
+    file = stack._layout().root / "broker" / "conf" / "passwords"
+    assert run("credentials", "apply", folder.root).returncode == 0
+    assert run("credentials", "broker", folder.root, "--passwords", file).returncode == 0
+    stack.stop("broker")
+    stack.start("broker")
+
+
+def start(processes: Processes, stack: Stack, folder: CredentialFolder, **settings: str) -> str:
+    """Start ingest from the folder; returns where it tells how it is."""
+    settings |= {
+        "CREDENTIALS_DIRECTORY": str(folder.root),
+        "INGEST_BROKER__PORT": str(stack.broker_port),
+        "INGEST_BROKER__CLIENT_ID": "ingest-7",
+        "INGEST_OBSERVATION__PORT": "0",
+    }
+    worker = processes.start("ingest", settings)
+    assert worker.stdout is not None
+    return str(json.loads(worker.stdout.readline())["observation"])
+
+
+def received(at: str) -> float:
+    """Messages that ingest was given."""
+    with urllib.request.urlopen(f"{at}/metrics", timeout=10) as answer:  # noqa: S310 - ours
+        lines = answer.read().decode().splitlines()
+    name = "suifang_ingest_messages_received_total"
+    return sum(float(line.split()[1]) for line in lines if line.startswith(name))
+
+
+def publish(stack: Stack, user: str, messages: int) -> None:
+    """Send what ingest puts into quarantine."""
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+    client.username_pw_set(user, "of the gateway")
+    client.connect(stack.broker_host, stack.broker_port)
+    client.loop_start()
+    for _ in range(messages):
+        client.publish(f"suifang/v1/east/{user}/readings", b"{}", qos=1).wait_for_publish(20)
+    client.disconnect()
+    client.loop_stop()
+
+
+@pytest.mark.slow
+def test_after_a_new_password_at_the_broker_ingest_hears_everything_once(
+    server: tuple[Stack, str], tmp_path: Path
+) -> None:
+    """Its share group is named by the password; nobody stays a member of the old one."""
+    stack, dsn = server
+    folder = a_folder(tmp_path / "credentials", dsn)
+    processes = Processes(Database("", dsn), None, tmp_path)  # type: ignore[arg-type]
+    stack.set_broker_users({"gw-2": "of the gateway"})
+    try:
+        apply(stack, folder)
+        start(processes, stack, folder)
+        assert run("credentials", "rotate", folder.root, "INGEST_BROKER_PASSWORD").returncode == 0
+        processes.stop_all()  # Its sessions stay at the broker.
+        apply(stack, folder)
+        at = start(processes, stack, folder)
+        publish(stack, "gw-2", 10)
+        eventually(lambda: received(at) >= 10, within_s=60)
+        time.sleep(0.5)
+        assert received(at) == 10
     finally:
         processes.stop_all()

@@ -12,11 +12,14 @@ from datetime import timedelta
 from typing import Any
 
 import aiomqtt
+import paho.mqtt.client as mqtt
 import psycopg
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from gateway.wire.receipts import Receipt, parse_receipts
 from ingest.db.connections import Connection
+from ingest.settings import BrokerSettings
 from tests.builders import AT, a_batch, a_blood_pressure, a_glucose, enrol
 from tests.fix_broker import TestBroker
 from tests.fix_db import Database
@@ -215,3 +218,49 @@ async def _until_quiet(connection: Connection) -> None:
         same = same + 1 if now == before else 0
         before = now
         await asyncio.sleep(0.1)
+
+
+def _has_session(broker: TestBroker, client_id: str) -> bool:
+    """Whether the broker keeps a session of this name. Asking ends it."""
+    found: list[bool] = []
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv5)
+    client.username_pw_set("ingest", broker.password_of("ingest"))
+    client.on_connect = lambda *given: found.append(given[2].session_present)
+    client.connect(broker.host, broker.port, clean_start=False)
+    client.loop_start()
+    try:
+        eventually(lambda: bool(found))
+    finally:
+        client.disconnect()
+        client.loop_stop()
+    return found[0]
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_a_worker_that_leaves_settles_its_share_and_ends_its_sessions(
+    processes: Processes, database: Database, connection: Connection, *, leaves: bool
+) -> None:
+    """Scaled in: nothing waits for a name that never comes back, and nothing was lost with it."""
+    staying = processes.start_ingest(0)
+    _said(staying)
+    going = processes.start_ingest(1, INGEST_BROKER__LEAVE_ON_STOP=str(leaves).lower())
+    _said(going)
+    broker = processes.broker
+    async with _gateway(broker, "gw-1") as client:
+        async with connection.transaction():  # Both have a share that cannot commit yet.
+            await connection.execute("LOCK TABLE gateway_day IN ACCESS EXCLUSIVE MODE")
+            for minute in range(20):
+                batch = _series(10, minute=minute)
+                await client.publish("suifang/v1/east/gw-1/readings", batch, qos=1)
+            eventually(lambda: _waits_for_a_lock(database))
+            going.send_signal(signal.SIGTERM)
+        assert going.wait(timeout=60) == 0
+        if leaves:  # All of it, without another worker under its name.
+            assert sum(each.stored for each in await _next_receipts(client, 20)) == 200
+            for minute in range(30, 40):
+                batch = _series(1, minute=minute)
+                await client.publish("suifang/v1/east/gw-1/readings", batch, qos=1)
+            assert sum(each.stored for each in await _next_receipts(client, 10)) == 10
+    names = BrokerSettings(client_id="ingest-1")
+    kept = [_has_session(broker, name) for name in (*names.live_ids, names.backlog_id)]
+    assert kept == [not leaves] * 3
