@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from deploy.rehearsal.errors import RehearsalError
 from simulators.scenarios.errors import ScenarioError
 from simulators.scenarios.reader import find, list_builtin, read_scenario
+from simulators.scenarios.scenario import Scenario
 
 if TYPE_CHECKING:  # Imported when a scenario is played: the other commands need none of it.
     from deploy.rehearsal.run import Run
@@ -60,10 +62,7 @@ def run_scenario(
     as_json: AsJson = False,
 ) -> None:
     """Play a scenario in virtual time through the real parts, and judge what came of it."""
-    try:
-        scenario = read_scenario(find(name), short=short, seed=seed)
-    except ScenarioError as error:
-        _fail(str(error), code=2)
+    scenario = _read(name, short=short, seed=seed)
     if report is not None and report.exists() and any(report.iterdir()):
         _fail(f"--report {report} is not empty: a report is one run, name a new folder", code=2)
     folder = report or Path(tempfile.mkdtemp(prefix="suifang-rehearsal-"))
@@ -73,21 +72,35 @@ def run_scenario(
         if not as_json:
             typer.echo(step, err=True)
 
-    run = play(scenario, folder, short=short, keep=keep, say=say)
-    if as_json:
-        typer.echo(json.dumps(run.report(), indent=2, ensure_ascii=False))
-    else:
-        _print(run)
+    try:
+        run = play(scenario, folder, short=short, keep=keep, say=say)
+    except RehearsalError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("interrupted before anything was played", code=_INTERRUPTED)
+    _print(run, as_json=as_json)
     if report is None:
         shutil.rmtree(folder, ignore_errors=True)
+    else:
+        say(f"report: {folder / 'report.html'}")
     if run.problem is not None:
         _fail(run.problem, code=_INTERRUPTED if run.problem == "interrupted" else 1)
     if check and not run.passed:
         raise typer.Exit(1)
 
 
-def _print(run: "Run") -> None:
+def _read(name: str, *, short: bool, seed: int | None) -> Scenario:
+    try:
+        return read_scenario(find(name), short=short, seed=seed)
+    except ScenarioError as error:
+        _fail(str(error), code=2)
+
+
+def _print(run: "Run", *, as_json: bool) -> None:
     found = run.report()
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
     typer.echo(
         f"{found['scenario']}: {found['days_played']} of {found['days']} days in"
         f" {found['seconds']} s, {found['readings']} readings, seed {found['seed']}"

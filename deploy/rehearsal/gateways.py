@@ -16,7 +16,7 @@ from uuid import UUID
 from deploy.rehearsal.clock import SkewedClock, VirtualClock
 from deploy.rehearsal.errors import RehearsalError
 from deploy.rehearsal.line import Line
-from gateway.errors import BusyError, RefusedError
+from gateway.errors import Busy, BusyError, RefusedError
 from gateway.runtime import Gateway
 from gateway.settings import ClockTrust, GatewaySettings
 from simulators.ledger import Ledger
@@ -122,6 +122,8 @@ class Gateways:
             return
         problem = done.exception()
         if isinstance(problem, BusyError):
+            if problem.code is Busy.STOPPING:
+                return  # It may be on its disk: an answer that is lost, as far as anybody knows.
             self._ledger.record_refused(number, str(problem.code), self._clock())
         elif problem is None:
             self._ledger.record_taken(number, done.result(), self._clock())

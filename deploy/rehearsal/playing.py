@@ -9,14 +9,15 @@ import uvloop
 
 from deploy.embedded.errors import StackError
 from deploy.rehearsal.errors import RehearsalError
-from deploy.rehearsal.run import Run
+from deploy.rehearsal.reporting import to_report
+from deploy.rehearsal.run import INTERRUPTED, Run
 from deploy.rehearsal.stack import fresh_database, own_stack
 from gateway.errors import GatewayError
 from ingest.db.errors import DatabaseError
 from simulators.errors import SimulatorError
+from simulators.report.writing import write_report
 from simulators.scenarios.scenario import Scenario
 
-INTERRUPTED = "interrupted"
 _PARTS = 5
 
 
@@ -31,6 +32,10 @@ def play(
         short: Whether it is the shorter version, for the report.
         keep: Leave the database for a look.
         say: Told each step.
+
+    Raises:
+        RehearsalError: It could not begin.
+        KeyboardInterrupt: Ctrl-C before it began.
     """
     run: Run | None = None
     problem: str | None = None
@@ -42,15 +47,18 @@ def play(
             problem = _play(run)
             if keep:
                 say(f"database: {dsn}")
-            run.problem = problem
-            run.write()
+            run.problem = problem or run.problem
+            write_report(to_report(run), folder)
     except (StackError, DatabaseError) as error:
+        if run is None:
+            raise RehearsalError(str(error)) from error
         problem = str(error)
     except KeyboardInterrupt:
+        if run is None:
+            raise
         problem = INTERRUPTED
-    if run is None:
-        raise RehearsalError(problem or "the rehearsal did not begin")
-    run.problem = problem
+    assert run is not None  # noqa: S101 - or it was raised above
+    run.problem = problem or run.problem
     return run
 
 
@@ -74,16 +82,17 @@ def _play(run: Run) -> str | None:
 
 
 async def _until_stopped(run: Run) -> None:
-    """Play and judge; Ctrl-C or SIGTERM ends the playing, and then it is judged all the same."""
+    """Play and judge. Ctrl-C or SIGTERM ends it with the step it is in, a second one at once."""
     loop = asyncio.get_running_loop()
     task = asyncio.create_task(run.play(), name="play")
     asked = False
 
     def stop() -> None:
         nonlocal asked
-        if not asked:  # Told again, it is stopping already.
-            asked = True
+        if asked or run.world is None:
             task.cancel()
+        asked = True
+        run.stop()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop)

@@ -3,8 +3,6 @@
 However it ends, the report says how far it came; the ledger beside it says what was truly sent.
 """
 
-import asyncio
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,7 +23,7 @@ from simulators.scenarios.outcome import Outcome, read_outcome
 from simulators.scenarios.scenario import Scenario
 from simulators.scenarios.script import Script
 
-REPORT: Final = "run.json"
+INTERRUPTED: Final = "interrupted"
 _DAY: Final = timedelta(days=1)
 _DUE: Final = """
 SELECT resident_id, condition,
@@ -68,7 +66,7 @@ class Run:
         return whole and bool(self.verdicts) and all(verdict.met for verdict in self.verdicts)
 
     async def play(self) -> None:
-        """Play all days. Cancelled, it ends what it started and keeps what it has."""
+        """Play all days, or until ``stop``. Cancelled, it ends what it started at once."""
         scenario = self.scenario
         setting = Setting(
             stack=self.stack,
@@ -103,6 +101,9 @@ class Run:
                 profile=self.scenario.profile,
                 step_s=round(self.scenario.step.total_seconds()),
             )
+            if world.stopping:
+                self.problem = INTERRUPTED
+                return
             self.days_played += 1
             self.on_day(self)
 
@@ -114,6 +115,11 @@ class Run:
             cursor = await connection.execute(_DUE, ((midnight + _SOON).date(),))
             rows = await cursor.fetchall()
         return [Due(resident_id=row[0], condition=row[1], kind=row[2]) for row in rows]
+
+    def stop(self) -> None:
+        """End with the step it is in; what was played by then is judged as ever."""
+        if self.world is not None:
+            self.world.stopping = True
 
     def judge(self) -> None:
         """Compare with the ledger and with what the scenario expects. Blocks."""
@@ -142,7 +148,6 @@ class Run:
         counts = None if world is None else world.counts
         return {
             "scenario": scenario.id,
-            "title": scenario.title,
             "short": self.short,
             "seed": scenario.seed,
             "profile": scenario.profile,
@@ -167,14 +172,6 @@ class Run:
             "ledger": str(self.ledger),
         }
 
-    def write(self) -> Path:
-        """Keep the report in the run's folder; replaced in one step."""
-        path = self.folder / REPORT
-        draft = path.with_suffix(".tmp")
-        draft.write_text(json.dumps(self.report(), indent=2, ensure_ascii=False) + "\n", "utf-8")
-        draft.replace(path)
-        return path
-
 
 def _by_code(outcome: Outcome | None) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
@@ -182,9 +179,3 @@ def _by_code(outcome: Outcome | None) -> dict[str, dict[str, int]]:
         by_status = found.setdefault(alert.code, {})
         by_status[alert.status] = by_status.get(alert.status, 0) + 1
     return dict(sorted(found.items()))
-
-
-async def play_and_judge(run: Run) -> None:
-    """Play, and judge what came of it; a run that was cut short is judged as far as it came."""
-    await run.play()
-    await asyncio.to_thread(run.judge)

@@ -114,6 +114,7 @@ class World:
     numbering: Connection
     connection: Connection  # The owner's, in autocommit mode: for looking at anything.
     counts: Counts = field(default_factory=Counts)
+    stopping: bool = False  # Set it, and ``play`` ends with the step it is in.
     gateways: Gateways = field(init=False)
     _judge: Judge = field(init=False)
     _judged_max: int = field(init=False)
@@ -141,11 +142,12 @@ class World:
 
         Args:
             happenings: Sorted by ``at``; may be lazy.
-            until: Aware; what is due by then is judged when this returns.
+            until: Aware; what is due by then is judged when this returns. Earlier where
+                ``stopping`` is set; then what is due by the clock.
         """
         waiting = iter(happenings)
         following = next(waiting, None)
-        while self.clock() < until:
+        while self.clock() < until and not self.stopping:
             end = min(self.clock() + self.setting.step, until)
             busy = following is not None and following.at < end
             while following is not None and following.at < end:

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from deploy.embedded.stack import Stack
+from deploy.rehearsal.reporting import to_report
 from deploy.rehearsal.run import Run
+from simulators.report.writing import write_report
 from simulators.scenarios.reader import list_builtin, read_scenario
 from tests.fix_db import Database
 
@@ -56,24 +58,34 @@ async def test_an_expectation_that_is_not_met_fails_the_run(
     assert "table alert" in failed.look
 
 
+@pytest.mark.parametrize("gently", [True, False])
 async def test_a_run_that_is_stopped_leaves_a_report_and_nothing_else(
-    stack: Stack, database: Database, tmp_path: Path
+    stack: Stack, database: Database, tmp_path: Path, *, gently: bool
 ) -> None:
     run = a_run(SCENARIOS["duplicate-storm"], stack, database, tmp_path)
     halfway = asyncio.Event()
     run.on_day = lambda _: halfway.set()
     playing = asyncio.create_task(run.play())
     await halfway.wait()
-    playing.cancel()
-    with pytest.raises(asyncio.CancelledError):
+    if gently:
+        run.stop()
         await playing
+    else:
+        playing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await playing
+        run.problem = "interrupted"
 
     await asyncio.to_thread(run.judge)
-    written = json.loads(run.write().read_text("utf-8"))
+    files = write_report(to_report(run), tmp_path)
+    written = json.loads(files.twin.read_text("utf-8"))
 
+    assert "This run is partial" in files.page.read_text("utf-8")
     assert not run.passed
     assert written["days_played"] == 1
+    assert written["problem"] == "interrupted"
     assert written["conservation"]["conserved"]
+    assert not gently or written["conservation"]["agrees"]
     assert written["readings"] == written["conservation"]["sent"] > 0
     assert not [name for thread in threading.enumerate() if "gateway" in (name := thread.name)]
 
