@@ -54,7 +54,10 @@ _HIGH: Final = (
     *("second_followup_open", "second_followup_overdue", "referral_recommended"),
     *("emergency_referral", "referral_followup_overdue"),
 )
-_RECORDED_AT: Final = timedelta(hours=18)
+_VISITS_AT: Final = timedelta(hours=18)
+_REFERRALS_AT: Final = timedelta(
+    hours=18, minutes=10
+)  # At one instant ids, which are chance, decide.
 _AUTHOR: Final = "doctor"
 
 
@@ -180,8 +183,9 @@ class TownYear:
         self.counts.visits += len(seen)
         self.counts.readings += len(readings)
         midnight = datetime.combine(day, datetime.min.time(), SHANGHAI)
-        at = midnight + _RECORDED_AT
+        at = midnight + _VISITS_AT
         records = [self._record("visit", row, at) for row in seen.tolist()]
+        at = midnight + _REFERRALS_AT
         for row in rows[for_what[REFERRAL]].tolist():
             records += [self._record("referral_followup", row, at, c) for c in referred[row]]
         self.counts.referral_followups += len(records) - len(seen)

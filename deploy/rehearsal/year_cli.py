@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from gateway.clocks import NOT_BEFORE
+
 if TYPE_CHECKING:  # Imported when a year is played: the other commands need none of it.
     from deploy.rehearsal.year import YearReport
 
-_FIRST_DAY: Final = datetime(2025, 1, 1)  # noqa: DTZ001 - a day
+_FIRST_DAY: Final = datetime(2027, 1, 1)  # noqa: DTZ001 - a day
 _DAYS_MAX: Final = 366
 
 
@@ -36,6 +38,13 @@ def play_year(
     from deploy.rehearsal.stack import fresh_database, own_stack  # noqa: PLC0415
     from deploy.rehearsal.year import rehearse_year  # noqa: PLC0415
     from ingest.db.errors import DatabaseError  # noqa: PLC0415
+
+    if first_day.date() <= NOT_BEFORE.date():
+        sys.stderr.write(
+            f"suifang simulate town-year: --first-day {first_day:%Y-%m-%d}: gateways believe no"
+            f" clock before {NOT_BEFORE:%Y-%m-%d}; name a later day\n"
+        )
+        raise typer.Exit(2)
 
     def say(step: str) -> None:
         if not as_json:

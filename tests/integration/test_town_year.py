@@ -1,15 +1,24 @@
 """The beginning of a town's year: nothing is lost, and the figures count what was truly done."""
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+
+import psycopg
+from typer.testing import CliRunner
 
 from deploy.embedded.stack import Stack
 from deploy.rehearsal.year import HEADLINES, rehearse_year
+from deploy.simulate_cli import app
 from simulators.people.practice import Practice
 from simulators.people.town import TownPlan, make_town
 from tests.fix_db import Database
 
-FIRST = date(2025, 1, 1)
+# By the gateways' virtual clock: what they did not believe would arrive by chance.
+_CAPTURED = """
+SELECT min(captured_at AT TIME ZONE 'Asia/Shanghai')::date,
+       max(captured_at AT TIME ZONE 'Asia/Shanghai')::date, count(*)
+FROM reading"""
+FIRST = date(2027, 1, 1)
 RESIDENTS = 300
 DAYS = 10
 
@@ -32,7 +41,11 @@ async def test_what_a_town_does_is_stored_judged_and_counted(
     told = report.as_dict()
     figures = told["figures"]
 
+    with psycopg.connect(database.dsn) as connection:
+        captured = connection.execute(_CAPTURED).fetchone()
+
     assert report.lost == 0
+    assert captured == (FIRST, FIRST + timedelta(days=DAYS - 1), report.counts.readings)
     assert report.days == DAYS
     assert report.counts.readings > 50
     assert report.counts.visits > 3
@@ -42,3 +55,11 @@ async def test_what_a_town_does_is_stored_judged_and_counted(
     assert figures["signing.all"]["denominator"] == RESIDENTS
     assert set(HEADLINES) <= set(figures)
     assert report.percent("signing.all") == figures["signing.all"]["percent"]
+
+
+def test_a_year_that_gateways_do_not_believe_is_refused() -> None:
+    result = CliRunner().invoke(app, ["town-year", "--first-day", "2025-01-01"])
+
+    assert result.exit_code == 2
+    assert result.stderr.count("\n") == 1
+    assert "name a later day" in result.stderr
