@@ -57,8 +57,8 @@ class LoadRun:
 
 
 @dataclass(slots=True)
-class _Tick:
-    """What one tick saw, to be counted in one go."""
+class _Seen:
+    """What was seen since it was last counted and written down, in one go."""
 
     acknowledged: list[int] = field(default_factory=list)  # Numbers in the ledger.
     acknowledged_s: list[float] = field(default_factory=list)
@@ -86,7 +86,7 @@ class LightFleet:
         self._limits = limits or LoadLimits()
         self._on_sample = on_sample
         self._stopped: str | None = None
-        self._tick = _Tick()
+        self._seen = _Seen()
         self._unheard_since_s: float | None = None
         self.result = LoadRun()
 
@@ -158,7 +158,7 @@ class LightFleet:
             lines.send(self._members[message.gateway], Flight(message, due_s, number))
             number += len(message.entries)
             self.result.counts.sent += len(message.entries)
-            self._tick.lateness_s.append(now_s - due_s)
+            self._seen.lateness_s.append(now_s - due_s)
 
     def settle(self, lines: Lines, *, within_s: float) -> bool:
         """After a run that was too much: whether everything got its receipt in that time."""
@@ -180,9 +180,11 @@ class LightFleet:
     def _hear(self, lines: Lines, wait_s: float) -> None:
         for member, heard in lines.hear(wait_s):
             self._take(lines, member, heard)
-        self._write_down(lines)
         now_s = time.monotonic()
-        if self._sampler.is_due(now_s):
+        is_due = self._sampler.is_due(now_s)
+        if is_due or len(self._seen.acknowledged) >= _BURST_MAX:
+            self._write_down(lines)
+        if is_due:
             self._sample(now_s)
 
     def _take(self, lines: Lines, member: Member, heard: Heard) -> None:
@@ -195,8 +197,8 @@ class LightFleet:
             for flight in lines.acknowledge(member, heard):
                 readings = len(flight.message.entries)
                 counts.acknowledged += readings
-                self._tick.acknowledged_s.append(now_s - flight.due_s)
-                self._tick.acknowledged.extend(range(flight.number, flight.number + readings))
+                self._seen.acknowledged_s.append(now_s - flight.due_s)
+                self._seen.acknowledged.extend(range(flight.number, flight.number + readings))
         for payload in heard.received:
             self._unheard_since_s = None
             for receipt in parse_receipts(payload).receipts:
@@ -207,13 +209,13 @@ class LightFleet:
                 counts.stored += receipt.stored
                 counts.duplicate += receipt.duplicate
                 counts.quarantined += len(receipt.quarantined)
-                self._tick.stored_s.append(now_s - found.due_s)
+                self._seen.stored_s.append(now_s - found.due_s)
 
     def _write_down(self, lines: Lines) -> None:
-        tick, self._tick = self._tick, _Tick()
-        if tick.acknowledged and self._ledger is not None:
-            self._ledger.record_acknowledged(tick.acknowledged, self._clock())
-        self._sampler.record(tick.acknowledged_s, tick.stored_s, tick.lateness_s)
+        seen, self._seen = self._seen, _Seen()
+        if seen.acknowledged and self._ledger is not None:
+            self._ledger.record_acknowledged(seen.acknowledged, self._clock())
+        self._sampler.record(seen.acknowledged_s, seen.stored_s, seen.lateness_s)
         self.result.counts.again, self.result.counts.broken = lines.again, lines.broken
 
     def _sample(self, now_s: float) -> None:

@@ -106,11 +106,30 @@ def add_capacity(report: Report, capacity: Capacity, steps: Sequence[Step]) -> R
         ),
         Figure(name=Words("limit of", "瓶颈"), value=capacity.limit),
     ]
+    rising = sorted(steps, key=lambda step: step.rate_per_s)
+    rates = [step.rate_per_s for step in rising]
+    by_rate = Chart(
+        title=Words("Latency from when it was due, by rate", "自到期起的延迟与速率"),
+        unit="ms",
+        x_unit="readings/s",
+        logarithmic=True,
+        series=[
+            Series(Words("stored p99", "入库 p99"), rates, [step.p99_ms for step in rising]),
+            Series(Words("stored p50", "入库 p50"), rates, [step.p50_ms for step in rising]),
+            Series(
+                Words("simulator late p99", "模拟器延迟 p99"),
+                rates,
+                [step.lateness_p99_ms for step in rising],
+            ),
+        ],
+        note=Words("The charts below are of the last step.", "下列图表为最后一步。"),
+    )
     return replace(
         report,
         summary=[capacity.words],
         figures=figures,
         checks=(),
+        charts=[by_rate, *report.charts],
         tables=[table],
         data=report.data
         | {"capacity": capacity.as_dict(), "steps": [step.as_dict() for step in steps]},

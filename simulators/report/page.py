@@ -16,11 +16,11 @@ _STYLE: Final = """
 :root { color-scheme: light dark; --paper: #fbfaf8; --ink: #23272b; --quiet: #646b72;
   --rule: #dedad3; --card: #ffffff; --good: #1c6b48; --bad: #a8341f; --warn: #7a5200;
   --line-1: #1f6f9f; --line-2: #c4571a; --line-3: #2a8160; --line-4: #8d4f97; --line-5: #a07400;
-  --line-6: #5b6770; }
+  --line-6: #5b6770; --line-7: #b3446c; --line-8: #3f8f8f; }
 @media (prefers-color-scheme: dark) { :root { --paper: #16191c; --ink: #e2e5e8; --quiet: #9aa3ab;
   --rule: #30363b; --card: #1d2125; --good: #6fc79c; --bad: #f08b76; --warn: #e0b45c;
   --line-1: #6db5e2; --line-2: #f0945c; --line-3: #66c2a0; --line-4: #c996d3; --line-5: #dcb44a;
-  --line-6: #a3afb8; } }
+  --line-6: #a3afb8; --line-7: #ea8fb0; --line-8: #7fd0d0; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 60rem; background: var(--paper);
   color: var(--ink); font: 16px/1.55 system-ui, "Noto Sans CJK SC", sans-serif; }
@@ -56,7 +56,7 @@ th:first-child, td:first-child { text-align: left; }
 body:has(#zh:checked) [lang=en], body:not(:has(#zh:checked)) [lang=zh] { display: none; }
 @media print { .language { display: none; } }
 """
-_LINES: Final = 6
+_LINES: Final = 8
 _PARTIAL: Final = Words("This run is partial", "本次运行不完整")
 
 
@@ -98,7 +98,7 @@ def _sections(report: Report) -> Iterator[str]:
         yield "</dl>"
     yield from _checks(report)
     if report.charts:
-        yield f"<h2>{_text(Words('Over time', '随时间的变化'))}</h2>"
+        yield f"<h2>{_text(Words('Charts', '图表'))}</h2>"
         yield from map(_figure, report.charts)
     for table in report.tables:
         yield _table(table)

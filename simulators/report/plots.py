@@ -19,7 +19,7 @@ _TOP: Final = 10
 _BOTTOM: Final = 26
 _POINTS_MAX: Final = 480
 _TICKS: Final = 5
-_COLOURS: Final = 6  # --line-1 to --line-6 of the page.
+_COLOURS: Final = 8  # --line-1 to --line-8 of the page.
 
 
 class _Scale(NamedTuple):
