@@ -93,6 +93,10 @@ fuzz-api: setup ## schemathesis over the whole OpenAPI document, all checks (SEC
 bench-spool: $(VENV)/.locked ## a million readings in the gateway's spool: room, opening, speed (ARGS="--readings 100000")
 	@$(BIN)/python -m tests.benchmarks.spool_size $(ARGS)
 
+.PHONY: load
+load: setup ## thousands of gateways on a private stack, then a report (ARGS="--find-capacity")
+	@$(BIN)/suifang simulate load $(ARGS)
+
 .PHONY: bench-ingest
 bench-ingest: setup ## speed from the broker to the committed row (ARGS="--peers": beside two others)
 	@$(BIN)/suifang bench ingest $(ARGS)
