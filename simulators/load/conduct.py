@@ -4,11 +4,12 @@ Whatever ends it, SIGINT, SIGTERM, a broker that goes away, a process behind it 
 are closed, the ledger is whole, and the report says what was done and that it is partial.
 """
 
+import gc
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
@@ -28,6 +29,7 @@ from simulators.load.sampling import Sampler
 from simulators.load.target import Target, require_descriptors
 
 Stop = Callable[[str], None]
+_COLLECT_EVERY: Final = (20_000, 50, 100)
 _SETTLE_S: Final = 1.0  # Between two steps.
 _RECOVER_S_MAX: Final = 300.0  # After a step that was too much.
 
@@ -152,8 +154,10 @@ def conducting(
         nullcontext() if ledger is None else Ledger(ledger) as book,
         Interrupts() as interrupts,
         Lines(members, target.host, target.port) as lines,
+        ExitStack() as opened,
     ):
         lines.open(lambda: interrupts.why is not None, opening(display, len(members)))
+        opened.enter_context(_rare_collections())
         yield Conductor(
             target,
             lines,
@@ -164,6 +168,20 @@ def conducting(
             ledger=book,
             limits=limits or LoadLimits(),
         )
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for cycles seldom: a load makes none, and looking cost 3 µs a reading, and pauses."""
+    before = gc.get_threshold()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_EVERY)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 def machine_facts() -> Mapping[str, Any]:
