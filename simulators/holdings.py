@@ -63,7 +63,10 @@ _LATE: Final = """
 SELECT a.resident_id, a.code, a.effective_at, a.raised_at - r.received_at
 FROM alert a JOIN stored_reading r ON r.id = a.anchor_id
 WHERE a.severity = 'critical' AND a.status <> 'cancelled' AND a.raised_at - r.received_at > %s
-  AND NOT EXISTS (SELECT FROM amendment m WHERE m.reading_id = r.id)"""
+  AND NOT EXISTS (
+      SELECT FROM amendment m LEFT JOIN stored_reading x ON x.id = m.reading_id
+      WHERE m.received_at BETWEEN r.received_at AND a.raised_at
+        AND (m.reading_id = r.id OR x.resident_id = a.resident_id))"""
 
 
 class Totals(NamedTuple):
@@ -156,7 +159,7 @@ def read_states(snapshot: Snapshot) -> list[tuple[str, str, str]]:
 
 
 def read_late(snapshot: Snapshot, most: timedelta) -> list[tuple[str, str, datetime, timedelta]]:
-    """Emergencies raised longer after their reading had come, whom nobody amended."""
+    """Emergencies raised longer after their reading had come, with nothing amended in between."""
     return snapshot.execute(_LATE, (most,)).fetchall()
 
 

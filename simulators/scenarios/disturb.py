@@ -127,7 +127,7 @@ class Day:
 
     begins_at: datetime
     gateways: Sequence[str]
-    cards: Sequence[str]  # Of whoever may stand at a terminal.
+    cards: Sequence[str]  # Of the town; without one, of those with a story.
     random: np.random.Generator
 
     def holds(self, at: datetime) -> bool:

@@ -97,7 +97,8 @@ class Script:
         day = Day(
             begins_at=begins_at,
             gateways=sorted(self._started),
-            cards=[*(p.card_number for p in scenario.persons), *self.town.cards[: self._present]],
+            cards=self.town.cards[: self._present]
+            or [person.card_number for person in scenario.persons],
             random=random,
         )
         others: list[Happening] = [*grown, *told, *visits]

@@ -8,6 +8,7 @@ import json
 import threading
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from deploy.embedded.stack import Stack
@@ -117,3 +118,22 @@ async def test_what_is_never_put_right_is_misjudged(
     assert said in details
     assert not run.verdicts[0].met
     assert "misjudged" in run.verdicts[0].seen
+
+
+async def test_an_emergency_that_is_told_a_day_late_is_found(
+    stack: Stack, database: Database, tmp_path: Path
+) -> None:
+    run = a_run(SCENARIOS["morning-peak"], stack, database, tmp_path)
+    await run.play()
+    with psycopg.connect(database.dsn) as connection:
+        connection.execute(
+            "UPDATE alert SET raised_at = raised_at + interval '1 day' WHERE resident_id = %s",
+            (run.names["resident-a"],),
+        )
+
+    await asyncio.to_thread(run.judge)
+
+    (late,) = run.conservation["differences"]
+    assert (late["kind"], late["count"]) == ("late", 1)
+    assert "BP_EMERGENCY" in late["examples"][0]
+    assert not run.verdicts[0].met
