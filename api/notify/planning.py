@@ -88,7 +88,8 @@ async def plan_round(
             reached = await fetch_reached(
                 connection,
                 [row["alert_id"] for row in due],
-                since=now - timedelta(seconds=settings.again_s_max),
+                now=now,
+                pause=settings.refused_pause,
             )
             await _Round(connection, settings, crew, reached, now).plan(due)
     return len(due)

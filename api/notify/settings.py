@@ -133,6 +133,7 @@ class NotifySettings(ProcessSettings):
     again_s_min: PositiveInt = 30  # After a failure; doubled each time,
     again_s_max: PositiveInt = 1_800  # up to this.
     attempts_max: PositiveInt = 50  # Then it is given up: a day, with the two above.
+    refused_s_max: PositiveInt = 14_400  # Who is refused again and again is left alone up to this.
     untold_s: PositiveInt = 300  # Until one of which nobody could be told is looked at again.
     metrics: ObservationSettings = ObservationSettings()
 
@@ -142,6 +143,11 @@ class NotifySettings(ProcessSettings):
         return DutyHours(
             quiet_from=self.quiet_from, quiet_until=self.quiet_until, shifts=self.shifts
         )
+
+    def refused_pause(self, refusals: int) -> timedelta:
+        """For how long nobody tries again who was refused so often: 1 is the first time."""
+        longest = max(self.refused_s_max, self.again_s_max)
+        return timedelta(seconds=min(longest, self.again_s_max * 2 ** min(refusals - 1, 20)))
 
     @model_validator(mode="after")
     def _can_tell_somebody(self) -> Self:

@@ -104,6 +104,30 @@ async def test_if_all_are_refused_it_is_seen_until_an_address_is_corrected(
     assert untold(bench) == 0
 
 
+async def test_who_is_refused_again_and_again_is_left_alone_for_longer_each_time(
+    bench: NotifyBench, channel: Recorder
+) -> None:
+    channel.refuses = {"d1", "l1", "c1"}
+    alert = await bench.raise_alert()
+    await bench.work()
+    for _ in range(23):
+        await bench.work(minutes=30)
+
+    made = await bench.rows("SELECT made_at FROM message WHERE staff_id = 'l1' ORDER BY 1")
+    minutes = [(at - AT).total_seconds() / 60 for (at,) in made]
+    assert minutes == [0, 30, 90, 210, 450, 690]  # 30 min, doubled up to four hours.
+    assert await untold_since(bench, alert) == AT
+
+    await bench.work(minutes=5)
+    channel.refuses.clear()
+    await bench.connection.execute(
+        "UPDATE staff_contact SET changed_at = %s WHERE staff_id = 'l1'", (bench.clock.now,)
+    )
+    await bench.work(minutes=5)
+    await bench.work()
+    assert ("l1", "page") in channel.take()  # Whose contact is written anew waits for nothing.
+
+
 class Interrupted(Recorder):
     """Somebody begins to attend to the alert while its last page is on the way."""
 
