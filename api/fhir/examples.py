@@ -74,6 +74,8 @@ _PATIENT_ROW: Final[Mapping[str, Any]] = {
     "centre_name": "Longgang",
     "version": 3,
     "updated_at": _AT,
+    "merged_into": None,
+    "merged": ["r-0c41d9e7"],
 }
 _DEVICE_ROW: Final[Mapping[str, Any]] = {
     "id": "cuff-7F31",

@@ -30,15 +30,21 @@ _BEFORE_ALL: Final = (datetime.min.replace(tzinfo=UTC),) * 2 + (UUID(int=0),)
 
 _PATIENTS: Final = """
 SELECT r.id, r.birth_date, r.sex, r.team_id, t.name AS team_name, t.centre_id,
-       n.name AS centre_name, coalesce(e.version, 0) AS version,
-       coalesce(c.at, r.created_at) AS updated_at
+       n.name AS centre_name, coalesce(e.version, 0) + coalesce(g.number, 0) AS version,
+       greatest(coalesce(c.at, r.created_at), g.at) AS updated_at,
+       (SELECT m.into_id FROM resident_merge m
+        WHERE m.resident_id = r.id AND m.unmerged_at IS NULL) AS merged_into,
+       ARRAY(SELECT m.resident_id FROM resident_merge m
+             WHERE m.into_id = r.id AND m.unmerged_at IS NULL ORDER BY 1) AS merged
 FROM resident r
 LEFT JOIN team t ON t.id = r.team_id
 LEFT JOIN centre n ON n.id = t.centre_id
 LEFT JOIN registry_entry e ON e.kind = 'resident' AND e.id = r.id
 LEFT JOIN registry_change c ON c.kind = 'resident' AND c.id = r.id AND c.version = e.version
+LEFT JOIN visible_merging g ON g.resident_id = r.id
 WHERE r.id > %(after)s AND (%(ids)s::text[] IS NULL OR r.id = ANY(%(ids)s))
-  AND coalesce(c.at, r.created_at) >= %(since)s AND coalesce(c.at, r.created_at) < %(until)s
+  AND greatest(coalesce(c.at, r.created_at), g.at) >= %(since)s
+  AND greatest(coalesce(c.at, r.created_at), g.at) < %(until)s
 ORDER BY r.id
 LIMIT %(rows)s"""
 
@@ -77,17 +83,19 @@ SELECT r.id, r.kind, r.resident_id, r.centre_id, r.gateway_id, r.device_id, r.ca
        (
            SELECT jsonb_agg(jsonb_build_array(i.system, i.value) ORDER BY i.system, i.value)
            FROM observation_identifier i WHERE i.reading_id = r.id) AS identifiers,
-       1 + said.number + late.number AS version,
-       greatest(r.received_at, said.at, late.at) AS updated_at
+       1 + said.number + late.number + coalesce(moved.number_as_merged, 0) AS version,
+       greatest(r.received_at, said.at, late.at, moved.at_as_merged) AS updated_at
 FROM ({{candidates}}) r
 {standing("r")}
+LEFT JOIN visible_merging moved  -- Whose it is changes when that pseudonym is merged.
+    ON moved.resident_id = coalesce(said.changes ->> 'resident_id', r.reported_for)
 WHERE (r.effective_at, r.captured_at, r.id)
       > (%(after_effective)s, %(after_captured)s::timestamptz, %(after_id)s::uuid)
   AND r.sample IS DISTINCT FROM 'control_solution'  -- A meter's test, of nobody.
   AND (%(resident)s::text IS NULL OR r.resident_id = %(resident)s)
   AND stands.taken_at >= %(taken_since)s AND stands.taken_at < %(taken_until)s
-  AND greatest(r.received_at, said.at, late.at) >= %(updated_since)s
-  AND greatest(r.received_at, said.at, late.at) < %(updated_until)s
+  AND greatest(r.received_at, said.at, late.at, moved.at_as_merged) >= %(updated_since)s
+  AND greatest(r.received_at, said.at, late.at, moved.at_as_merged) < %(updated_until)s
   AND CASE r.kind WHEN 'blood_pressure' THEN %(pressure)s ELSE %(any_sugar)s OR
       (coalesce(stands.meal_context = 'fasting', false),
        coalesce(stands.unit = ANY(%(molar)s), false),
@@ -109,14 +117,17 @@ async def list_readings(
     after: ReadingKey | None,
     rows: int,
 ) -> list[DictRow]:
-    """Readings as they stand, in order of time, after the key: at most ``rows``."""
+    """Readings as they stand, in order of time, after the key: at most ``rows``.
+
+    Who asks by a merged pseudonym is told what is the survivor's.
+    """
     ids = await _named_ids(connection, query)
     effective, captured, last = after or _BEFORE_ALL
     candidates = _OF_RESIDENT if ids is None else _OF_ID
     taken, updated, kinds = query.taken, query.updated, query.kinds
     asked: dict[str, Any] = {
         "ids": ids,
-        "resident": query.resident,
+        "resident": await _find_survivor(connection, query.resident),
         "after_effective": effective,
         "after_captured": captured,
         "after_id": last,
@@ -135,6 +146,18 @@ async def list_readings(
     }
     statement = _READINGS.format(candidates=candidates)
     return await (await connection.execute(statement.encode(), asked)).fetchall()
+
+
+_SURVIVOR: Final = """
+SELECT into_id FROM resident_merge WHERE resident_id = %s AND unmerged_at IS NULL"""
+
+
+async def _find_survivor(connection: AsyncConnection[DictRow], resident: str | None) -> str | None:
+    """Under which pseudonym this resident's readings are seen now."""
+    if resident is None:
+        return None
+    row = await (await connection.execute(_SURVIVOR, (resident,))).fetchone()
+    return resident if row is None else str(row["into_id"])
 
 
 async def _named_ids(

@@ -39,7 +39,8 @@ WITHOUT_RESIDENTS = {
     *("gateway_day", "gateway_status", "flow_sample"),
 }
 VIEWS_THAT_FILTER = {
-    *("visible_reading", "visible_reported", "visible_context", "indicator_standing"),
+    *("visible_reading", "visible_reported", "visible_context", "visible_merging"),
+    "indicator_standing",
 }
 
 

@@ -33,6 +33,11 @@ def build(row: Mapping[str, Any], *, whole: bool, personal: Personal | None = No
         "meta": meta(row["version"], row["updated_at"]),
         "identifier": [identifier(RESIDENT_IDS, row["id"])],
     }
+    if row["merged_into"] is not None:
+        resource["active"] = False
+        resource["link"] = [_link(row["merged_into"], "replaced-by")]
+    elif row["merged"]:
+        resource["link"] = [_link(id_, "replaces") for id_ in row["merged"]]
     if row["centre_id"] is not None:
         resource["managingOrganization"] = _organization(
             CENTRE_IDS, row["centre_id"], row["centre_name"]
@@ -52,6 +57,14 @@ def build(row: Mapping[str, Any], *, whole: bool, personal: Personal | None = No
             number = identifier(ID_NUMBERS, personal.id_number)
             resource["identifier"].append({**number, "type": concept(_NATIONAL)})
     return resource
+
+
+def _link(id_: str, kind: str) -> Json:
+    other = {
+        "reference": f"Patient/{ids.to_fhir(id_)}",
+        "identifier": identifier(RESIDENT_IDS, id_),
+    }
+    return {"other": other, "type": kind}
 
 
 def _organization(system: str, id_: str, name: str | None) -> Json:

@@ -236,7 +236,7 @@ def test_a_persons_context_stands_over_the_meters_later_one() -> None:
 def test_a_patient_shows_nothing_beyond_what_its_reader_may(
     id_: str, sex: str | None, birth_date: date | None, *, whole: bool, named: bool
 ) -> None:
-    row = {
+    row: dict[str, Any] = {
         "id": "x",
         "birth_date": birth_date,
         "sex": sex,
@@ -246,6 +246,8 @@ def test_a_patient_shows_nothing_beyond_what_its_reader_may(
         "centre_name": id_,
         "version": 1,
         "updated_at": datetime.now(UTC),
+        "merged_into": None,
+        "merged": [],
     }
     personal = Personal(name="某某", id_number="99000019490101001X") if named else None
 

@@ -1,0 +1,1 @@
+DROP VIEW visible_merging;
