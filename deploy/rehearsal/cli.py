@@ -79,10 +79,10 @@ def run_scenario(
     except KeyboardInterrupt:
         _fail("interrupted before anything was played", code=_INTERRUPTED)
     _print(run, as_json=as_json)
-    if report is None:
+    if report is None and run.passed:
         shutil.rmtree(folder, ignore_errors=True)
     else:
-        say(f"report: {folder / 'report.html'}")
+        say(f"report: {folder / 'report.html'}; ledger and spools beside it")
     if run.problem is not None:
         _fail(run.problem, code=_INTERRUPTED if run.problem == "interrupted" else 1)
     if check and not run.passed:

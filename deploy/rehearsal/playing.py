@@ -46,7 +46,7 @@ def play(
             run.on_day = lambda played: _tell(played, say)
             problem = _play(run)
             if keep:
-                say(f"database: {dsn}")
+                say(f"database: {dsn}; its server: SUIFANG_HOME={stack.home} suifang stack up")
             run.problem = problem or run.problem
             write_report(to_report(run), folder)
     except (StackError, DatabaseError) as error:
