@@ -1,7 +1,6 @@
 """Rehearse a year of a town, and report: figures as the API computes them, conservation, time.
 
-Whatever happens to it, what was played is in the report; a year that was interrupted has the
-figures up to then.
+Whatever happens to it, what was played is in the report: it is filled in as days pass.
 """
 
 import asyncio
@@ -98,22 +97,20 @@ async def rehearse_year(
     stack: Stack,
     dsn: str,
     folder: Path,
+    report: YearReport,
     *,
-    residents: int,
-    seed: int,
     first_day: date,
     days: int = 365,
     practice: Practice | None = None,
     say: Callable[[str], None] = lambda _: None,
-) -> YearReport:
-    """Play it, and report.
+) -> None:
+    """Play it, and fill in the report. Cancelled anywhere, nothing of the installation is left.
 
     Args:
         stack: Up; its broker serves no other ingest meanwhile.
         dsn: Of a migrated database of its own, as the owner.
         folder: New or empty.
-        residents: Of the town.
-        seed: Of the town.
+        report: Names the town; useful however this ends.
         first_day: Local; the figures are of its calendar year.
         days: How many to play.
         practice: How the teams work.
@@ -123,9 +120,8 @@ async def rehearse_year(
         RehearsalError: Something of the installation ended by itself.
         DatabaseUnavailableError: The database is gone.
     """
-    report = YearReport(residents=residents, seed=seed)
     began_s = time.monotonic()
-    town = make_town(TownPlan(residents=residents, first_day=first_day), seed)
+    town = make_town(TownPlan(residents=report.residents, first_day=first_day), report.seed)
     setting = Setting(
         stack=stack,
         dsn=dsn,
@@ -140,14 +136,14 @@ async def rehearse_year(
         for number in range(days):
             await year.pass_day(first_day + timedelta(days=number))
             report.days = number + 1
+            report.seconds = time.monotonic() - began_s
             if report.days % _TOLD_DAYS == 0:
-                say(f"day {report.days} of {days} after {time.monotonic() - began_s:.0f} s")
+                say(f"day {report.days} of {days} after {report.seconds:.0f} s")
         report.figures = await _compute(dsn, first_day, world)
         spools = world.gateways.spools
     found = await asyncio.to_thread(reconcile, [folder / LEDGER], spools, dsn)
     report.lost = sum(each.count for each in found.differences)
     report.seconds = time.monotonic() - began_s
-    return report
 
 
 async def _compute(dsn: str, first_day: date, world: World) -> FiguresOut:

@@ -1,6 +1,7 @@
 """Command ``suifang simulate town-year``: a year of a town through the real parts.
 
-Exit codes: 0 done, 1 it failed or a reading was lost, 2 the command line is wrong.
+Exit codes: 0 done, 1 it failed or a reading was lost, 2 the command line is wrong, 130 Ctrl-C (what
+was played is reported).
 """
 
 import asyncio
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # Imported when a year is played: the other commands need non
 
 _FIRST_DAY: Final = datetime(2027, 1, 1)  # noqa: DTZ001 - a day
 _DAYS_MAX: Final = 366
+_INTERRUPTED: Final = 130
 
 
 def play_year(
@@ -36,7 +38,7 @@ def play_year(
     from deploy.embedded.errors import StackError  # noqa: PLC0415
     from deploy.rehearsal.errors import RehearsalError  # noqa: PLC0415
     from deploy.rehearsal.stack import fresh_database, own_stack  # noqa: PLC0415
-    from deploy.rehearsal.year import rehearse_year  # noqa: PLC0415
+    from deploy.rehearsal.year import YearReport, rehearse_year  # noqa: PLC0415
     from ingest.db.errors import DatabaseError  # noqa: PLC0415
 
     if first_day.date() <= NOT_BEFORE.date():
@@ -50,19 +52,19 @@ def play_year(
         if not as_json:
             typer.echo(step, err=True)
 
+    report, interrupted = YearReport(residents=residents, seed=seed), False
     try:
         with (
             own_stack(say) as stack,
             fresh_database(stack) as dsn,
             tempfile.TemporaryDirectory(prefix="suifang-year-") as folder,
         ):
-            report = asyncio.run(
+            asyncio.run(
                 rehearse_year(
                     stack,
                     dsn,
                     Path(folder) / "rehearsal",
-                    residents=residents,
-                    seed=seed,
+                    report,
                     first_day=first_day.date(),
                     days=days,
                     say=say,
@@ -71,10 +73,14 @@ def play_year(
     except (StackError, RehearsalError, DatabaseError) as error:
         sys.stderr.write(f"suifang simulate: {error}\n")
         raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        interrupted = True
     if as_json:
         typer.echo(json.dumps(report.as_dict(), indent=2))
     else:
         _print(report)
+    if interrupted:
+        raise typer.Exit(_INTERRUPTED)
     if report.lost:
         raise typer.Exit(1)
 
@@ -86,7 +92,8 @@ def _print(report: "YearReport") -> None:
     typer.echo(
         f"{report.residents:,} residents, {report.days} days in {report.seconds:.0f} s:"
         f" {counts.readings:,} readings, {counts.visits:,} visits,"
-        f" {counts.referral_followups:,} referrals followed up, {report.lost} lost or doubled"
+        f" {counts.referral_followups:,} referrals followed up,"
+        f" {'not reconciled' if report.lost is None else f'{report.lost} lost or doubled'}"
     )
     items = report.figures.items if report.figures is not None else []
     for each in items:

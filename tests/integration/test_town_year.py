@@ -1,13 +1,16 @@
 """The beginning of a town's year: nothing is lost, and the figures count what was truly done."""
 
+import asyncio
+import threading
 from datetime import date, timedelta
 from pathlib import Path
 
 import psycopg
+import pytest
 from typer.testing import CliRunner
 
 from deploy.embedded.stack import Stack
-from deploy.rehearsal.year import HEADLINES, rehearse_year
+from deploy.rehearsal.year import HEADLINES, YearReport, rehearse_year
 from deploy.simulate_cli import app
 from simulators.people.practice import Practice
 from simulators.people.town import TownPlan, make_town
@@ -26,12 +29,12 @@ DAYS = 10
 async def test_what_a_town_does_is_stored_judged_and_counted(
     stack: Stack, database: Database, tmp_path: Path
 ) -> None:
-    report = await rehearse_year(
+    report = YearReport(residents=RESIDENTS, seed=4)
+    await rehearse_year(
         stack,
         database.dsn,
         tmp_path / "rehearsal",
-        residents=RESIDENTS,
-        seed=4,
+        report,
         first_day=FIRST,
         days=DAYS,
         practice=Practice(visits_basic=1.0),
@@ -55,6 +58,24 @@ async def test_what_a_town_does_is_stored_judged_and_counted(
     assert figures["signing.all"]["denominator"] == RESIDENTS
     assert set(HEADLINES) <= set(figures)
     assert report.percent("signing.all") == figures["signing.all"]["percent"]
+
+
+async def test_a_year_that_is_stopped_leaves_its_report_and_nothing_that_runs(
+    stack: Stack, database: Database, tmp_path: Path
+) -> None:
+    report = YearReport(residents=50, seed=4)
+    year = asyncio.create_task(
+        rehearse_year(stack, database.dsn, tmp_path / "rehearsal", report, first_day=FIRST)
+    )
+    while report.days < 2 and not year.done():  # noqa: ASYNC110 - it tells nobody of a day
+        await asyncio.sleep(0.05)
+    year.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await year
+
+    assert 2 <= report.days < 365
+    assert report.as_dict()["differences"] is None
+    assert not [thread.name for thread in threading.enumerate() if "gateway" in thread.name]
 
 
 def test_a_year_that_gateways_do_not_believe_is_refused() -> None:
