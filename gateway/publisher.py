@@ -35,6 +35,7 @@ from gateway.wire.limits import READINGS_PER_BATCH_MAX
 from gateway.wire.receipts import Prompted, Receipt, parse_receipts
 from gateway.wire.times import Clock
 from gateway.wire.topics import Channel
+from gateway.wire.traces import traceparent_of_batch
 
 _LOG = logging.getLogger(__name__)
 _NO_SUBSCRIBERS: Final = 16
@@ -59,7 +60,9 @@ class Link(Protocol):
     def alive(self) -> bool:
         """Whether it can ever connect again."""
 
-    def publish(self, channel: Channel, payload: bytes) -> int | None:
+    def publish(
+        self, channel: Channel, payload: bytes, *, traceparent: str | None = None
+    ) -> int | None:
         """Hand over one message; return its packet number, None when it was not taken."""
 
     def acknowledge(self, delivery: Delivery) -> None:
@@ -258,7 +261,11 @@ class Publisher:
     def _send(self, sent: _Outstanding, link: Link) -> None:
         age = self._clock() - sent.batch.oldest_captured_at
         old = age > timedelta(seconds=self._settings.backlog_age_s)
-        sent.packet = link.publish("backlog" if old else "readings", sent.batch.payload)
+        sent.packet = link.publish(
+            "backlog" if old else "readings",
+            sent.batch.payload,
+            traceparent=traceparent_of_batch(sent.batch.id, sent.batch.payload),
+        )
         sent.sendings += 1
         sent.sent_s = self._monotonic_s()
         sent.due_s = sent.sent_s + self._patience_s(sent.sendings)

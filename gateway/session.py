@@ -29,6 +29,7 @@ from gateway.errors import SettingsError
 from gateway.settings import GatewaySettings
 from gateway.tls import build_context, load_certificate
 from gateway.wire.topics import Channel, Topic
+from gateway.wire.traces import TRACEPARENT
 
 _LOG = logging.getLogger(__name__)
 _QUEUED_MESSAGES: Final = 16  # More than batches in flight and a status.
@@ -62,6 +63,12 @@ class Listener(Protocol):
 
 def _is_distrust(problem: BaseException | None) -> TypeGuard[ssl.SSLCertVerificationError]:
     return isinstance(problem, ssl.SSLCertVerificationError)
+
+
+def _traced(traceparent: str) -> Properties:
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.UserProperty = (TRACEPARENT, traceparent)
+    return properties
 
 
 class Session:
@@ -120,12 +127,25 @@ class Session:
         """Whether paho's thread still runs."""
         return self._thread is not None and self._thread.is_alive()
 
-    def publish(self, channel: Channel, payload: bytes, *, retain: bool = False) -> int | None:
+    def publish(
+        self,
+        channel: Channel,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        traceparent: str | None = None,
+    ) -> int | None:
         """Hand one message to the broker at QoS 1; return its packet number for the PUBACK.
 
         None: paho's queue is full and it has not taken the message; try again later.
         """
-        said = self._client.publish(self._topic(channel), payload, qos=1, retain=retain)
+        said = self._client.publish(
+            self._topic(channel),
+            payload,
+            qos=1,
+            retain=retain,
+            properties=None if traceparent is None else _traced(traceparent),
+        )
         return None if said.rc == mqtt.MQTT_ERR_QUEUE_SIZE else said.mid
 
     def acknowledge(self, delivery: Delivery) -> None:

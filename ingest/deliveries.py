@@ -116,6 +116,7 @@ class Settled:
     messages: tuple[Message, ...]  # One for each gateway and connection.
     totals: Mapping[str, Totals]  # What it settled, by gateway; "" where none is known.
     lane: Lane
+    urgent: tuple[UUID, ...] = ()  # Readings that were emergencies: each has its alert.
 
 
 Refuse: TypeAlias = Callable[[Decoded, Accepted, WireError, datetime], QuarantineRow]

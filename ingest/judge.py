@@ -89,10 +89,11 @@ class Judge:
                     role=ProcessRole.JUDGE,
                 ) as connection:
                     while True:
-                        judged = await self.judge_once(connection)
+                        judged = await self._judge_due(connection)
+                        _tell(judged.events)
                         await self._measure(connection)
                         failures, self._database_problem = 0, ""
-                        if not judged:
+                        if not judged.residents:
                             await asyncio.sleep(self._settings.poll_ms / 1_000)
             except DatabaseUnavailableError as error:
                 failures += 1
@@ -117,6 +118,9 @@ class Judge:
 
     async def judge_once(self, connection: Connection) -> int:
         """Judge what is due now, in one transaction; return how many residents that was."""
+        return len((await self._judge_due(connection)).residents)
+
+    async def _judge_due(self, connection: Connection) -> Outcome:
         with translated():
             await contexts.spread(connection, now=self.clock())
             await contract_turns.settle_due(connection, now=self.clock())
@@ -129,11 +133,11 @@ class Judge:
                 residents_max=self._settings.residents_max,
             )
         if not due:
-            return 0
+            return Outcome([], [])
         with self.metrics.judge_seconds.time():
-            judged = len((await self.judge_residents(connection, due)).residents)
-        self.metrics.judged.inc(judged)
-        return judged
+            outcome = await self.judge_residents(connection, due)
+        self.metrics.judged.inc(len(outcome.residents))
+        return outcome
 
     async def judge_residents(self, connection: Connection, ids: Sequence[str]) -> Outcome:
         """Judge these residents, due or not, in one transaction.
@@ -178,6 +182,15 @@ class Judge:
         """The one for demonstrations, where it is set; else each profile has its own."""
         wait = self._settings.session_wait
         return None if wait is None else np.timedelta64(wait // timedelta(microseconds=1), "us")
+
+
+def _tell(events: Sequence[Event]) -> None:
+    """Which alerts were raised, and by which readings, for whoever follows one."""
+    for event in events:
+        reading = event.payload.get("anchor_reading_id")
+        if event.kind == "alert.raised" and reading is not None:
+            trace = UUID(reading).hex
+            _LOG.info("alert_raised", alert=event.payload["alert_id"], trace=trace)
 
 
 async def _write_cases(connection: Connection, verdict: Verdict) -> list[Event]:

@@ -304,6 +304,8 @@ class Pipeline:
             ages_us = to_microseconds(self._clock()) - block.plain.arrived_us
             self.metrics.age_seconds.observe(float(np.median(ages_us)) / 1e6)
         await self._answers.give(settled)
+        for reading in settled.urgent:
+            _LOG.info("emergency_stored", trace=reading.hex)
 
 
 @dataclass(slots=True)

@@ -49,6 +49,7 @@ class Tallies(defaultdict[int, Tally]):
         super().__init__(Tally)
         self.plainly_stored: list[int] | None = None
         self.totals: dict[str, Totals] = defaultdict(Totals)
+        self.urgent: list[UUID] = []  # Readings that were emergencies, of what was committed.
 
 
 class Transaction:

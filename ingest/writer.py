@@ -142,6 +142,7 @@ class Writer:
                 await due_work.mark_batch(connection, rows, ~special)
                 await transaction.count(Counter(compress(rows.gateways, ~special)))
         transaction.count_into(tallies)
+        tallies.urgent += [row.id for row in emergencies]
         for place, prompt in _place_plain(block, prompts):
             tallies[place].prompted.append(prompt)
         plainly_stored = np.bincount(block.owners[~special], minlength=len(block.deliveries))
@@ -170,6 +171,7 @@ class Writer:
                 await self._store_or_halve(connection, half, tallies, at)
             return
         transaction.count_into(tallies)
+        tallies.urgent += [row.id for row in emergencies]
 
     async def _prompt(
         self,
@@ -230,7 +232,7 @@ def _settle(
             some.append(receipt)
             size += len(receipt) + 1
         messages.append(Message(to, _wrap(some), connection))
-    return Settled(deliveries, tuple(messages), tallies.totals, lane)
+    return Settled(deliveries, tuple(messages), tallies.totals, lane, tuple(tallies.urgent))
 
 
 async def _find_urgent(connection: Connection, block: Block, stored: BoolArray) -> list[ReadingRow]:

@@ -95,6 +95,10 @@ def _webhook(schemas: Json) -> Json:
             "webhook-id": {"type": "string", "description": "The same at every attempt"},
             "webhook-timestamp": {"type": "string", "description": "Seconds since 1970"},
             "webhook-signature": {"type": "string", "description": "`v1,…`, blanks between"},
+            "traceparent": {
+                "type": "string",
+                "description": "W3C Trace Context; the trace is the reading it rests on, if any",
+            },
         },
     }
     shown = [{"name": kind, "payload": examples.event(kind)} for kind in get_args(EventKind)]

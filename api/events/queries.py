@@ -16,6 +16,7 @@ from api.feed import read_ends
 
 _VISIBLE: Final = """
 SELECT o.number, o.kind, o.payload ->> 'resident_id' AS resident_id,
+       coalesce(o.payload ->> 'anchor_reading_id', o.payload ->> 'reading_id') AS reading_id,
        json_build_object('number', o.number, 'type', o.kind, 'timestamp', o.created_at,
                          'data', o.payload)::text AS text
 FROM outbox o
@@ -31,6 +32,7 @@ class Item(NamedTuple):
     number: int
     kind: str
     resident_id: str | None
+    reading_id: str | None  # That it rests on, which is also its trace.
     text: str
 
 

@@ -13,6 +13,7 @@ import ssl
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
+from uuid import UUID
 
 import structlog
 
@@ -30,6 +31,7 @@ from api.webhooks.sender import Answer, Sender, make_tls_context, open_sender
 from api.webhooks.settings import DeliverSettings
 from api.webhooks.signing import sign
 from gateway.wire.times import Clock
+from gateway.wire.traces import TRACEPARENT, make_span, write_traceparent
 from ingest.db.keyring import Keyring, read_keyring
 from ingest.db.webhook_secrets import open_sealed
 
@@ -131,6 +133,8 @@ class Delivery:
         headers = sign(
             secrets, message_id=f"evt_{found.number}_{item.number}", at=self.clock(), body=body
         )
+        if item.reading_id is not None:
+            headers[TRACEPARENT] = write_traceparent(UUID(item.reading_id), make_span())
         answer = await sender.post(body, headers)
         self.metrics.attempts.labels("delivered" if answer.is_success else "failed").inc()
         return answer

@@ -53,6 +53,27 @@ async def test_events_come_in_order_once_and_genuine(bench: Bench, receiver: Rec
     assert await bench.turn() == 0
 
 
+async def test_what_rests_on_a_reading_is_in_its_trace_and_nothing_else_is(
+    bench: Bench, receiver: Receiver
+) -> None:
+    reading = "01890a5d-ac96-774b-bcce-b302099a8057"
+    await bench.subscribe(receiver.url())
+    await tell(bench.connection, "anna", anchor_reading_id=reading)
+    await tell(bench.connection, "anna", reading_id=reading)
+    await tell(bench.connection, "anna")
+    receiver.behaviours = [BROKEN]
+    await bench.turn()
+    bench.clock.pass_by(hours=1)
+    await bench.turn()
+
+    told = [request.headers.get("traceparent") for request in receiver.requests]
+    traced = [each.split("-") for each in told if each is not None]
+    assert [request.number for request in receiver.requests] == [1, 1, 2, 3]
+    assert told[-1] is None
+    assert {each[1] for each in traced} == {"01890a5dac96774bbcceb302099a8057"}
+    assert len({each[2] for each in traced}) == 3  # Another span at every attempt.
+
+
 async def test_what_was_changed_on_the_way_is_not_genuine(bench: Bench, receiver: Receiver) -> None:
     secret = (await bench.subscribe(receiver.url()))["secret"]
     await tell(bench.connection, "anna")

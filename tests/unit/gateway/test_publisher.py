@@ -33,9 +33,11 @@ class Broker:
     acks: bool = True
     sent: list[tuple[Channel, bytes]] = field(default_factory=list)
     acknowledged: list[Delivery] = field(default_factory=list)
+    traces: list[str | None] = field(default_factory=list)
 
-    def publish(self, channel: Channel, payload: bytes) -> int:
+    def publish(self, channel: Channel, payload: bytes, *, traceparent: str | None = None) -> int:
         """As ``Session.publish``."""
+        self.traces.append(traceparent)
         self.sent.append((channel, payload))
         packet = len(self.sent)
         if self.acks:
