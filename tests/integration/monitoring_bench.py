@@ -6,6 +6,7 @@ so what must be old is written with an old time.
 """
 
 import asyncio
+import json
 import os
 import secrets
 from collections.abc import AsyncIterator, Mapping
@@ -88,6 +89,16 @@ class Installation:
             address = f"http://127.0.0.1:{self.ports[name]}/metrics"
             return (await client.get(address)).raise_for_status().text
 
+    async def measure(self, line: bytes) -> str:
+        """A terminal's line, taken by the real gateway; the reading's id."""
+        port = self.ports["terminals"]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(line + b"\n")
+        async with asyncio.timeout(60):
+            taken: str = json.loads(await reader.readline())["taken"]
+        writer.close()
+        return taken
+
     async def say(self, gateway: str, status: Status | None) -> None:
         """A gateway's status, retained by the broker; None takes it back."""
         payload = b"" if status is None else write_status(status)
@@ -164,7 +175,7 @@ async def an_installation(
     await enrol(connection, gateways={BOX: "east", LOST_BOX: "east", REAL_BOX: "east"})
     broker.stack.set_broker_users(_PASSWORDS)
     await broker.forget_ingest_sessions()
-    ports = {name: free_port() for name in (*PROCESSES, "http")}
+    ports = {name: free_port() for name in (*PROCESSES, "http", "terminals")}
     async with AsyncExitStack() as stack:
         to_database = await _open(stack, FaultProxy(_port_of(database.dsn), mqtt=False, seed=1))
         to_broker = await _open(stack, FaultProxy(broker.port, mqtt=False, seed=1))
@@ -282,4 +293,5 @@ def _settings_of_the_gateway(ports: Mapping[str, int], folder: Path) -> dict[str
         "GATEWAY_PSEUDONYM_KEY_FILE": str(key),
         "GATEWAY_CLOCK_SYNCHRONISED": "true",
         "GATEWAY_METRICS_PORT": str(ports["gateway"]),
+        "GATEWAY_LISTEN_PORT": str(ports["terminals"]),
     }

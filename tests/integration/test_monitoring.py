@@ -11,7 +11,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
+import aiomqtt
 import httpx
 import pytest
 import pytest_asyncio
@@ -29,15 +31,19 @@ from tests.fix_prometheus import SHIPPED
 from tests.integration.monitoring_bench import (
     BOX,
     LOST_BOX,
+    REAL_BOX,
     Installation,
     a_status,
     an_installation,
 )
-from tests.integration.webhook_bench import GONE, a_receiver
+from tests.integration.webhook_bench import GONE, OK, a_receiver
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 RULES = yaml.safe_load((SHIPPED / "alerts.yml").read_text("utf-8"))
 ALERTS = {rule["alert"] for group in RULES["groups"] for rule in group["rules"]}
+EMERGENCY = (
+    b'{"kind":"blood_pressure","device_id":"cuff","systolic":201,"diastolic":121,"unit":"mmHg"}'
+)
 OF_GATEWAYS = {
     "SuifangSpoolFilling": "spool_old",
     "SuifangReadingsLost": "readings_lost",
@@ -74,6 +80,47 @@ async def test_running_processes_expose_what_the_page_lists_and_nothing_else(
         listed = {metric.name for metric in process.metrics}
         assert exposed - created - {"suifang_build_info"} == listed, process.name
         assert "r-1" not in text
+
+
+async def test_a_reading_is_followed_by_its_id_from_the_terminal_to_a_webhook(
+    installation: Installation,
+) -> None:
+    await installation.await_all_up()
+    broker = installation.broker
+    async with AsyncExitStack() as crew:
+        receiver = await crew.enter_async_context(a_receiver())
+        wanted = {"url": receiver.url(), "types": ["alert.raised"]}
+        made = await installation.client.put("/v1/webhooks/traced", json=wanted)
+        assert made.status_code == 201, made.text
+        probe = await crew.enter_async_context(
+            aiomqtt.Client(
+                broker.host,
+                broker.port,
+                username="probe",
+                password=broker.password_of("probe"),
+                protocol=aiomqtt.ProtocolVersion.V5,
+            )
+        )
+        await probe.subscribe(f"suifang/v1/east/{REAL_BOX}/readings", qos=1)
+        told_one = asyncio.Event()
+
+        async def hear(writer: asyncio.StreamWriter) -> None:
+            writer.write(OK)
+            told_one.set()
+
+        receiver.otherwise = hear
+        reading = UUID(await installation.measure(EMERGENCY))
+        async with asyncio.timeout(60):
+            message = await anext(aiter(probe.messages))
+            await told_one.wait()
+        said = dict(vars(message.properties)["UserProperty"])["traceparent"]
+        await installation.client.delete("/v1/webhooks/traced")
+
+    told = receiver.requests[0].headers["traceparent"]
+    log = (installation.folder / "ingest.log").read_text("utf-8")
+    assert said.split("-")[1] == told.split("-")[1] == reading.hex
+    assert said.split("-")[2] != told.split("-")[2]
+    assert f'"trace": "{reading.hex}", "event": "emergency_stored"' in log
 
 
 @asynccontextmanager
