@@ -77,6 +77,10 @@ faults: setup ## everything killed, cut and starved under 30 schedules, nothing 
 crash: setup ## the gateway killed 300 times at random instants, under load (KILLS=1000 SEED=7)
 	@CRASH_KILLS=$(or $(KILLS),300) CRASH_SEED=$(or $(SEED),1) $(BIN)/python -m pytest -q -s tests/integration/test_gateway_kills.py
 
+.PHONY: walk
+walk: wheel ## docs/operations.md on an empty Debian with a real systemd; root, minutes (ARGS="--folder DIR": keep it)
+	@$(BIN)/python -m tests.walk $(ARGS)
+
 .PHONY: bench
 bench: $(VENV)/.locked ## speed and memory of the rules beside polars and duckdb (ARGS="--residents 20000": smaller)
 	@$(BIN)/python -m tests.benchmarks.rules_speed $(ARGS)

@@ -1,0 +1,58 @@
+"""docs/operations.md can be walked (`make walk` does, on an empty Debian): its commands exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from deploy.cli import app
+from deploy.credential_folder import BROKER_PASSWORDS, DATABASE_PASSWORDS, LOGIN_DSNS
+from tests.setting_names import exists_as_a_setting
+from tests.walk.__main__ import blocks, packages
+
+ROOT = Path(__file__).parents[3]
+TEXT = "".join(blocks())
+COMMANDS = sorted(set(re.findall(r"(?m)(?:^|-- )suifang ([a-z][a-z-]+(?: [a-z-]+)?)", TEXT)))
+
+
+def test_the_walk_has_every_part() -> None:
+    assert len(blocks()) >= 8
+    assert {"postgresql-17-timescaledb", "mosquitto"} <= set(packages())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_guide_exists(command: str) -> None:
+    assert CliRunner().invoke(app, [*command.split(), "--help"]).exit_code == 0
+
+
+def test_files_units_and_settings_of_the_guide_exist() -> None:
+    for path in re.findall(r"deploy/[\w./-]*\w", TEXT):
+        assert (ROOT / path).exists(), path
+    for unit in re.findall(r"suifang-[a-z-]+@?(?:\.timer|\.service)?", TEXT):
+        name = unit if "." in unit else f"{unit}.service"
+        assert any((ROOT / "deploy" / d / name).is_file() for d in ("systemd", "gateway")), unit
+    for setting in re.findall(r"(?m)^([A-Z][A-Z_]+)=", TEXT):
+        assert exists_as_a_setting(setting), setting
+
+
+def test_every_secret_of_the_folder_stands_in_the_table_of_rotation() -> None:
+    table = (ROOT / "docs/operations.md").read_text("utf-8").partition("## Secrets that change")[2]
+
+    assert "INGEST_DB_DSN" in table
+    assert "names" in table
+    for name in (*DATABASE_PASSWORDS, *BROKER_PASSWORDS):
+        if name != "POSTGRES_PASSWORD":  # Of the container's administrator alone.
+            part = name.removesuffix("_BROKER_PASSWORD").lower()
+            assert name in table or {"command": "operator"}.get(part, part) in table, name
+    assert LOGIN_DSNS
+
+
+@pytest.mark.parametrize("name", ["operations", "backup", "capacity", "failure-modes"])
+def test_what_a_page_points_to_is_there(name: str) -> None:
+    text = (ROOT / "docs" / f"{name}.md").read_text("utf-8")
+
+    for path in re.findall(r"tests/[\w/.]*\w", text):
+        assert (ROOT / path).exists(), path
+    for link in re.findall(r"\]\(([^)#]+)", text):
+        assert (ROOT / "docs" / link).exists(), link
