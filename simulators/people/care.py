@@ -21,6 +21,7 @@ _SYSTOLIC_MAX_MMHG: Final = 140.0
 _DIASTOLIC_MAX_MMHG: Final = 90.0
 _FASTING_MAX_TENTHS: Final = 70.0
 _STREAM: Final = 5
+_ASKED_MAX: Final = 2
 _NEVER: Final = np.iinfo(np.int64).max  # Ordinal day.
 
 
@@ -63,13 +64,14 @@ class Year:
     happened: int = 0
     readings: list[DayReadings] = field(default_factory=list)
 
-    def note(self, readings: DayReadings) -> None:
-        """Keep the readings of a day, and how the last of each person was."""
+    def note(self, readings: DayReadings) -> tuple[IntArray, IntArray]:
+        """Keep the readings of a day, and how the last of each person was; who has a new value."""
         self.readings.append(readings)
         rows, systolic, diastolic = session_means(readings)
         self.pressure[rows] = (systolic <= _SYSTOLIC_MAX_MMHG) & (diastolic <= _DIASTOLIC_MAX_MMHG)
         fasting = readings.take((readings.kind == GLUCOSE) & (readings.meal == FASTING))
         self.sugar[fasting.row] = fasting.glucose_tenths <= _FASTING_MAX_TENTHS
+        return rows, np.unique(fasting.row)
 
 
 class _Calls:
@@ -81,27 +83,33 @@ class _Calls:
         enrolled = since.astype(np.int64) + date(1970, 1, 1).toordinal()
         self.routine = np.where(np.isnat(since), _NEVER, enrolled)
         self.routine = self._in_days(self.routine, care.routine_days)
-        self.second = np.full(len(town), _NEVER)
+        self.second = np.full((2, len(town)), _NEVER)  # Of pressure, of sugar.
+        self._asked = np.zeros((2, len(town)), np.int64)  # For how many high values in a row.
 
     def due(self, managed: BoolArray, today: int) -> IntArray:
-        return np.flatnonzero(managed & ((self.routine <= today) | (self.second <= today)))
+        second = (self.second <= today).any(axis=0)
+        return np.flatnonzero(managed & ((self.routine <= today) | second))
 
     def call_again(self, rows: IntArray, today: int) -> None:
         later = self._in_days(np.full(len(rows), today), self._care.again_days)
         self.routine[rows] = np.maximum(self.routine[rows], later)
-        waits = rows[self.second[rows] != _NEVER]
-        self.second[waits] = np.maximum(self.second[waits], self.routine[waits])
+        second = self.second[:, rows]
+        self.second[:, rows] = np.where(second == _NEVER, _NEVER, np.maximum(second, later))
 
     def saw(self, rows: IntArray, today: int) -> None:
         today_ = np.full(len(rows), today)
         self.routine[rows] = self._in_days(today_, self._care.routine_days)
-        self.second[rows] = _NEVER
+        self.second[:, rows] = _NEVER
 
-    def heard(self, rows: IntArray, high: BoolArray, today: int) -> None:
-        """A new value of each: a high one asks for a second follow-up, another ends it."""
-        self.second[rows[~high]] = _NEVER
-        new = rows[high & (self.second[rows] == _NEVER)]
-        self.second[new] = self._in_days(np.full(len(new), today), self._care.second_days)
+    def heard(self, what: int, rows: IntArray, high: BoolArray, today: int) -> None:
+        """A new value of each: a high one asks for a second follow-up, the next for a referral's.
+
+        What is high after that is left to the hospital until a value is not.
+        """
+        self.second[what, rows[~high]] = _NEVER
+        self._asked[what, rows] = np.where(high, self._asked[what, rows] + 1, 0)
+        new = rows[high & (self._asked[what, rows] <= _ASKED_MAX)]
+        self.second[what, new] = self._in_days(np.full(len(new), today), self._care.second_days)
 
     def _in_days(self, since: IntArray, days: tuple[int, int]) -> IntArray:
         wait = self._random.integers(days[0], days[1] + 1, len(since))
@@ -124,7 +132,7 @@ def rehearse(town: Town, care: Care, *, days: int = 365) -> Year:
         seen = called[comes]
         own = town.readings_of(day)
         readings = DayReadings.joined([own, town.readings_at_visit(seen, day)])
-        year.note(readings)
+        measured = year.note(readings)
         year.planned += int(town.plans(day).sum())
         year.happened += int(managed[np.unique(own.row)].sum())
         year.visits[seen] += 1
@@ -133,9 +141,9 @@ def rehearse(town: Town, care: Care, *, days: int = 365) -> Year:
         more = random.random((2, len(seen))) < care.steps_up
         town.visit(seen, day, pressure=pressure[seen] & more[0], sugar=sugar[seen] & more[1])
         calls.saw(seen, today)
-        heard = np.unique(readings.row)
-        heard = heard[managed[heard]]
-        calls.heard(heard, (pressure | sugar)[heard], today)
+        for what, (rows, high) in enumerate(zip(measured, (pressure, sugar), strict=True)):
+            mine = rows[managed[rows]]
+            calls.heard(what, mine, high[mine], today)
     return year
 
 

@@ -45,7 +45,7 @@ class Pressure:
 
     usual_healthy: tuple[float, float] = (116.0, 73.0)  # A, at 50 years.
     usual_unknown: tuple[float, float] = (148.0, 89.0)  # A: high, nobody knows.
-    usual_managed: tuple[float, float] = (124.6, 75.9)  # C
+    usual_managed: tuple[float, float] = (123.2, 75.2)  # C
     per_year_of_age: tuple[float, float] = (0.25, -0.10)  # A, around 50 (hypertensive: 65).
     between_sd: tuple[float, float] = (10.0, 7.0)  # real, bp_ghana: 8.3 to 11.4 and 8.6 to 9.3.
     between_healthy_sd: tuple[float, float] = (9.0, 6.5)  # real, bp_preg: 8.7 and 6.4.
@@ -82,7 +82,7 @@ class Sugar:
     usual_prediabetes: float = 5.9  # A: within 5.6 to 6.9.
     prediabetes: float = 0.381  # [5] of adults.
     usual_unknown: float = 8.0  # A
-    usual_managed: float = 7.6  # C
+    usual_managed: float = 7.2  # C
     between_healthy_sd: float = 0.15  # A
     between_sd: float = 0.40  # A
     day_sd: float = 0.12  # A: about 5 % of a healthy fasting value.
