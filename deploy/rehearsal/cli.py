@@ -22,7 +22,6 @@ if TYPE_CHECKING:  # Imported when a scenario is played: the other commands need
     from deploy.rehearsal.run import Run
 
 _INTERRUPTED = 130
-_SHOWN_DAYS = 10
 AsJson = Annotated[bool, typer.Option("--json", help="The report as JSON on stdout.")]
 
 
@@ -63,8 +62,8 @@ def run_scenario(
 ) -> None:
     """Play a scenario in virtual time through the real parts, and judge what came of it."""
     scenario = _read(name, short=short, seed=seed)
-    if report is not None and report.exists() and any(report.iterdir()):
-        _fail(f"--report {report} is not empty: a report is one run, name a new folder", code=2)
+    if report is not None:
+        _require_new(report)
     folder = report or Path(tempfile.mkdtemp(prefix="suifang-rehearsal-"))
     from deploy.rehearsal.playing import play  # noqa: PLC0415
 
@@ -87,6 +86,17 @@ def run_scenario(
         _fail(run.problem, code=_INTERRUPTED if run.problem == "interrupted" else 1)
     if check and not run.passed:
         raise typer.Exit(1)
+
+
+def _require_new(report: Path) -> None:
+    """Before anything is started. Ends the command with what to do."""
+    try:
+        report.mkdir(parents=True, exist_ok=True)
+        is_empty = not any(report.iterdir())
+    except OSError as error:
+        _fail(f"--report {report}: {error.strerror}; name a new folder", code=2)
+    if not is_empty:
+        _fail(f"--report {report} is not empty: a report is one run, name a new folder", code=2)
 
 
 def _read(name: str, *, short: bool, seed: int | None) -> Scenario:

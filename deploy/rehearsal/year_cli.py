@@ -8,7 +8,7 @@ import asyncio
 import json
 import sys
 import tempfile
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # Imported when a year is played: the other commands need non
     from deploy.rehearsal.year import YearReport
 
 _FIRST_DAY: Final = datetime(2027, 1, 1)  # noqa: DTZ001 - a day
+_FIRST_DAY_MAX: Final = date(2199, 1, 1)
 _DAYS_MAX: Final = 366
 _INTERRUPTED: Final = 130
 
@@ -41,10 +42,10 @@ def play_year(
     from deploy.rehearsal.year import YearReport, rehearse_year  # noqa: PLC0415
     from ingest.db.errors import DatabaseError  # noqa: PLC0415
 
-    if first_day.date() <= NOT_BEFORE.date():
+    if not NOT_BEFORE.date() < first_day.date() <= _FIRST_DAY_MAX:
         sys.stderr.write(
             f"suifang simulate town-year: --first-day {first_day:%Y-%m-%d}: gateways believe no"
-            f" clock before {NOT_BEFORE:%Y-%m-%d}; name a later day\n"
+            f" clock before {NOT_BEFORE:%Y-%m-%d}; name a day after it, to {_FIRST_DAY_MAX}\n"
         )
         raise typer.Exit(2)
 

@@ -90,7 +90,7 @@ def _corrupt_bytes(table: Table, _persons: list[str]) -> Fields:
 def _mad_device(table: Table, _persons: list[str]) -> Fields:
     return {
         "device": table.word("device", ("blood_pressure", "glucose")),
-        "every": table.span("every"),
+        "every": table.span("every", above=timedelta()),
         "alarming": table.number("alarming", 0.0, low=0, high=1),
         "found": table.moment("found"),
     }

@@ -6,7 +6,7 @@ none) name it later. ``every`` and ``times`` repeat an event.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, get_args
 
 from ingest.db import records
@@ -80,13 +80,13 @@ _KINDS: Final[Mapping[str, Callable[[Table], tuple[Any, dict[str, Any]]]]] = {
 _OF_LABELS: Final = ("claim", "retract")
 
 
-def read_event(table: Table, persons: list[str], labels: set[str]) -> Iterator[Event]:
+def read_event(table: Table, persons: list[str], labels: dict[str, datetime]) -> Iterator[Event]:
     """One event, as often as it happens.
 
     Args:
         table: Its table; all of it is read.
         persons: Ids that are there.
-        labels: Of readings so far; this one's is added.
+        labels: Of readings so far, with the time of each; this one's is added.
 
     Raises:
         ScenarioError: What stands there is wrong.
@@ -98,12 +98,17 @@ def read_event(table: Table, persons: list[str], labels: set[str]) -> Iterator[E
     fields: dict[str, Any] = {}
     value: Any
     if what in _OF_LABELS:
+        if not labels:
+            table.refuse(what, "needs a reading: give an event above it a label, and name that")
         value = table.word(what, sorted(labels))
+        if table.moment("at") <= labels[value]:
+            taken = f"{labels[value]:%Y-%m-%dT%H:%M:%S}"
+            table.refuse("at", f"is not after the reading {value!r} was taken ({taken})")
     else:
         value, fields = _KINDS[what](table)
     if what in {"pressure", "glucose"} and table.has("label"):
         label = table.text("label", pattern=NAME, example="first-high")
-        labels.add(label)
+        labels[label] = table.moment("at")
     event = Event(
         at=table.moment("at"),
         person=table.word("person", persons),

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.clocks import NOT_BEFORE
 from gateway.toml_lines import Document, TomlError, decode
 from gateway.wire.errors import Reason
 from rules.codes import AlertCode, AlertStatus, CaseState
@@ -38,6 +39,11 @@ _HEAD: Final = (
     *("id", "title", "about", "seed", "begins", "days", "step_minutes", "profile"),
     *("town", "short"),
 )
+_WITHOUT: Final = {"flu": ("gateways",), "gateway_clock": ("from", "until")}
+_WITHOUT_WHY: Final = {
+    "flu": "everywhere; leave it out",
+    "gateway_clock": "so from the gateway's start to the end; leave it out",
+}
 _COUNT_MAX: Final = 100_000_000
 _YEARS_BEFORE: Final = timedelta(days=730)
 
@@ -80,13 +86,13 @@ class _Reading:
         self._short = short
         self._persons: dict[str, PersonPlan] = {}
         self._events: list[Event] = []
-        self._labels: set[str] = set()
+        self._labels: dict[str, datetime] = {}
         self._disturbances: list[Disturbance] = []
         self._expectations: list[Expectation] = []
         self._included: set[Path] = set()
         top = _open(path)
         shorter = top.table("short")
-        self._begins = top.day("begins")
+        self._begins = top.day("begins", low=NOT_BEFORE.date() + timedelta(days=1))
         self._days = self._either(
             top, shorter, lambda table: table.whole("days", low=1, high=DAYS_MAX), "days"
         )
@@ -165,7 +171,7 @@ class _Reading:
             table.refuse("id", f"is {name!r}, which stands here twice; give another id")
         self._persons[name] = PersonPlan(
             id=name,
-            born=table.day("born"),
+            born=table.day("born", high=self._begins),
             sex=table.word("sex", ("female", "male")),
             conditions=table.words("conditions", CONDITIONS),
             since=table.day("since", self._begins - _YEARS_BEFORE),
@@ -182,6 +188,9 @@ class _Reading:
 
     def _read_disturbance(self, table: Table) -> None:
         kind = table.word("kind", list(KINDS))
+        for name in _WITHOUT.get(kind, ()):
+            if table.has(name):
+                table.refuse(name, f"means nothing for {kind}, which is {_WITHOUT_WHY[kind]}")
         since = self._inside(table, "from", table.moment("from", self._begins_at))
         until = table.moment("until", self._ends_at)
         if until <= since:
@@ -193,6 +202,10 @@ class _Reading:
             gateways=table.words("gateways", self._gateways),
             fields=KINDS[kind](table, list(self._persons)),
         )
+        if "found" in found.fields:
+            self._inside(table, "found", found.fields["found"])
+            if found.fields["found"] <= since:
+                table.refuse("found", "is not after from; it cannot be found before it is mad")
         table.done()
         if since < self._ends_at:
             self._disturbances.append(found)

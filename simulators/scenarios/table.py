@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -18,6 +19,8 @@ from simulators.series import SHANGHAI
 
 _SPAN: Final = re.compile(r"(-?)(\d{1,6}) ?(min|h|d)", re.ASCII)
 _UNITS: Final = {"min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+_DAY_MIN: Final = date(1900, 1, 1)  # Nobody is older.
+_DAY_MAX: Final = date(2199, 12, 31)
 NAME: Final = r"[a-z0-9][a-z0-9-]{0,40}"
 
 
@@ -115,7 +118,7 @@ class Table:
         """A number within bounds."""
         value = self._take(name, default)
         good = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
-        if not good or not low <= value <= high:
+        if not good or not isfinite(value) or not low <= value <= high:
             shown = str(value) if isinstance(value, Decimal) else repr(value)
             self.refuse(name, f"is {shown}; write a number from {low:g} to {high:g}")
         return float(value)
@@ -123,8 +126,9 @@ class Table:
     def exact(self, name: str) -> str:
         """A number as it was written, to the last digit."""
         value = self._take(name, None)
-        if isinstance(value, bool) or not isinstance(value, int | Decimal):
-            self.refuse(name, f"is {value!r}; write a number")
+        good = isinstance(value, int | Decimal) and not isinstance(value, bool)
+        if not good or not isfinite(value):
+            self.refuse(name, f"is {value}; write a number")
         return str(value)
 
     def flag(self, name: str, *, default: bool) -> bool:
@@ -134,11 +138,20 @@ class Table:
             self.refuse(name, f"is {value!r}; write true or false")
         return value
 
-    def day(self, name: str, default: date | None = None) -> date:
-        """A local calendar day."""
+    def day(
+        self,
+        name: str,
+        default: date | None = None,
+        *,
+        low: date = _DAY_MIN,
+        high: date = _DAY_MAX,
+    ) -> date:
+        """A local calendar day within bounds."""
         value = self._take(name, default)
         if not isinstance(value, date) or isinstance(value, datetime):
             self.refuse(name, f"is {value!r}; write a day such as 2026-03-02")
+        if not low <= value <= high:
+            self.refuse(name, f"is {value}; write a day from {low} to {high}")
         return value
 
     def moment(self, name: str, default: datetime | None = None) -> datetime:
@@ -146,14 +159,18 @@ class Table:
         value = self._take(name, default)
         if not isinstance(value, datetime):
             self.refuse(name, f"is {value!r}; write a local time such as 2026-03-02T09:00:00")
+        if not _DAY_MIN <= value.date() <= _DAY_MAX:
+            self.refuse(name, f"is {value}; write a time from {_DAY_MIN} to {_DAY_MAX}")
         if value.tzinfo is None:
             return value.replace(tzinfo=SHANGHAI)
         if default is None or value is not default:
             self.refuse(name, f"is {value}; write it without an offset: times are local")
         return value
 
-    def span(self, name: str, default: timedelta | None = None) -> timedelta:
-        """A length of time: ``"30min"``, ``"8h"``, ``"-3d"``."""
+    def span(
+        self, name: str, default: timedelta | None = None, *, above: timedelta | None = None
+    ) -> timedelta:
+        """A length of time: ``"30min"``, ``"8h"``, ``"-3d"``; longer than ``above``, if given."""
         value = self._take(name, default)
         if isinstance(value, timedelta):
             return value
@@ -161,7 +178,10 @@ class Table:
         if found is None:
             self.refuse(name, f'is {value!r}; write a length such as "30min", "8h" or "-3d"')
         span = int(found[2]) * _UNITS[found[3]]
-        return -span if found[1] else span
+        span = -span if found[1] else span
+        if above is not None and span <= above:
+            self.refuse(name, f"is {value!r}; write a length above {above // _UNITS['min']} min")
+        return span
 
     def pair(self, name: str, *, low: int, high: int) -> tuple[int, int]:
         """Two whole numbers."""

@@ -39,6 +39,7 @@ alert = "BP_UNSATISFIED_1"
 person = "resident-a"
 exactly = 1
 """
+MAD = 'kind = "mad_device"\ndevice = "glucose"\nevery = "{every}"\nfound = {found}'
 WRONG = {
     "an unknown key": ("days = 2", "days = 2\nresidents = 3", "5", "residents"),
     "a misspelt key": ("per_day = 0.5", "per_dya = 0.5", "8", "did you mean per_day?"),
@@ -56,6 +57,32 @@ WRONG = {
     "an unknown disturbance": ("network_gone", "plague", "22", "network_gone"),
     "an unknown alert": ("BP_UNSATISFIED_1", "BP_BAD", "28", "BP_EMERGENCY"),
     "impossible bounds": ("exactly = 1", "at_least = 3\nat_most = 2", "31", "below at_least"),
+    "a rate that is no number": ("per_day = 0.5", "per_day = nan", "8", "a number from 0 to 24"),
+    "an age that nobody has": ("born = 1960-01-01", "born = 1860-01-01", "12", "from 1900-01-01"),
+    "a birth after the beginning": ("born = 1960", "born = 2060", "12", "to 2026-03-02"),
+    "a time before clocks": ("begins = 2026-03-02", "begins = 0001-01-01", "3", "write a day from"),
+    "a glucose of no number": ("pressure = [150, 94]", "glucose = nan", "19", "write a number"),
+    "nothing to take back": ("pressure = [150, 94]", 'retract = "x"', "19", "a label"),
+    "a wave somewhere": (
+        *('kind = "network_gone"', 'kind = "flu"\nattendance = 2'),
+        *("24", "means nothing for flu"),
+    ),
+    "a clock wrong for a while": (
+        *('kind = "network_gone"', 'kind = "gateway_clock"\nahead = "1h"'),
+        *("25", "means nothing for gateway_clock"),
+    ),
+    "madness without a pause": (
+        *('kind = "network_gone"', MAD.format(every="0min", found="2026-03-02T11:00:00")),
+        *("24", "above 0 min"),
+    ),
+    "found before it is mad": (
+        *('kind = "network_gone"', MAD.format(every="5min", found="2026-03-02T09:00:00")),
+        *("25", "not after from"),
+    ),
+    "found when all is over": (
+        *('kind = "network_gone"', MAD.format(every="5min", found="2026-04-02T09:00:00")),
+        *("25", "outside of the scenario's days"),
+    ),
     "a missing file": ("days = 2", 'days = 2\ninclude = ["gone.toml"]', "5", "not beside"),
 }
 
@@ -88,6 +115,15 @@ def test_what_is_wrong_is_refused_with_its_line_and_a_remedy(what: str, tmp_path
     assert text.startswith(f"{path}, line {line}: ")
     assert said in text
     assert "\n" not in text
+
+
+def test_a_reading_is_taken_back_after_it_was_taken(tmp_path: Path) -> None:
+    text = WHOLE.replace("[150, 94]", '[150, 94]\nlabel = "first"') + (
+        '[[event]]\nat = 2026-03-02T08:00:00\nperson = "resident-a"\nretract = "first"\n'
+    )
+
+    with pytest.raises(ScenarioError, match=r"line 33: event\.2\.at is not after the reading"):
+        read_scenario(written(tmp_path, text))
 
 
 def test_an_id_that_stands_twice_is_refused(tmp_path: Path) -> None:
