@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from deploy.backup.errors import BackupError
 from deploy.backup.shelf import Base, Shelf, first_segment_of, write_record
-from deploy.backup.tools import RECEIVER, Tools, ask_server, environment, without_password
+from deploy.backup.tools import RECEIVER, TAKER, Tools, ask_server, environment, without_password
 from gateway.wire.times import Clock
 
 
@@ -43,7 +43,7 @@ def take(shelf: Shelf, dsn: str, clock: Clock, *, loud: bool) -> Base:
     try:
         tools.run(
             tools.command(
-                *("pg_basebackup", "--dbname", without_password(dsn), "--pgdata", making),
+                *("pg_basebackup", "--dbname", without_password(dsn, TAKER), "--pgdata", making),
                 *("--format=tar", "--compress=client-gzip:1", "--wal-method=stream"),
                 *("--checkpoint=fast", "--label", f"suifang {place.name}", "--no-password"),
                 *(["--progress"] if loud else []),
@@ -112,7 +112,8 @@ def receive(shelf: Shelf, dsn: str) -> NoReturn:
     tools = Tools.of_major(server.major)
     folder = shelf.timeline(server.timeline)
     _make_folders(shelf, tools, folder)
-    own = tools.command("pg_receivewal", "--dbname", without_password(dsn), "--no-password")
+    address = without_password(dsn, RECEIVER)
+    own = tools.command("pg_receivewal", "--dbname", address, "--no-password")
     slot = [*own, "--slot", RECEIVER]
     tools.run([*slot, "--create-slot", "--if-not-exists"], dsn=dsn)
     if tools.account.dropped:

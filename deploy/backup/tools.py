@@ -21,6 +21,8 @@ from deploy.embedded.stack import Stack
 
 RECEIVER: Final = "suifang_wal"
 """Slot and application name of who receives the log: what ``synchronous_standby_names`` names."""
+TAKER: Final = "suifang_base"
+"""Application name of who takes a base backup: no commit may count as received because of it."""
 _SAID_CHARACTERS_MAX: Final = 600
 _VERSION_UNIT: Final = 10_000
 
@@ -113,12 +115,12 @@ def environment(dsn: str | None) -> Mapping[str, str]:
     return found | {"PGPASSWORD": str(password)} if password else found
 
 
-def without_password(dsn: str) -> str:
+def without_password(dsn: str, application_name: str) -> str:
     """What may stand on a command line. A backup is of the whole server, so no database, either."""
     parts = conninfo_to_dict(dsn)
     for name in ("password", "dbname"):
         parts.pop(name, None)
-    return make_conninfo("", **(parts | {"application_name": RECEIVER}))
+    return make_conninfo("", **(parts | {"application_name": application_name}))
 
 
 def ask_server(dsn: str) -> Server:

@@ -56,6 +56,22 @@ def test_settings_of_a_unit_exist_and_secrets_come_as_credentials(name: str) -> 
     assert all(line.split(":")[1].startswith("/etc/suifang/") for line in found["LoadCredential"])
 
 
+HARDENING = "suifang-.service.d/hardening.conf"
+AS_POSTGRES = [name for name in UNITS if directives(name)["User"] == ["postgres"]]
+
+
+@pytest.mark.parametrize("name", AS_POSTGRES)
+def test_a_unit_of_the_account_of_postgresql_leaves_its_shared_memory_alone(name: str) -> None:
+    """systemd removes all of the account's when the last such unit ends: no connection then."""
+    effective = directives(name, HARDENING)["RemoveIPC"][-1:]  # A drop-in has the last word.
+
+    assert effective in ([], ["no"])
+
+
+def test_units_of_the_account_of_postgresql_are_known() -> None:
+    assert {name for name in UNITS if "backup" in name} == set(AS_POSTGRES)
+
+
 @pytest.mark.parametrize("path", sorted(SYSTEMD.glob("*.timer")), ids=lambda path: path.name)
 def test_a_timer_has_its_service_and_makes_up_for_what_it_missed(path: Path) -> None:
     assert path.with_suffix(".service").is_file()
