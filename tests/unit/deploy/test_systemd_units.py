@@ -62,7 +62,7 @@ AS_POSTGRES = [name for name in UNITS if directives(name)["User"] == ["postgres"
 
 @pytest.mark.parametrize("name", AS_POSTGRES)
 def test_a_unit_of_the_account_of_postgresql_leaves_its_shared_memory_alone(name: str) -> None:
-    """systemd removes all of the account's when the last such unit ends: no connection then."""
+    """Systemd removes all of the account's when the last such unit ends: no connection then."""
     effective = directives(name, HARDENING)["RemoveIPC"][-1:]  # A drop-in has the last word.
 
     assert effective in ([], ["no"])
