@@ -16,6 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from deploy.doctor import broker_access
 from deploy.doctor.findings import Finding, failed, fine, warned
 from ingest.settings import MESSAGE_BYTES_MAX, IngestSettings
 
@@ -92,11 +93,13 @@ def _judge_answer(
 def check_configuration(path: Path) -> Iterator[Finding]:
     """A configuration beside ours; what it includes counts as its own."""
     try:
-        theirs = dict(_read(path))
+        lines = list(_read(path))
     except OSError as error:
         remedy = "name the file the broker is started with"
         yield failed(_AREA, "configuration", f"{path}: {error.strerror}", remedy)
         return
+    theirs = dict(lines)
+    yield from broker_access.check_access(lines)
     differs = False
     for name, value in _read(SHIPPED):
         found = theirs.get(name)

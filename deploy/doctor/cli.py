@@ -24,6 +24,7 @@ from ingest.settings import IngestSettings
 app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 _MARKS: Final = {Verdict.OK: "ok     ", Verdict.WARNING: "WARNING", Verdict.FAILED: "FAILED "}
 _LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_]\w*)=(.*)")
+_SECRET: Final = re.compile(r"(DSN|PASSWORD|SECRET|TOKEN)$")
 _DATA: Final = Path("/var/lib/suifang")
 _CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 
@@ -60,10 +61,14 @@ def examine(
     as_json: AsJson = False,
 ) -> None:
     """Look at this machine's installation: its processes' settings come from the environment."""
+    secrets = []
     for path in env or []:
-        os.environ.update(_read_environment(path))
+        settings = _read_environment(path)
+        os.environ.update(settings)
+        if any(_SECRET.search(name) for name in settings):
+            secrets.append(path)
     folders = data or [each for each in (_DATA,) if each.is_dir()]
-    found = list(_examine(dsn, broker_config, folders, secrets=env or []))
+    found = list(_examine(dsn, broker_config, folders, secrets))
     healthy = is_healthy(found)
     if as_json:
         said = {"healthy": healthy, "findings": [asdict(finding) for finding in found]}

@@ -39,6 +39,8 @@ MODELS: Final[Mapping[str, type[AnySettings]]] = {
     "api": ApiSettings,
 }
 _PUBLIC: Final = ("ca_file", "people_file", "simulator_file")  # No secrets.
+_CHANNELS: Final = ("NOTIFY_EMAIL__", "NOTIFY_WEBHOOK__", "NOTIFY_ADAPTERS")
+"""Its login is made with the others', so a connection string alone does not say that it is used."""
 _ANSWER_S_MAX: Final = 2.0
 
 
@@ -49,6 +51,10 @@ def read_settings(environment: Mapping[str, str]) -> tuple[Settings, list[Findin
     for name, model in MODELS.items():
         prefix = str(model.model_config["env_prefix"])
         if not any(key.startswith(prefix) for key in environment):
+            continue
+        if name == "notify" and not any(key.startswith(_CHANNELS) for key in environment):
+            remedy = "set a channel (docs/alerts.md), or have people look at the console"
+            findings.append(warned("settings", name, "no channel: it tells nobody", remedy))
             continue
         try:
             found[name] = model()
@@ -109,14 +115,31 @@ def _check_secret(path: Path) -> Finding:
     except OSError as error:
         return failed("files", "secret", f"{path}: {error.strerror}", "name a readable file")
     told = f"{path} has mode {mode:04o}"
-    if mode & (stat.S_IRWXO | stat.S_IWGRP):
+    reach = _reach(path, mode)
+    if reach & (stat.S_IRWXO | stat.S_IWGRP):
         return failed("files", "secret", f"{told}: open to others", f"chmod 600 {path}")
-    if mode & stat.S_IRWXG:
+    if reach & stat.S_IRWXG:
         return warned("files", "secret", f"{told}: its group reads it", f"chmod 600 {path}")
     if not os.access(path, os.R_OK):
         who = f"run as the account of the processes, or chown it: {path}"
         return failed("files", "secret", f"{path} cannot be read", who)
     return fine("files", "secret", told)
+
+
+def _reach(path: Path, mode: int) -> int:
+    """What of a file's mode holds for others than its owner: its folder may keep them out.
+
+    The credentials' folder does: its files are readable, for a container reads them as itself.
+    """
+    folder = path.resolve().parent.stat()
+    if folder.st_uid not in {0, path.stat().st_uid, os.geteuid()}:
+        return mode
+    entered = stat.S_IMODE(folder.st_mode)
+    if not entered & (stat.S_IXGRP | stat.S_IXOTH):
+        return 0
+    if not entered & stat.S_IXOTH:  # Whoever is of the folder's group may be anybody to the file.
+        return (mode | mode << 3) & stat.S_IRWXG
+    return mode
 
 
 def check_ports(settings: Settings) -> Iterator[Finding]:

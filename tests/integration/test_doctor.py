@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
+from deploy.credential_folder import CredentialFolder
 from deploy.doctor.cli import app
 from deploy.doctor.database import judge_timescale
 from deploy.doctor.findings import Verdict
@@ -25,7 +27,9 @@ from tests.fix_db import Database
 from tests.fix_processes import COMMAND
 from tests.fix_prometheus import ROOT, free_port
 
-SHIPPED = ROOT / "deploy" / "mosquitto" / "mosquitto.conf"
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+MOSQUITTO = ROOT / "deploy" / "mosquitto"
+SHIPPED = MOSQUITTO / "mosquitto.conf"
 
 
 class Site:
@@ -51,6 +55,17 @@ class Site:
             "API_PORT": str(free_port()),
             "API_KEY_FILE": str(self.key),
         }
+
+    def configure_broker(self, own: str, shared: str | None = None) -> Path:
+        """A broker's configuration: lines of its own, then what includes ours (or ``shared``)."""
+        included = self.folder / "conf.d"
+        included.mkdir(exist_ok=True)
+        text = SHIPPED.read_text("utf-8") if shared is None else shared
+        (included / "mosquitto.conf").write_text(text, "utf-8")
+        (included / "tls.conf").write_bytes((MOSQUITTO / "tls.conf").read_bytes())
+        theirs = self.folder / "mosquitto.conf"
+        theirs.write_text(f"{own}\ninclude_dir {included}\n", "utf-8")
+        return theirs
 
     def look(
         self, *options: str, code: int = 1, limit: int | None = None, **changed: str
@@ -113,7 +128,8 @@ def site(database: Database, broker: TestBroker, tmp_path: Path) -> Site:
 def test_a_sound_installation_is_well_with_its_schema_and_broker(
     site: Site, database: Database
 ) -> None:
-    ours = ("--database", database.dsn, "--broker-config", str(SHIPPED))
+    config = site.configure_broker(f"listener 1883 127.0.0.1\nacl_file {MOSQUITTO / 'acl'}")
+    ours = ("--database", database.dsn, "--broker-config", str(config))
     found = site.look(*ours, code=0, limit=4_096)
     assert found == {}
 
@@ -163,11 +179,8 @@ def test_a_broker_that_is_away_or_does_not_know_us_is_named(site: Site) -> None:
 def test_a_configuration_of_the_broker_is_compared_line_by_line(site: Site) -> None:
     text = SHIPPED.read_text("utf-8").replace("allow_anonymous false", "allow_anonymous true")
     text = text.replace("max_inflight_messages 65535", "").replace("log_type notice", "")
-    included = site.folder / "conf.d"
-    included.mkdir()
-    (included / "a.conf").write_text("max_keepalive 60\nmax_packet_size 1000\n", "utf-8")
-    theirs = site.folder / "mosquitto.conf"
-    theirs.write_text(text + f"\ninclude_dir {included}\n", "utf-8")
+    text += "\nmax_keepalive 60\nmax_packet_size 1000\n"
+    theirs = site.configure_broker(f"acl_file {MOSQUITTO / 'acl'}", text)
     found = site.look("--broker-config", str(theirs))
     assert {name: each["verdict"] for name, each in found.items()} == {
         "broker: allow_anonymous": "failed",
@@ -180,7 +193,55 @@ def test_a_configuration_of_the_broker_is_compared_line_by_line(site: Site) -> N
     assert gone.keys() == {"broker: configuration"}
 
 
+def test_a_broker_without_access_rules_or_open_to_others_is_named(site: Site) -> None:
+    theirs = site.configure_broker("listener 1883 0.0.0.0")
+    found = site.look("--broker-config", str(theirs))
+    assert found.keys() == {"broker: acl_file", "broker: listener"}
+    assert "127.0.0.1" in found["broker: listener"]["remedy"]
+    assert {each["verdict"] for each in found.values()} == {"failed"}
+    theirs = site.configure_broker("port 1883\nacl_file /nowhere/acl")
+    found = site.look("--broker-config", str(theirs))
+    assert found.keys() == {"broker: acl_file", "broker: listener"}
+
+
+def test_access_rules_are_compared_with_ours(site: Site) -> None:
+    rules = (MOSQUITTO / "acl").read_text("utf-8")
+    acl = site.folder / "acl"
+    theirs = site.configure_broker(f"listener 1883 127.0.0.1\nacl_file {acl}")
+    acl.write_text(rules + "\nuser watcher\ntopic read $SYS/#\n", "utf-8")
+    found = site.look("--broker-config", str(theirs), code=0)
+    assert found["broker: acl_file"]["verdict"] == "warning"
+    wider = rules + "\npattern read suifang/#\n"
+    fewer = rules.replace("topic write suifang/v1/+/+/receipts", "")
+    for spoilt in ("topic read suifang/#\n", wider, fewer):
+        acl.write_text(spoilt, "utf-8")
+        found = site.look("--broker-config", str(theirs))
+        assert found["broker: acl_file"]["verdict"] == "failed"
+
+
+def test_an_installation_as_documented_is_well(site: Site) -> None:
+    folder = CredentialFolder(site.folder / "credentials")
+    folder.make(host="127.0.0.1", port=5432, database="suifang", at=NOON)
+    for name in [each for each in site.environment if each.startswith("NOTIFY_EMAIL")]:
+        del site.environment[name]
+    named = site.folder / "plain.env"
+    named.write_text("API_PORT=0\n", "utf-8")
+    named.chmod(0o644)
+    (site.folder / "credentials").chmod(0o700)
+    site.folder.chmod(0o755)
+    found = site.look("--env", str(named), code=0, CREDENTIALS_DIRECTORY=str(folder.root))
+    assert found.keys() == {"settings: notify"}
+    assert "docs/alerts.md" in found["settings: notify"]["remedy"]
+    folder.root.chmod(0o755)
+    found = site.look(CREDENTIALS_DIRECTORY=str(folder.root))
+    assert "open to others" in found["files: secret"]["found"]
+    folder.root.chmod(0o750)
+    found = site.look(code=0, CREDENTIALS_DIRECTORY=str(folder.root))
+    assert "its group" in found["files: secret"]["found"]
+
+
 def test_secrets_that_others_read_and_keys_that_are_none_are_named(site: Site) -> None:
+    site.folder.chmod(0o755)
     site.key.chmod(0o644)
     found = site.look()
     assert found["files: secret"]["remedy"] == f"chmod 600 {site.key}"
