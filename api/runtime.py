@@ -111,6 +111,7 @@ async def notify(settings: NotifySettings, channels: Sequence[Notifier], clock: 
 
 @contextlib.contextmanager
 def _observed(observation: Observation, settings: ObservationSettings) -> Iterator[None]:
+    observation.follow()
     observation.start(settings.host, settings.port)
     try:
         yield

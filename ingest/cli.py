@@ -12,7 +12,6 @@ from typing import Annotated, Any, NoReturn
 import psycopg
 import typer
 import uvloop
-from prometheus_client import CollectorRegistry
 from psycopg.conninfo import conninfo_to_dict
 
 from gateway.wire.service_manager import supervised
@@ -80,18 +79,15 @@ def run_ingest() -> None:
     logs.configure(settings.broker.client_id)
     profiles = _profiles(settings.profile, settings.profile_directory)
     pipeline = Pipeline(settings, profiles.limits, utc_now)
-    observed = _observe(pipeline.metrics.registry, pipeline.find_problems, settings.observation)
-    work = _announced(pipeline, settings.broker.client_id, observed)
-    _run_until_stopped(work, find_problems=pipeline.find_problems, stop=pipeline.stop)
+    observation = Observation(pipeline.metrics.registry, pipeline.find_problems)
+    address = _start(observation, settings.observation)
+    work = _announced(pipeline, settings.broker.client_id, address)
+    _run_until_stopped(work, observation, pipeline.find_problems, stop=pipeline.stop)
 
 
-def _observe(
-    registry: CollectorRegistry,
-    find_problems: Callable[[], list[str]],
-    settings: ObservationSettings,
-) -> str | None:
+def _start(observation: Observation, settings: ObservationSettings) -> str | None:
     try:
-        return Observation(registry, find_problems).start(settings.host, settings.port)
+        return observation.start(settings.host, settings.port)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"
         _fail(f"metrics cannot be served on {where} ({error}); choose another port", code=2)
@@ -122,8 +118,9 @@ def run_judge() -> None:
     profiles = _profiles(settings.profile, settings.profile_directory)
     keep_memory()
     judge = Judge(settings, profiles, utc_now)
-    _observe(judge.metrics.registry, judge.find_problems, settings.observation)
-    _run_until_stopped(judge.run(), find_problems=judge.find_problems)
+    observation = Observation(judge.metrics.registry, judge.find_problems)
+    _start(observation, settings.observation)
+    _run_until_stopped(judge.run(), observation, judge.find_problems)
 
 
 def _profiles(deployment: str, directory: Path | None) -> Profiles:
@@ -135,21 +132,23 @@ def _profiles(deployment: str, directory: Path | None) -> Profiles:
 
 def _run_until_stopped(
     work: Coroutine[Any, Any, None],
-    *,
+    observation: Observation,
     find_problems: Callable[[], list[str]],
+    *,
     stop: Callable[[], None] | None = None,
 ) -> None:
     """Run until SIGTERM or SIGINT; what is unfinished is unacknowledged and comes again.
 
     Args:
         work: The process.
+        observation: Follows its event loop.
         find_problems: For the service manager.
         stop: Asks it to finish and end by itself; a second signal cancels it.
     """
     faults: list[dict[str, Any]] = []
 
     async def main() -> None:
-        loop = asyncio.get_running_loop()
+        loop = observation.follow()
         task = asyncio.ensure_future(supervised(work, find_problems))
 
         def end(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -3,12 +3,15 @@
 Off unless a port is set; on loopback unless told otherwise. It only reads: nothing here can change
 what the process does, and a slow reader holds nobody up (a thread of its own).
 
-``/healthz`` says that the process runs; ``/readyz`` says 503 and why while readings cannot pass.
+``/healthz`` says that the process's event loop turns, and 503 when it has not for a minute, as long
+as systemd's watchdog waits; ``/readyz`` says 503 and why while readings cannot pass.
 """
 
+import asyncio
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from importlib.metadata import version
 from socketserver import ThreadingMixIn
@@ -20,6 +23,7 @@ from prometheus_client import CollectorRegistry, Gauge, ProcessCollector, make_w
 from pydantic import BaseModel, ConfigDict, Field
 
 _JSON: Final = ("Content-Type", "application/json")
+_SILENT_S_MAX: Final = 60.0
 
 
 class ObservationSettings(BaseModel):
@@ -51,10 +55,40 @@ class _Quiet(WSGIRequestHandler):
         pass
 
 
+class _Pulse:
+    """Whether an event loop turns: it is asked from outside, and one question waits at a time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, monotonic: Callable[[], float]) -> None:
+        self._loop = loop
+        self._monotonic = monotonic
+        self._asked_s: float | None = None  # Since when a question waits.
+
+    def is_felt(self) -> bool:
+        """False when the loop owes an answer for longer than ``_SILENT_S_MAX``, or is closed."""
+        asked_s = self._asked_s
+        if asked_s is not None:
+            return self._monotonic() - asked_s <= _SILENT_S_MAX
+        self._asked_s = self._monotonic()
+        try:
+            self._loop.call_soon_threadsafe(self._hear)
+        except RuntimeError:  # Closed.
+            return False
+        return True
+
+    def _hear(self) -> None:
+        self._asked_s = None
+
+
 class Observation:
     """Serves one registry and one opinion about readiness."""
 
-    def __init__(self, registry: CollectorRegistry, find_problems: Callable[[], list[str]]) -> None:
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        find_problems: Callable[[], list[str]],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         ProcessCollector(registry=registry)  # Memory, processor, open files, start.
         build = Gauge(
             "suifang_build_info", "1; the program's version.", ["version"], registry=registry
@@ -63,6 +97,14 @@ class Observation:
         self._metrics: WSGIApplication = make_wsgi_app(registry)
         self._find_problems = find_problems
         self._server: WSGIServer | None = None
+        self._monotonic = monotonic
+        self._pulse: _Pulse | None = None
+
+    def follow(self) -> asyncio.AbstractEventLoop:
+        """From now on ``/healthz`` is the running loop's: 503 when it has hung for a minute."""
+        loop = asyncio.get_running_loop()
+        self._pulse = _Pulse(loop, self._monotonic)
+        return loop
 
     def start(self, host: str, port: int | None) -> str | None:
         """Begin to serve; returns the address, or None where no port is set.
@@ -93,7 +135,9 @@ class Observation:
         if path == "/metrics":
             return self._metrics(environ, start)
         if path == "/healthz":
-            return _say(start, "200 OK", {"status": "ok"})
+            if self._pulse is None or self._pulse.is_felt():
+                return _say(start, "200 OK", {"status": "ok"})
+            return _say(start, "503 Service Unavailable", {"status": "the event loop hangs"})
         if path == "/readyz":
             problems = self._find_problems()
             status = "503 Service Unavailable" if problems else "200 OK"

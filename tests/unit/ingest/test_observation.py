@@ -1,7 +1,9 @@
 """Metrics and health over real HTTP."""
 
+import asyncio
 import json
 import socket
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -48,6 +50,46 @@ def test_readiness_says_why_not_and_health_does_not_depend_on_it() -> None:
         problems.clear()
         assert _get(f"{address}/readyz")[0] == 200
         assert _get(f"{address}/elsewhere")[0] == 404
+
+
+@contextmanager
+def _turning() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def test_health_is_the_event_loop_s_own_and_comes_back_with_it() -> None:
+    now_s = [0.0]
+    observation = Observation(IngestMetrics().registry, list, monotonic=lambda: now_s[0])
+
+    async def follow() -> None:
+        observation.follow()
+
+    def turn() -> None:
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result()
+
+    released = threading.Event()
+    with _served(observation) as address:
+        with _turning() as loop:
+            asyncio.run_coroutine_threadsafe(follow(), loop).result()
+            assert _get(f"{address}/healthz")[0] == 200
+            turn()
+            loop.call_soon_threadsafe(released.wait)
+            for now_s[0], status in ((100.0, 200), (160.0, 200), (161.0, 503)):
+                assert _get(f"{address}/healthz")[0] == status
+            assert _get(f"{address}/readyz")[0] == 200
+            released.set()
+            turn()
+            assert _get(f"{address}/healthz")[0] == 200
+        assert _get(f"{address}/healthz")[0] == 503
 
 
 def test_a_scrape_sees_the_law_and_the_state_of_each_channel() -> None:
