@@ -173,7 +173,7 @@ class _Reading:
             id=name,
             born=table.day("born", high=self._begins),
             sex=table.word("sex", ("female", "male")),
-            conditions=table.words("conditions", CONDITIONS),
+            conditions=table.words("conditions", (*CONDITIONS, "pregnant")),
             since=table.day("since", self._begins - _YEARS_BEFORE),
             enrolled=table.day("enrolled") if table.has("enrolled") else None,
             gateway=table.word("gateway", self._gateways, self._gateways[0]),
