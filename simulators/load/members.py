@@ -36,6 +36,7 @@ class Flight:
     due_s: float  # On the monotonic clock.
     number: int  # Of its first reading, in the ledger.
     acknowledged: bool = False
+    receipted: bool = False
 
 
 class Member:
@@ -88,29 +89,38 @@ class Member:
             if not flight.acknowledged:
                 flight.acknowledged = True
                 taken.append(flight)
-        while self._held and self.is_open and len(flights) < self.link.receive_max:
-            self.send(self._held.popleft())
+        self._send_held()
         return taken
 
     def take_receipted(self, batch: str) -> Flight | None:
         """The message of this receipt; None when it had one before."""
-        return self._unreceipted.pop(batch, None)
+        flight = self._unreceipted.pop(batch, None)
+        if flight is not None:
+            flight.receipted = True
+        return flight
 
     def forget_acknowledged(self) -> None:
         """The line broke: everything without a receipt is to be sent again, oldest first."""
         again = sorted(self._unreceipted.values(), key=lambda flight: flight.number)
+        never_sent = [each for each in self._held if each.message.batch not in self._unreceipted]
         self._unacknowledged.clear()
         self._unheard.clear()
-        self._held.extendleft(reversed(again))
+        self._held = deque(again + never_sent)
         self.is_open = False
 
     def resume(self) -> int:
         """The line is there again: send what is held, as far as the window goes; how much."""
         self.is_open = True
+        return self._send_held()
+
+    def _send_held(self) -> int:
+        """As far as the window goes, and nothing that got its receipt while it was held."""
         number = 0
-        while self._held and len(self._unacknowledged) < self.link.receive_max:
-            self.send(self._held.popleft())
-            number += 1
+        while self._held and self.is_open and len(self._unacknowledged) < self.link.receive_max:
+            flight = self._held.popleft()
+            if not flight.receipted:
+                self.send(flight)
+                number += 1
         return number
 
     def send_unheard(self, now_s: float) -> int:

@@ -98,6 +98,43 @@ def test_after_a_break_all_without_a_receipt_goes_again_and_counts_once(pair: Pa
     assert member.oldest_due_s() is None
 
 
+def test_many_breaks_hold_each_message_once(pair: Pair) -> None:
+    member, far = pair
+    member.link.receive_max = 20
+    for number in range(10):
+        member.send(a_flight(number))
+        member.take_acknowledged(1)
+    for number in range(10, 30):
+        member.send(a_flight(number))
+    _published(member, far)
+    for _ in range(4):
+        member.forget_acknowledged()
+        assert member.resume() == 20
+        assert len(_published(member, far)) == 20
+    assert len(member.take_acknowledged(20)) == 10, "the other ten were counted before"
+    assert len(_published(member, far)) == 10
+    assert len(member.take_acknowledged(10)) == 10
+    assert _published(member, far) == [], "nothing is held twice"
+
+
+def test_what_is_receipted_while_it_is_held_neither_goes_nor_counts_again(pair: Pair) -> None:
+    member, far = pair
+    member.link.receive_max = 2
+    for number in range(3):
+        member.send(a_flight(number))
+        member.take_acknowledged(1)
+    _published(member, far)
+    member.forget_acknowledged()
+    assert member.resume() == 2
+    assert member.take_receipted("batch-2") is not None, "of the line before"
+    _published(member, far)
+    member.take_acknowledged(2)
+    assert _published(member, far) == []
+    assert member.take_receipted("batch-2") is None
+    assert [member.take_receipted(f"batch-{number}") is None for number in (0, 1)] == [False, False]
+    assert member.oldest_due_s() is None
+
+
 def test_what_the_broker_let_go_goes_again_unless_it_was_receipted(pair: Pair) -> None:
     member, far = pair
     for number in range(3):
