@@ -6,7 +6,7 @@ as an operator starts them, beside the load on the same processors. Nothing of i
 
 import ssl
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,6 +30,7 @@ from ingest.db.errors import DatabaseError
 from simulators.errors import LoadError
 from simulators.load.fleet import LoadRun
 from simulators.load.link import Login
+from simulators.load.packets import ProtocolError
 from simulators.load.plan import GATEWAYS_PER_CENTRE, LoadPlan
 from simulators.load.processors import ProcessorTime, postgres_times, time_of
 from simulators.load.target import Target
@@ -71,7 +72,7 @@ class PrivateStack:
                 make_home(settings.home)
                 stack = opened.enter_context(stacks.running(settings, utc_now, self.say))
                 target = opened.enter_context(self._started(stack, sites))
-            except (StackError, BenchError, DatabaseError) as error:
+            except (StackError, BenchError, DatabaseError, ProtocolError) as error:
                 raise LoadError(str(error)) from error
             yield target
 
@@ -84,7 +85,7 @@ class PrivateStack:
             self.say("starting ingest, judge and dispatcher")
             programs = opened.enter_context(suifang.running(stack, database))
             self._database = [database]
-            opened.callback(stack.forget_sessions, suifang.client_ids())
+            opened.callback(_forget_sessions, stack, suifang)
             folder = Path(opened.enter_context(TemporaryDirectory(prefix="suifang-load-")))
             pids = {name: program.pid for name, program in programs.items()}
             pids["broker"] = stack.pid_of("broker")
@@ -135,6 +136,12 @@ class PrivateStack:
                 detail=differences or f"{found.taken:,} readings, none lost, none doubled",
             )
         ]
+
+
+def _forget_sessions(stack: BenchStack, suifang: Suifang) -> None:
+    """At the end: a broker that is gone has none, and must not hide what the load has to say."""
+    with suppress(ProtocolError):
+        stack.forget_sessions(suifang.client_ids())
 
 
 def _context(stack: Stack, site: Site, folder: Path, clock: Clock) -> ssl.SSLContext:

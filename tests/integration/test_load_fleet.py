@@ -18,6 +18,7 @@ import pytest
 from rich.console import Console
 
 from deploy.embedded.stack import Stack
+from deploy.load.private import PrivateStack
 from gateway.wire.times import utc_now
 from ingest.db.connections import Connection
 from simulators.errors import LoadError
@@ -201,6 +202,18 @@ def test_a_private_stack_whose_ingest_dies_leaves_a_report_and_nothing_else(
     assert len(children) >= 3
     assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
     assert not Stack(stack.home / "load").status().running
+
+
+@pytest.mark.slow
+def test_a_private_stack_whose_broker_died_is_cleared_away(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUIFANG_HOME", str(stack.home))
+    private = Stack(stack.home / "load")
+    with PrivateStack(PLAN, tls=False, say=lambda _: None).opened():
+        private.stop("broker")
+
+    assert not private.status().running
 
 
 def _wait_for(process: "subprocess.Popen[str]", words: str) -> None:
