@@ -81,6 +81,10 @@ crash: setup ## the gateway killed 300 times at random instants, under load (KIL
 walk: wheel ## docs/operations.md on an empty Debian with a real systemd; root, minutes (ARGS="--folder DIR": keep it)
 	@$(BIN)/python -m tests.walk $(ARGS)
 
+.PHONY: upgrade
+upgrade: setup ## an older version's workers beside this schema, then this version; nothing lost (FROM=COMMIT)
+	@$(BIN)/python -m tests.upgrade $(FROM)
+
 .PHONY: bench
 bench: $(VENV)/.locked ## speed and memory of the rules beside polars and duckdb (ARGS="--residents 20000": smaller)
 	@$(BIN)/python -m tests.benchmarks.rules_speed $(ARGS)

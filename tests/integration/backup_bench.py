@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -152,7 +152,9 @@ class Installation:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Installation]:
+def running(
+    folder: Path, make_schema: Callable[[str], None] = migrate.upgrade
+) -> Iterator[Installation]:
     """Database and broker of their own, migrated; erased at the end."""
     checkout = Stack.of_checkout()
     os.environ["SUIFANG_PACKAGES"] = str(checkout.fetch())
@@ -161,7 +163,7 @@ def running(folder: Path) -> Iterator[Installation]:
     stack.up()
     try:
         dsn = stack.create_database(DATABASE)
-        migrate.upgrade(dsn)
+        make_schema(dsn)
         broker = TestBroker(stack, stack.broker_host, stack.broker_port)
         processes = Processes(Database(DATABASE, dsn, stack), broker, folder)
         try:
