@@ -3,7 +3,9 @@
 A ledger of a rehearsal says who people are, what was truly measured of whom, and what doctors
 recorded. From that alone ``simulators.oracle`` says which alerts and cases there ought to be, and
 every other one is a difference. Readings that still wait in a spool are left out: nobody can know
-them yet. A run that was cut short is judged when the ledger says that all was judged by its end.
+them yet. A run that was cut short is judged by what the ledger last says was judged whole. Where
+it names people and nobody can be judged, that is a difference: a check of nobody agrees with
+nothing.
 """
 
 from collections import Counter, defaultdict
@@ -103,8 +105,10 @@ def judge_again(
         How many residents were judged, and what differs.
     """
     story = read_people(paths)
-    if story.ended_at is None or story.profile not in PROFILES:
+    if not story.people:
         return 0, []
+    if story.ended_at is None or story.profile not in PROFILES:
+        return 0, [_unjudged(story)]
     for entry in entries:
         if entry.truth is not None and entry.reading_id not in waiting:
             _measure(entry, story)
@@ -123,6 +127,20 @@ def judge_again(
         *_differ("cases that ought not to be so", seen_states - states),
         *_differ("emergencies told late", Counter(late), kind=Kind.LATE),
     ]
+
+
+def _unjudged(story: Story) -> Difference:
+    why = (
+        "the ledger never says that a day was judged to its end"
+        if story.ended_at is None
+        else f"the evaluator has no profile {story.profile!r}, it has {', '.join(PROFILES)}"
+    )
+    return Difference(
+        kind=Kind.MISJUDGED,
+        gateway_id="",
+        count=len(story.people),
+        detail=f"nobody was judged once more: {why}",
+    )
 
 
 def _measure(entry: Entry, story: Story) -> None:

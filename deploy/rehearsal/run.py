@@ -96,11 +96,7 @@ class Run:
             midnight = begins_at + number * _DAY
             due = await self._ask(world.connection, midnight)
             await world.play(script.play_day(midnight, due), until=midnight + _DAY)
-            world.ledger.record_end(
-                world.clock(),
-                profile=self.scenario.profile,
-                step_s=round(self.scenario.step.total_seconds()),
-            )
+            world.end_day()
             if world.stopping:
                 self.problem = INTERRUPTED
                 return

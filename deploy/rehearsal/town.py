@@ -25,6 +25,7 @@ from gateway.wire.ids import new_id
 from ingest.db.entities import Contract, Package
 from ingest.db.records import Kind, Record
 from ingest.db.residents import Population
+from simulators.ledger import Truth
 from simulators.people.columns import GLUCOSE, MEALS, DayReadings
 from simulators.people.population import list_residents, rows_of_news
 from simulators.people.practice import (
@@ -131,6 +132,7 @@ class TownYear:
         made_s = time.monotonic()
         midnight = datetime.combine(day + timedelta(days=1), datetime.min.time(), SHANGHAI)
         await self._world.play(happenings, until=midnight)
+        self._world.end_day()
         for name, since, until in (
             ("read", began_s, read_s),
             ("people", read_s, made_s),
@@ -246,6 +248,7 @@ class TownYear:
                     "unit": "mmHg",
                 }
             )
+            values["setting"] = "office" if office else "home"
             line = encode_line(
                 {
                     "device_id": device_id,
@@ -254,7 +257,6 @@ class TownYear:
                     "card_number": self._cards[row],
                     "kind": "glucose" if kind == GLUCOSE else "blood_pressure",
                     "measured_at": at.isoformat(),
-                    "setting": "office" if office else "home",
                 }
                 | values
             )
@@ -265,7 +267,8 @@ class TownYear:
                 line=line,
                 expected=Expected.STORED,
             )
-            yield Measured(at=at, reading=reading)
+            truth = Truth(resident_id=self._names[row], measured_at=at, fields=values)
+            yield Measured(at=at, reading=reading, truth=truth)
 
     def _terminals_of(self, card: str) -> tuple[str, tuple[str, str]]:
         """The gateway, and cuff and meter there, of a resident."""

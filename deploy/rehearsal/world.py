@@ -159,6 +159,11 @@ class World:
                 await self.work()
             await asyncio.sleep(0)  # Ctrl-C is heard in empty times, too.
 
+    def end_day(self) -> None:
+        """Write down that all that is due by now has been judged; ``reconcile`` judges it again."""
+        step_s = round(self.setting.step.total_seconds())
+        self.ledger.record_end(self.clock(), profile=self.setting.profile, step_s=step_s)
+
     async def work(self) -> None:
         """Let ingest, judge and dispatcher do all that is due now."""
         began_s = time.monotonic()
@@ -221,6 +226,8 @@ class World:
 
     async def _enrol(self, enrolled: Enrolled) -> None:
         self.ledger.record_people(enrolled.population.residents, self.clock())
+        for record in enrolled.population.records:
+            self.ledger.record_act(record, self.clock())
         async with self.connection.transaction():
             await residents.load(self.connection, enrolled.population, at=self.clock())
 

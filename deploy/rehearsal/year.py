@@ -53,6 +53,7 @@ class YearReport:
         engine: What the engine did.
         figures: Of the calendar year, of the whole town; None: not computed.
         lost: Differences between ledger, spools and database; None: not compared.
+        judged_again: Residents whom the plain evaluator judged once more; None: not compared.
     """
 
     residents: int
@@ -63,6 +64,7 @@ class YearReport:
     engine: Counts = field(default_factory=Counts)
     figures: FiguresOut | None = None
     lost: int | None = None
+    judged_again: int | None = None
 
     def percent(self, code: str) -> str | None:
         """One figure as text; None: over 0, or not computed."""
@@ -86,6 +88,7 @@ class YearReport:
             "storing_s": round(self.engine.storing_s, 1),
             "judging_s": round(self.engine.judging_s, 1),
             "differences": self.lost,
+            "judged_again": self.judged_again,
             "figures": {
                 each.code: each.figures[0].model_dump(mode="json", exclude={"centre_id", "team_id"})
                 for each in (self.figures.items if self.figures is not None else [])
@@ -143,6 +146,7 @@ async def rehearse_year(
         spools = world.gateways.spools
     found = await asyncio.to_thread(reconcile, [folder / LEDGER], spools, dsn)
     report.lost = sum(each.count for each in found.differences)
+    report.judged_again = found.judged
     report.seconds = time.monotonic() - began_s
 
 

@@ -48,6 +48,7 @@ async def test_what_a_town_does_is_stored_judged_and_counted(
         captured = connection.execute(_CAPTURED).fetchone()
 
     assert report.lost == 0
+    assert report.judged_again == RESIDENTS
     assert captured == (FIRST, FIRST + timedelta(days=DAYS - 1), report.counts.readings)
     assert report.days == DAYS
     assert report.counts.readings > 50
