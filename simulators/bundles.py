@@ -6,6 +6,7 @@ test compares them). Numbers keep their digits.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -22,34 +23,42 @@ _STATES: Final = frozenset({"final", "amended", "corrected"})
 _CODE_DIGITS: Final = 12  # Fewer than a national number has.
 
 
-def read_bundle(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+def read_bundle(path: Path, skipped: Counter[str]) -> Iterator[tuple[str, dict[str, str]]]:
     """The readings of one bundle: where each stands, and its columns (``recordings``).
 
+    Args:
+        path: The file.
+        skipped: Where other observations are counted, by why they are no readings.
+
     Raises:
-        RecordingError: No bundle, or an observation without a patient, a time or values.
+        RecordingError: No bundle, or an observation without a status, a patient, a time or values.
     """
     try:
         bundle = json.loads(path.read_text("utf-8"), parse_float=str, parse_int=str)
-    except (UnicodeDecodeError, ValueError) as error:
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
         msg = f"{path} is no JSON: {error}; give a FHIR bundle"
         raise RecordingError(msg) from error
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
         msg = f"{path} is no FHIR bundle: its resourceType is not Bundle"
         raise RecordingError(msg)
-    for number, entry in enumerate(bundle.get("entry") or [], start=1):
-        resource = entry.get("resource") or {}
-        if resource.get("resourceType") != "Observation" or resource.get("status") not in _STATES:
-            continue
-        kind, context = _kind_of(_codes(resource))
-        if kind is None:
-            continue
-        where = f"entry {number} (Observation {resource.get('id', 'without an id')})"
+    entries = bundle.get("entry") or []
+    if not isinstance(entries, list):
+        msg = f"{path} is no FHIR bundle: its entry is no list; correct the bundle"
+        raise RecordingError(msg)
+    for number, entry in enumerate(entries, start=1):
+        where = f"entry {number}"
         try:
-            yield where, _read_observation(resource, kind, context)
+            resource = entry.get("resource") or {}
+            if resource.get("resourceType") != "Observation":
+                continue
+            where += f" (Observation {resource.get('id', 'without an id')})"
+            row = _read_observation(resource, skipped)
         except (KeyError, TypeError, AttributeError) as error:
             what = error.args[0] if isinstance(error, KeyError) else "a member of another type"
             msg = f"{path}, {where}: {what!r} is missing or no FHIR; correct the bundle"
             raise RecordingError(msg) from error
+        if row is not None:
+            yield where, row
 
 
 def _kind_of(codes: frozenset[str]) -> tuple[str | None, str]:
@@ -66,7 +75,14 @@ def _codes(element: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(str(coding.get("code")) for coding in codings if coding.get("system") == LOINC)
 
 
-def _read_observation(resource: Mapping[str, Any], kind: str, context: str) -> dict[str, str]:
+def _read_observation(resource: Mapping[str, Any], skipped: Counter[str]) -> dict[str, str] | None:
+    if resource["status"] not in _STATES:
+        skipped["not final"] += 1
+        return None
+    kind, context = _kind_of(_codes(resource))
+    if kind is None:
+        skipped["of no code read here"] += 1
+        return None
     row = {
         "resident": _person(str(resource["subject"]["reference"])),
         "timestamp": str(resource["effectiveDateTime"]),

@@ -76,7 +76,7 @@ def replay(
     _require_positive(rate=rate, speed=speed, seconds=seconds, limit=limit)
     gateways = _parse_gateways(gateway)
     try:
-        recording = builtin_recording() if file is None else read_recording(file)
+        recording = builtin_recording() if file is None else read_recording(file, _say)
     except RecordingError as error:
         _refuse(str(error))
     plan = plan_replay(
@@ -164,6 +164,10 @@ class _FailingClearly:
         if isinstance(error, SimulatorError):
             typer.echo(f"suifang: {error}", err=True)
             raise typer.Exit(1) from error
+
+
+def _say(text: str) -> None:
+    typer.echo(f"suifang: {text}", err=True)
 
 
 def _refuse(problem: str) -> NoReturn:

@@ -8,7 +8,9 @@ them) becomes the same rows (``bundles``). A number keeps the digits that stand 
 import csv
 import importlib
 import json
-from collections.abc import Iterator, Mapping
+import reprlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple, NoReturn
@@ -27,8 +29,12 @@ class Row(NamedTuple):
     fields: Mapping[str, str]
 
 
-def read_rows(path: Path) -> Iterator[Row]:
+def read_rows(path: Path, skipped: Counter[str]) -> Iterator[Row]:
     """Read one file, or every bundle of a folder, lazily.
+
+    Args:
+        path: The file or folder.
+        skipped: Where observations are counted that are no readings, by why.
 
     Raises:
         RecordingError: Not readable, or of a kind that is not known here.
@@ -39,14 +45,14 @@ def read_rows(path: Path) -> Iterator[Row]:
             msg = f"the folder {path} holds no FHIR bundle (*.json); name another"
             raise RecordingError(msg)
         for bundle in bundles:
-            yield from read_rows(bundle)
+            yield from read_rows(bundle, skipped)
         return
-    readers = {
+    readers: dict[str, Callable[[Path], Iterator[Row]]] = {
         ".csv": _read_csv,
         ".ndjson": _read_ndjson,
         ".jsonl": _read_ndjson,
         ".parquet": _read_parquet,
-        ".json": _read_bundle,
+        ".json": lambda bundle: _read_bundle(bundle, skipped),
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -63,6 +69,9 @@ def read_rows(path: Path) -> Iterator[Row]:
 def _read_csv(path: Path) -> Iterator[Row]:
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file)
+        names = list(rows.fieldnames or ())
+        if twice := [name for name in names if names.count(name) > 1]:
+            _refuse(f"{path}, line 1: the column {twice[0]!r} stands there twice; leave one")
         for row in rows:
             where = f"{path}, line {rows.line_num}"
             if None in row:
@@ -79,7 +88,7 @@ def _read_ndjson(path: Path) -> Iterator[Row]:
                 continue
             try:
                 found = json.loads(line, parse_float=str, parse_int=str, parse_constant=str)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 _refuse(f"{where}: {error}; each line is one JSON object")
             if not isinstance(found, dict):
                 _refuse(f"{where}: {line.strip()[:60]!r} is no JSON object; each line is one")
@@ -90,7 +99,7 @@ def _text(value: object, name: str, where: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str):
-        _refuse(f"{where}: {name} {json.dumps(value)[:60]} is no text and no number; write one")
+        _refuse(f"{where}: {name} {reprlib.repr(value)[:60]} is no text and no number; write one")
     return value
 
 
@@ -120,8 +129,8 @@ def _typed_text(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def _read_bundle(path: Path) -> Iterator[Row]:
-    for where, fields in read_bundle(path):
+def _read_bundle(path: Path, skipped: Counter[str]) -> Iterator[Row]:
+    for where, fields in read_bundle(path, skipped):
         yield Row(f"{path}, {where}", fields)
 
 

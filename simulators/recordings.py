@@ -12,7 +12,8 @@ Files: ``recorded_rows``. Two layouts, told apart by their columns (optional one
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -60,6 +61,8 @@ _MEALS: Final = {
 }
 _NUMBER: Final = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?", re.ASCII)
 _MONTHS: Final = re.compile(r"P(\d{1,3})M", re.ASCII)
+_MINUTES: Final = re.compile(r"\d{1,8}", re.ASCII)
+_YEARS: Final = range(1900, 2101)  # Beyond them a time is a fault, and cannot always be moved.
 _MORNING: Final = timedelta(hours=9)  # Where a source tells the day but not the hour.
 _ENROLLED: Final = datetime(2000, 1, 1) + _MORNING  # noqa: DTZ001 - wall clock, moved later
 _MONTH: Final = timedelta(days=30)
@@ -101,13 +104,23 @@ def _builtin_rows(name: data.Name) -> Iterator[Row]:
         yield Row(f"{name}, line {number}", fields)
 
 
-def read_recording(path: Path) -> list[RecordedReading]:
+def read_recording(
+    path: Path, say: Callable[[str], None] = lambda _: None
+) -> list[RecordedReading]:
     """Read a file in one of the two layouts, or FHIR bundles.
+
+    Args:
+        path: A file, or a folder of bundles.
+        say: Is told how many observations of bundles are no readings, if there are any.
 
     Raises:
         RecordingError: Not readable, other columns, or a row that is none; names the line.
     """
-    readings = list(_parse(read_rows(path), first_row=0))
+    skipped: Counter[str] = Counter()
+    readings = list(_parse(read_rows(path, skipped), first_row=0))
+    if skipped:
+        reasons = ", ".join(f"{count:,} {why}" for why, count in sorted(skipped.items()))
+        say(f"{path}: {skipped.total():,} observations were not read: {reasons}")
     if not readings:
         msg = f"the recording {path} holds no readings; give another file, or --builtin"
         raise RecordingError(msg)
@@ -177,6 +190,8 @@ def _dirty(row: Mapping[str, str], number: int) -> RecordedReading:
         at = datetime.strptime(row["timestamp"], "%m-%d-%Y %H:%M")  # noqa: DTZ007 - wall clock
     except ValueError:
         at = None
+    if at is not None and at.year not in _YEARS:
+        at = None
     return RecordedReading(
         row=number,
         card_number=row["resident"],
@@ -198,14 +213,19 @@ def _wall_clock(text: str, elapsed_min: str) -> datetime | None:
         return None
     if months := _MONTHS.fullmatch(text):
         return _ENROLLED + int(months[1]) * _MONTH
+    if elapsed_min and not _MINUTES.fullmatch(elapsed_min):
+        msg = f"elapsed_min {elapsed_min[:20]!r} is no whole number of minutes below 100,000,000;"
+        msg += " correct it"
+        raise ValueError(msg)
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
         msg = f"timestamp {text!r} is no time; write 2026-03-02T09:30:00, with an offset if known"
         raise ValueError(msg) from None
-    if elapsed_min:
-        if not elapsed_min.isascii() or not elapsed_min.isdigit():
-            msg = f"elapsed_min {elapsed_min!r} is no whole number of minutes; correct it"
-            raise ValueError(msg)
-        return at + _MORNING + timedelta(minutes=int(elapsed_min))
-    return at.astimezone(_UTC_8).replace(tzinfo=None) if at.tzinfo else at
+    if at.year in _YEARS:
+        at = at.astimezone(_UTC_8).replace(tzinfo=None) if at.tzinfo else at
+        at += _MORNING + timedelta(minutes=int(elapsed_min)) if elapsed_min else timedelta()
+    if at.year not in _YEARS:
+        msg = f"timestamp {text!r} leads out of the years {_YEARS[0]} to {_YEARS[-1]}; correct it"
+        raise ValueError(msg)
+    return at

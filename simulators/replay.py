@@ -22,7 +22,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from itertools import count
 from typing import Final
 
@@ -106,7 +106,7 @@ def plan_replay(
         due_s = len(plan) / rate_per_s if rate_per_s else None
         if speed is not None:
             # One without a time goes with the one before.
-            gone = (at - began) / timedelta(seconds=speed) if at and began else 0.0
+            gone = (at - began).total_seconds() / speed if at and began else 0.0
             due_s = latest_s = max(gone, latest_s)
         plan.append(replace(planned, due_s=due_s))
     return plan

@@ -180,7 +180,10 @@ def open_replay(
         refuse("--key is of a deployment (--broker): with one it is needed, else it is not")
     try:
         secret = _PRIVATE_KEY if key is None else load_key(key)
-        readings = builtin_recording() if replay == "builtin" else read_recording(Path(replay))
+        if replay == "builtin":
+            readings = builtin_recording()
+        else:
+            readings = read_recording(Path(replay), lambda text: typer.echo(text, err=True))
     except (RecordingError, SettingsError) as error:
         refuse(str(error))
     return Replay(readings=readings, speed=speed, key=secret)

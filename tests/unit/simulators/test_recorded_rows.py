@@ -127,8 +127,12 @@ def test_a_bundle_s_pressures_and_sugars_are_read_and_nothing_else(tmp_path: Pat
     _write(
         tmp_path, "c.json", _bundle(_observation("1558-6", valueQuantity=_quantity(98.1, "mg/dL")))
     )
-    pressure, sugar = read_recording(tmp_path)
+    said: list[str] = []
+    pressure, sugar = read_recording(tmp_path, said.append)
 
+    assert said == [
+        f"{tmp_path}: 2 observations were not read: 1 not final, 1 of no code read here"
+    ]
     assert _values([pressure, sugar]) == [
         {"systolic": "147.5", "diastolic": "88.0", "unit": "mmHg", "setting": "office"},
         {"glucose": "98.1", "unit": "mg/dL", "setting": "office", "meal_context": "fasting"},
@@ -151,6 +155,8 @@ def test_the_codes_are_those_the_api_takes() -> None:
 
 
 _HEAD = "resident,timestamp,kind\n"
+_TIMED = "resident,timestamp,kind,elapsed_min\n"
+_DEEP = '{"resident":' + "[" * 200_000
 
 
 @pytest.mark.parametrize(
@@ -164,8 +170,32 @@ _HEAD = "resident,timestamp,kind\n"
         ),
         ("a.ndjson", FIRST + "\n{", r"a\.ndjson, line 2: Expecting .*; each line is one JSON"),
         ("a.jsonl", "[1]\n", r"a\.jsonl, line 1: '\[1\]' is no JSON object"),
-        ("a.ndjson", '{"resident":{"a":1}}\n', r"line 1: resident \{\"a\": \"1\"\} is no text"),
+        ("a.ndjson", '{"resident":{"a":1}}\n', r"line 1: resident \{'a': '1'\} is no text"),
         ("a.ndjson", '{"resident":"A","systolicc":"1"}', r"there is no column 'systolicc'; the"),
+        (
+            "a.csv",
+            "resident,resident\n",
+            r"a\.csv, line 1: the column 'resident' stands there twice",
+        ),
+        ("a.csv", _TIMED + "A,2026-01-01,bp,99999999999999\n", r"line 2: elapsed_min '99999999999"),
+        (
+            "a.csv",
+            _TIMED + "A,2026-01-01,bp,99999999\n",
+            r"line 2: timestamp '2026-01-01' leads out",
+        ),
+        ("a.csv", _HEAD + "A,0001-01-01T00:00:00+14:00,bp\n", r"line 2: timestamp '0001.* 1900 to"),
+        ("a.csv", _HEAD + "A,9999-12-31T23:00:00-12:00,bp\n", r"line 2: timestamp '9999.* 1900 to"),
+        ("a.ndjson", _DEEP, r"a\.ndjson, line 1: .*; each line is one JSON"),
+        ("a.json", _DEEP, r"a\.json is no JSON: .*"),
+        ("a.json", '{"resourceType":"Bundle","entry":3}', r"its entry is no list"),
+        ("a.json", _bundle(3), r"a\.json, entry 1: 'a member of another type' is missing or no"),
+        ("a.json", _bundle({"resource": [3]}), r"a\.json, entry 1: 'a member of another type' is"),
+        (
+            "a.json",
+            _bundle({"resource": {"resourceType": "Observation", "status": "final", "code": 3}}),
+            r"an id\): 'a member of another",
+        ),
+        ("a.json", _bundle({"resource": {"resourceType": "Observation"}}), r"an id\): 'status' is"),
         ("a.parquet", "no", r"a\.parquet is no Parquet file"),
         ("a.json", "{", r"a\.json is no JSON: .*; give a FHIR bundle"),
         ("a.json", '{"resourceType":"Patient"}', r"is no FHIR bundle: its resourceType"),

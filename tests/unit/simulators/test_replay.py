@@ -269,6 +269,12 @@ def test_a_speed_keeps_the_pace_of_the_measurements(
     assert days > 300
 
 
+def test_a_speed_of_almost_nothing_is_very_slow(recording: list[RecordedReading]) -> None:
+    plan = plan_replay(NOW, recording[:200], SITES, speed=1e-290)
+
+    assert 1e290 < (plan[-1].due_s or 0.0) < float("inf")
+
+
 def test_a_file_of_the_same_layout_gives_the_same_plan(
     tmp_path: Path, recording: list[RecordedReading]
 ) -> None:
