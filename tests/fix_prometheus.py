@@ -81,6 +81,7 @@ async def a_prometheus(
     config["global"] = {"scrape_interval": "1s", "evaluation_interval": "500ms"}
     for job in config["scrape_configs"]:
         port = ports[job["job_name"].removeprefix("suifang-")]
+        job.pop("file_sd_configs", None)
         job["static_configs"] = [{"targets": [f"127.0.0.1:{port}"]}]
     config["scrape_configs"].append(
         {

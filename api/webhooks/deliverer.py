@@ -82,7 +82,8 @@ class Deliverer:
                         await self._measure(connection)
                         await await_news(connection, settings.poll_ms)
                 finally:
-                    self._metrics.elected.set(0)
+                    self._metrics.stand_by()
+                    self._measured_s = float("-inf")
                     await self._end_turns()
 
     async def _give_turns(self, connection: Connection, delivery: Delivery) -> None:

@@ -52,3 +52,9 @@ class DeliverMetrics:
             state = found.get(name, State(name, 0, 0))
             self.subscriptions.labels(name).set(state.subscriptions)
             self.behind.labels(name).set(state.behind)
+
+    def stand_by(self) -> None:
+        """Forget what was measured: only the elected one says how subscriptions stand."""
+        self.subscriptions.clear()
+        self.behind.clear()
+        self.elected.set(0)

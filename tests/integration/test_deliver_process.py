@@ -6,12 +6,13 @@ Real processes, as the command starts them.
 import asyncio
 import signal
 import socket
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import httpx
 
-from ingest.db.connections import Connection
+from api.webhooks.deliverer import ELECTION_LOCK
+from ingest.db.connections import Connection, connect
 from tests.fix_db import Database
 from tests.integration.api_processes import a_dispatcher, a_process, an_api, tell, write
 from tests.integration.webhook_bench import OK, Receiver, a_receiver
@@ -145,6 +146,41 @@ async def test_an_event_is_told_as_soon_as_it_has_its_number_and_metrics_say_so(
     assert metrics['suifang_deliver_subscriptions{state="active"}'] == 1
     assert metrics['suifang_deliver_subscriptions{state="parked"}'] == 0
     assert receiver.requests[0].body.startswith(b'{"number" : 1, "type" : "alert.raised"')
+
+
+async def test_whoever_is_no_longer_elected_tells_nothing_of_subscriptions(
+    database: Database, connection: Connection
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    kept = 'suifang_deliver_subscriptions{state="active"}'
+
+    async def await_metrics(wanted: dict[str, float | None]) -> None:
+        async with asyncio.timeout(60):
+            while True:
+                with suppress(httpx.TransportError):  # It starts.
+                    found = await metrics_of(port)
+                    if {name: found.get(name) for name in wanted} == wanted:
+                        return
+                await asyncio.sleep(0.05)
+
+    async with (
+        await connect(database.dsn, application_name="rival", autocommit=True) as rival,
+        a_deliverer(database, DELIVER_METRICS__PORT=str(port)),
+    ):
+        await await_metrics({kept: 0, "suifang_deliver_elected": 1})
+        leads = asyncio.create_task(rival.execute("SELECT pg_advisory_lock(%s)", (ELECTION_LOCK,)))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(60):
+            while not leads.done():  # A standby beats the deliverer to it, once it is in the queue.
+                await connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND application_name = 'suifang-deliver'"
+                    " AND EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted)"
+                )
+                await asyncio.sleep(0.05)
+        await leads
+        await await_metrics({kept: None, "suifang_deliver_elected": 0})
 
 
 async def test_a_receiver_that_stalls_holds_no_other_up(

@@ -36,7 +36,7 @@ from tests.integration.monitoring_bench import (
     a_status,
     an_installation,
 )
-from tests.integration.webhook_bench import GONE, OK, a_receiver
+from tests.integration.webhook_bench import BROKEN, GONE, OK, a_receiver
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 RULES = yaml.safe_load((SHIPPED / "alerts.yml").read_text("utf-8"))
@@ -165,17 +165,18 @@ async def hurt_by_messages(installation: Installation) -> None:
 
 
 async def hurt_by_work_that_is_held_up(installation: Installation, sick: AsyncExitStack) -> None:
-    """A held resident, a receiver that is gone, an alert without anybody, all listeners' places."""
+    """A held resident, two sick receivers, an alert without anybody, all listeners' places."""
     connection, client = installation.connection, installation.client
     due = utc_now() - timedelta(minutes=30)
     await connection.execute("INSERT INTO resident_fold VALUES ('r-1', '-infinity')")
     await connection.execute("INSERT INTO due_timer VALUES ('r-1', %s)", (due,))
     held = "SELECT FROM resident_fold FOR UPDATE"
     await sick.enter_async_context(holding(installation.dsn, held))
-    receiver = await sick.enter_async_context(a_receiver())
-    receiver.otherwise = GONE
-    made = await client.put("/v1/webhooks/w", json={"url": receiver.url()})
-    assert made.status_code == 201, made.text
+    for name, answer in {"gone": GONE, "broken": BROKEN}.items():
+        receiver = await sick.enter_async_context(a_receiver())
+        receiver.otherwise = answer
+        made = await client.put(f"/v1/webhooks/{name}", json={"url": receiver.url()})
+        assert made.status_code == 201, made.text
     await installation.tell()
     await installation.raise_alert()
     for _ in range(2):
@@ -211,7 +212,8 @@ async def test_every_alert_fires_for_a_real_cause_and_is_resolved_when_it_is_men
         await hurt_by_work_that_is_held_up(installation, sick)
         await hurt_by_messages(installation)
         await installation.await_firing(
-            *("SuifangWebhookParked", "SuifangListenersFull", "SuifangNobodyTold"),
+            *("SuifangWebhookParked", "SuifangWebhookRetrying", "SuifangListenersFull"),
+            "SuifangNobodyTold",
             *("SuifangQuarantineGrowing", "SuifangGatewayThrottled", "SuifangJudgeBehind"),
             *("SuifangGatewaySilent", "SuifangManyGatewaysSilent", *OF_GATEWAYS),
         )
@@ -229,7 +231,9 @@ async def test_every_alert_fires_for_a_real_cause_and_is_resolved_when_it_is_men
     for proxy in (installation.to_database, installation.to_broker):
         proxy.weather.refuses = True
         proxy.cut()
-    await installation.await_firing("SuifangDatabaseUnavailable", "SuifangBrokerUnreachable")
+    await installation.await_firing(
+        *("SuifangDatabaseUnavailable", "SuifangNobodyDelivers", "SuifangBrokerUnreachable")
+    )
 
     await mend(installation)
     await installation.await_all_up()

@@ -1,6 +1,7 @@
 """The compose file is one by the specification, and names only what exists in the code."""
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from deploy.credential_folder import (
     NAMES_KEY,
     OWNER_DSN,
 )
+from tests.fix_prometheus import find_program
 from tests.setting_names import exists_as_a_setting
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
@@ -96,26 +98,62 @@ def test_ports_are_those_of_the_processes_and_only_gateways_come_in_from_outside
     assert listeners == ["8883"]
 
 
-def test_prometheus_asks_every_process_where_it_answers() -> None:
+def test_prometheus_asks_every_process_that_runs_where_it_answers() -> None:
     found = yaml.safe_load((DEPLOY / "prometheus" / "compose.yml").read_text("utf-8"))
     beside = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text("utf-8"))
     asked = {
         target
         for job in found["scrape_configs"]
-        for group in job["static_configs"]
+        for group in job.get("static_configs", [])
         for target in group["targets"]
     }
     answered = {
         f"{name}:{port}"
         for name, one in OURS.items()
         for setting, port in one.get("environment", {}).items()
-        if setting.endswith("__PORT")
+        if setting.endswith("__PORT") and "profiles" not in one
     }
 
     assert asked == answered
     assert [job["job_name"] for job in found["scrape_configs"]] == [
         job["job_name"] for job in beside["scrape_configs"]
     ]
+
+
+def test_what_does_not_run_at_first_is_asked_once_its_target_was_written(tmp_path: Path) -> None:
+    for name, target in (("compose.yml", "notify:9465"), ("prometheus.yml", "127.0.0.1:9465")):
+        text = (DEPLOY / "prometheus" / name).read_text("utf-8")
+        jobs = {job["job_name"]: job for job in yaml.safe_load(text)["scrape_configs"]}
+        written = re.findall(r"echo '(.*)' > /etc/\S*/notify.yml", text)
+        assert [yaml.safe_load(each) for each in written] == [[{"targets": [target]}]]
+        (job,) = jobs["suifang-notify"]["file_sd_configs"]
+        assert "static_configs" not in jobs["suifang-notify"]
+        place = tmp_path / job["files"][0]
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(written[0], "utf-8")
+        (tmp_path / name).write_text(text, "utf-8")
+        (tmp_path / "alerts.yml").write_bytes((DEPLOY / "prometheus/alerts.yml").read_bytes())
+        done = subprocess.run(
+            [find_program("promtool"), "check", "config", name],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_tools_write_where_root_without_capabilities_may() -> None:
+    """The broker's folder is its account's: root with no capabilities is refused there."""
+    head = TEXT[: TEXT.index("\nname:")].replace("\\\n#", "")
+    outputs = re.findall(r"docker compose run .* tools .*--output (\S+)", head)
+
+    assert outputs
+    assert not [each for each in outputs if each.startswith("/etc/suifang/broker")]
+    assert "cp /etc/suifang/pki/crl.pem /etc/suifang/broker/" in head
+    # What writes the passwords ends by itself: restarting the broker alone writes no new one.
+    assert "up -d --force-recreate broker-users broker" in head
 
 
 def test_every_mounted_file_is_there() -> None:
