@@ -10,6 +10,7 @@ import yaml
 from typer.testing import CliRunner
 
 from deploy.cli import Suifang, app
+from deploy.credential_folder import LOGIN_DSNS, OWNER_DSN
 from tests.setting_names import exists_as_a_setting
 from tests.unit.deploy.test_compose import SECRETS
 
@@ -102,6 +103,23 @@ def test_a_pod_mounts_the_secrets_of_its_process_only(name: str) -> None:
     assert all(
         each["key"].startswith(f"{process}_") or each["key"] == "names.key" for each in items
     )
+
+
+def test_the_migration_has_the_owner_s_password_and_those_it_applies_only() -> None:
+    (volume,) = (
+        each["secret"]
+        for each in PODS["migrate-Job-migrate"]["spec"]["volumes"]
+        if each["name"] == "secrets"
+    )
+
+    assert {each["key"] for each in volume["items"]} == {OWNER_DSN, *LOGIN_DSNS}
+    assert all(each["key"] == each["path"] for each in volume["items"])
+
+
+def test_mail_may_leave_by_both_of_its_ports() -> None:
+    (rule,) = DOCUMENTS["network-NetworkPolicy-receivers"]["spec"]["egress"]
+
+    assert {each["port"] for each in rule["ports"]} == {443, 465, 587}
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
