@@ -14,7 +14,7 @@ DISPOSITIONS: Final = tuple(disposition.value for disposition in Expected)
 
 
 class Kind(StrEnum):
-    """What can differ. All but the last three break the law."""
+    """What can differ. All but the last four break the law."""
 
     LOST = "lost"  # Taken by a gateway, and nowhere now.
     DOUBLED = "doubled"  # More than one disposition, or one id given to two readings.
@@ -22,11 +22,12 @@ class Kind(StrEnum):
     COUNTER = "counter"  # A gateway's counters do not match the ids.
     TOTALS = "totals"  # gateway_day does not match the rows.
     UNEXPECTED = "unexpected"  # Kept, but not as the ledger foretold.
+    ALTERED = "altered"  # Kept, but as another's, or otherwise than it was truly measured.
     MISJUDGED = "misjudged"  # An alert or a case is not what the true readings ask for.
     LATE = "late"  # An emergency was told long after it had come.
 
 
-_LAWFUL: Final = frozenset({Kind.UNEXPECTED, Kind.MISJUDGED, Kind.LATE})
+_LAWFUL: Final = frozenset({Kind.UNEXPECTED, Kind.ALTERED, Kind.MISJUDGED, Kind.LATE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

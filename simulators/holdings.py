@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 from uuid import UUID
@@ -56,9 +57,30 @@ _QUARANTINED: Final = "SELECT reading_id, payload FROM quarantine WHERE reading_
 
 
 _ALERTS: Final = """
-SELECT resident_id, condition, code, status, due FROM alert
+SELECT resident_id, condition, code, status, severity, due FROM alert
 WHERE status <> 'cancelled' AND resident_id IS NOT NULL"""
-_STATES: Final = "SELECT resident_id, condition, state FROM resident_case WHERE state <> 'none'"
+_STATES: Final = """
+SELECT resident_id, condition, state, second_followup_due, referral_followup_due, next_routine_due
+FROM resident_case WHERE state <> 'none'"""
+# Events of before the lowest number may have been let go; the highest number always stays.
+_UNTOLD: Final = """
+SELECT a.resident_id, a.code, a.effective_at FROM alert a
+WHERE a.status <> 'cancelled'
+  AND a.raised_at >= coalesce(
+      (SELECT min(created_at) FROM outbox HAVING min(number) > 1), '-infinity')
+  AND NOT EXISTS (
+      SELECT FROM outbox o WHERE o.kind = 'alert.raised' AND o.number IS NOT NULL
+        AND o.payload ->> 'alert_id' = a.id::text)"""
+# Nobody is called at night for what is a day old, nor for what is no more than a warning.
+_WRONGLY_PAGED: Final = """
+SELECT resident_id, code, effective_at, CASE WHEN page THEN 'pages' ELSE 'does not page' END
+FROM alert
+WHERE status <> 'cancelled' AND CASE
+    WHEN page THEN severity NOT IN ('high', 'critical')
+    ELSE severity IN ('high', 'critical') AND raised_at - CASE
+        WHEN code IN ('FOLLOWUP_OVERDUE', 'REFERRAL_FOLLOWUP_OVERDUE')
+        THEN (due + 1)::timestamp AT TIME ZONE 'Asia/Shanghai' ELSE effective_at
+    END <= interval '24 hours' END"""
 _LATE: Final = """
 SELECT a.resident_id, a.code, a.effective_at, a.raised_at - r.received_at
 FROM alert a JOIN stored_reading r ON r.id = a.anchor_id
@@ -67,6 +89,27 @@ WHERE a.severity = 'critical' AND a.status <> 'cancelled' AND a.raised_at - r.re
       SELECT FROM amendment m LEFT JOIN stored_reading x ON x.id = m.reading_id
       WHERE m.received_at BETWEEN r.received_at AND a.raised_at
         AND (m.reading_id = r.id OR x.resident_id = a.resident_id))"""
+_KEPT: Final = """
+SELECT r.id, r.owner_id, r.effective_at, r.systolic, r.diastolic, r.glucose,
+       r.meal_context, r.setting, r.arm
+FROM owned_reading r
+WHERE NOT EXISTS (SELECT FROM amendment m WHERE m.reading_id = r.id)
+  AND NOT EXISTS (SELECT FROM amendment m WHERE m.device_id = r.device_id
+                  AND m.device_sequence = r.device_sequence)"""
+
+
+class Kept(NamedTuple):
+    """One stored reading that nobody amended; values as on the wire, ``resident_id`` its owner."""
+
+    id: UUID
+    resident_id: str | None
+    effective_at: datetime
+    systolic: Decimal | None
+    diastolic: Decimal | None
+    glucose: Decimal | None
+    meal_context: str | None
+    setting: str
+    arm: str | None
 
 
 class Totals(NamedTuple):
@@ -148,14 +191,41 @@ def read_retained(snapshot: Snapshot) -> Retained:
         return Retained(None if edge is None else edge[0], dict(cursor.fetchall()))
 
 
-def read_alerts(snapshot: Snapshot) -> list[tuple[str, str, str, str, date | None]]:
-    """Every alert of a resident that was not cancelled: resident, condition, code, status, due."""
+def read_alerts(snapshot: Snapshot) -> list[tuple[str, str, str, str, str, date | None]]:
+    """Every alert of a resident that was not cancelled.
+
+    Resident, condition, code, status, severity, due.
+    """
     return snapshot.execute(_ALERTS).fetchall()
 
 
-def read_states(snapshot: Snapshot) -> list[tuple[str, str, str]]:
-    """Every case that is one: resident, condition, state."""
+def read_states(
+    snapshot: Snapshot,
+) -> list[tuple[str, str, str, date | None, date | None, date | None]]:
+    """Every case that is one.
+
+    Resident, condition, state; due day of the second follow-up, of the referral's, of routine.
+    """
     return snapshot.execute(_STATES).fetchall()
+
+
+def read_untold(snapshot: Snapshot) -> list[tuple[str, str, datetime]]:
+    """Alerts of which the feed does not tell, though it goes back so far."""
+    return snapshot.execute(_UNTOLD).fetchall()
+
+
+def read_wrongly_paged(snapshot: Snapshot) -> list[tuple[str, str, datetime, str]]:
+    """Alerts that should page and do not, or the other way round."""
+    return snapshot.execute(_WRONGLY_PAGED).fetchall()
+
+
+def stream_kept(snapshot: Snapshot) -> Iterator[Kept]:
+    """Every stored reading that nobody amended."""
+    with snapshot.cursor(name="reconcile_kept", binary=True) as cursor:
+        cursor.itersize = _ROWS_PER_FETCH
+        cursor.execute(_KEPT)
+        for row in cursor:
+            yield Kept(*row)
 
 
 def read_late(snapshot: Snapshot, most: timedelta) -> list[tuple[str, str, datetime, timedelta]]:

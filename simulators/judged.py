@@ -19,20 +19,29 @@ from uuid import UUID
 
 from gateway.wire.times import parse_instant
 from simulators.balance import Difference, Kind
-from simulators.holdings import Snapshot, read_alerts, read_late, read_states
+from simulators.contents import compare_contents
+from simulators.holdings import (
+    Snapshot,
+    read_alerts,
+    read_late,
+    read_states,
+    read_untold,
+    read_wrongly_paged,
+)
 from simulators.ledger import Entry, read_story
 from simulators.oracle.evaluate import fold
 from simulators.oracle.normal import know, read_event
 from simulators.oracle.person import CONDITIONS, PROFILES, local_day, read_resident
 from simulators.settings import REPORTED_IDS_MAX
 
-Alert: TypeAlias = tuple[str, str, str, str, date | None]
-"""Resident, condition, code, status, due."""
-State: TypeAlias = tuple[str, str, str]
-"""Resident, condition, state."""
+Alert: TypeAlias = tuple[str, str, str, str, str, date | None]
+"""Resident, condition, code, status, severity, due."""
+State: TypeAlias = tuple[str, str, str, date | None, date | None, date | None]
+"""Resident, condition, state; due: second follow-up, referral's, routine."""
 
 _OF_ORACLE: Final = {"diabetes": "diabetes_t2"}
 _OF_SYSTEM: Final = {"diabetes_t2": "diabetes"}
+_DUES: Final = ("second_followup", "referral_followup", "next_routine")
 _MOTHERS: Final = ("pregnant", "lactating")
 _LATE_S_MIN: Final = 60
 _PEOPLES: Final = {
@@ -120,11 +129,19 @@ def judge_again(
     seen_alerts = Counter(alert for alert in read_alerts(snapshot) if alert[0] in people)
     seen_states = Counter(state for state in read_states(snapshot) if state[0] in people)
     late = read_late(snapshot, timedelta(seconds=max(story.step_s, _LATE_S_MIN)))
+    wrongly_paged = read_wrongly_paged(snapshot)
     return len(people), [
         *_differ("alerts that ought to be there and are not", alerts - seen_alerts),
         *_differ("alerts that there ought not to be", seen_alerts - alerts),
         *_differ("cases that ought to be so and are not", states - seen_states),
         *_differ("cases that ought not to be so", seen_states - states),
+        *_differ(
+            "kept otherwise than truly measured",
+            compare_contents(entries, snapshot),
+            kind=Kind.ALTERED,
+        ),
+        *_differ("alerts the feed does not tell of", Counter(read_untold(snapshot))),
+        *_differ("alerts that call somebody or nobody wrongly", Counter(wrongly_paged)),
         *_differ("emergencies told late", Counter(late), kind=Kind.LATE),
     ]
 
@@ -182,11 +199,17 @@ def _alerts_of(resident: str, story: Story, states: Counter[State]) -> Iterator[
     on = local_day(at)
     for case in folded.cases:
         if case.state != "none":
-            state = str(case.tell(on)["state"])
-            states[resident, _OF_SYSTEM.get(case.condition, case.condition), state] += 1
+            told = case.tell(on)
+            second, referral, routine = (_day(told[f"{name}_due"]) for name in _DUES)
+            condition = _OF_SYSTEM.get(case.condition, case.condition)
+            states[resident, condition, str(told["state"]), second, referral, routine] += 1
     for alert in (*folded.alerts(), *folded.overdue(at)):
         condition = _OF_SYSTEM.get(alert.condition, alert.condition)
-        yield resident, condition, alert.code, alert.status, alert.due
+        yield resident, condition, alert.code, alert.status, alert.severity, alert.due
+
+
+def _day(text: object) -> date | None:
+    return None if text is None else date.fromisoformat(str(text))
 
 
 def _as_told(person: Mapping[str, Any]) -> dict[str, Any]:

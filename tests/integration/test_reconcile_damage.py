@@ -2,13 +2,40 @@
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from deploy.embedded.stack import Stack
 from deploy.rehearsal.run import Run
+from simulators.judged import judge_again
+from simulators.ledger import read_ledger
 from simulators.reconcile import reconcile
 from simulators.scenarios.reader import list_builtin, read_scenario
 from tests.fix_db import Database
+
+DAMAGES = {
+    "untold": ("DELETE FROM outbox", "alerts the feed does not tell of"),
+    "unnumbered": ("UPDATE outbox SET number = NULL", "alerts the feed does not tell of"),
+    "silent": ("UPDATE alert SET page = false", "alerts that call somebody or nobody wrongly"),
+    "belittled": ("UPDATE alert SET severity = 'info'", "alerts that there ought not to be"),
+    "value": ("UPDATE reading SET systolic = systolic + 40", "kept otherwise than truly measured"),
+    "owner": (
+        "UPDATE reading SET resident_id = (SELECT min(resident_id) FROM reading)",
+        "kept otherwise than truly measured",
+    ),
+    "context": (
+        "UPDATE reading SET meal_context = 'unknown' WHERE kind = 'glucose'",
+        "kept otherwise than truly measured",
+    ),
+    "time": (
+        "UPDATE reading SET effective_at = effective_at - interval '1 year'",
+        "kept otherwise than truly measured",
+    ),
+    "due": (
+        "UPDATE resident_case SET next_routine_due = next_routine_due + 30",
+        "cases that ought not to be so",
+    ),
+}
 
 
 @pytest.fixture
@@ -36,3 +63,17 @@ def test_people_whom_nobody_judges_are_a_difference(played: Run) -> None:
         assert found.kind == "misjudged"
         assert said in found.detail
         assert not report.agrees
+
+
+def test_each_damage_is_named(played: Run) -> None:
+    """Each is done to the same green run and taken back."""
+    before = reconcile([played.ledger], played.spools, played.dsn)
+    assert before.agrees
+    assert before.judged > 0
+    entries = read_ledger(played.ledger)
+    for name, (damage, said) in DAMAGES.items():
+        with psycopg.connect(played.dsn) as connection:
+            assert connection.execute(damage).rowcount > 0, name
+            found = judge_again([played.ledger], entries, set(), connection)[1]
+            connection.rollback()
+        assert said in {each.detail for each in found}, name
