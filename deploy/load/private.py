@@ -4,6 +4,7 @@ It is the benchmark's stack with as many gateways as the load has; ingest, judge
 as an operator starts them, beside the load on the same processors. Nothing of it is left running.
 """
 
+import fcntl
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -70,6 +71,8 @@ class PrivateStack:
             try:
                 make_home(home)
                 make_home(settings.home)
+                opened.enter_context(_only_one(home / f"{_USE}.lock"))
+                Stack.of_checkout(settings.home).down()  # Of a load that was killed.
                 stack = opened.enter_context(stacks.running(settings, utc_now, self.say))
                 target = opened.enter_context(self._started(stack, sites))
             except (StackError, BenchError, DatabaseError, ProtocolError) as error:
@@ -136,6 +139,18 @@ class PrivateStack:
                 detail=differences or f"{found.taken:,} readings, none lost, none doubled",
             )
         ]
+
+
+@contextmanager
+def _only_one(file: Path) -> Iterator[None]:
+    """Two at once would take each other's readings, and each other's database."""
+    with file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            msg = "another load runs in this checkout; wait for it, or stop it with Ctrl-C"
+            raise LoadError(msg) from None
+        yield
 
 
 def _forget_sessions(stack: BenchStack, suifang: Suifang) -> None:

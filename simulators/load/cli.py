@@ -156,6 +156,10 @@ def check_options(  # one parameter an option
         refuse(
             f"the ledger {book} exists already and is one run's: name a new --report or --ledger"
         )
+    try:  # A load that cannot tell what came of it need not begin.
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        refuse(f"--report {folder} cannot be a folder: {error.strerror}; name another")
     return Wanted(
         plan=replace(plan, rehearsal=f"{now:%Y%m%dT%H%M%S%f}"),
         folder=folder,

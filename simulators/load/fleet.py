@@ -94,11 +94,6 @@ class LightFleet:
         """Send nothing new; ``run`` returns soon."""
         self._stopped = self._stopped or why
 
-    @property
-    def is_stopped(self) -> bool:
-        """Whether it was told to stop."""
-        return self._stopped is not None
-
     def run(self, lines: Lines, messages: Iterator[Outgoing]) -> LoadRun:
         """Send all messages, each at its time, then wait for the receipts owed.
 

@@ -205,15 +205,20 @@ def test_a_private_stack_whose_ingest_dies_leaves_a_report_and_nothing_else(
 
 
 @pytest.mark.slow
-def test_a_private_stack_whose_broker_died_is_cleared_away(
+def test_a_private_stack_is_one_load_s_and_cleared_away_though_its_broker_died(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SUIFANG_HOME", str(stack.home))
     private = Stack(stack.home / "load")
-    with PrivateStack(PLAN, tls=False, say=lambda _: None).opened():
+    private.up()  # As after a load that was killed.
+    load = PrivateStack(PLAN, tls=False, say=lambda _: None)
+    with load.opened():
+        with pytest.raises(LoadError, match="another load runs"), load.opened():
+            pass
+        assert private.status().running
         private.stop("broker")
 
-    assert not private.status().running
+    assert not any(service.pid for service in private.status().services)
 
 
 def _wait_for(process: "subprocess.Popen[str]", words: str) -> None:

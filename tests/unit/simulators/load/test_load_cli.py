@@ -46,3 +46,17 @@ def test_a_ledger_is_never_written_over(tmp_path: Path, monkeypatch: pytest.Monk
     assert "exists already" in answer.stderr
     assert (tmp_path / "ledger.ndjson").read_text() == "kept"
     assert not (tmp_path / "report.html").exists()
+
+
+def test_a_report_that_cannot_be_a_folder_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUIFANG_HOME", str(tmp_path / "home"))
+    (tmp_path / "file").write_text("kept")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        answer = CliRunner().invoke(
+            app, ["load", "--report", str(folder), "--ledger", str(tmp_path / "new")]
+        )
+        assert answer.exit_code == 2, answer.output
+        assert f"--report {folder} cannot be a folder" in answer.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
