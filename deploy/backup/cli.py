@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from deploy.backup.checking import find_behind, find_problems
 from deploy.backup.drill import drill
 from deploy.backup.errors import BackupError
 from deploy.backup.restoring import restore
@@ -49,9 +50,21 @@ Dsn = Annotated[
         help="PostgreSQL conninfo of a login with REPLICATION.",
     ),
 ]
+MaybeDsn = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        envvar="SUIFANG_BACKUP_DSN",
+        help="The same; the shelf's log is compared with this server's.",
+    ),
+]
 At = Annotated[
     str | None,
     typer.Option("--at", metavar="INSTANT", help="Recover up to here; default: to the end."),
+]
+OfTimeline = Annotated[
+    int | None,
+    typer.Option("--timeline", metavar="N", min=1, help="Follow this one; default: the newest."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 
@@ -76,24 +89,36 @@ def receive_log(shelf: Where, dsn: Dsn) -> None:
 
 
 @app.command("list")
-def list_backups(shelf: Where, *, as_json: AsJson = False) -> None:
-    """Say which base backups there are, and whether the log behind them is whole."""
+def list_backups(
+    shelf: Where,
+    dsn: MaybeDsn = None,
+    *,
+    base_days_max: Annotated[
+        int, typer.Option(min=1, help="The newest base backup may be so old.")
+    ] = 8,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is there; exit 1 unless all of it is in order, up to the server's newest log."""
     with _failing_clearly():
         found = Shelf(shelf)
         bases, log = found.bases(), found.log()
+        problems = find_problems(found, dsn, utc_now(), base_days_max=base_days_max)
     lines = [
         f"{base.folder.name}  {base.bytes / 1e6:10.1f} MB  ended {base.ended_at:%Y-%m-%dT%H:%M:%SZ}"
         for base in bases
     ]
     span = f", {log.segments[0]} to {log.segments[-1]}" if log.segments else ""
     lines.append(f"log: {len(log.segments)} segments, {log.bytes / 1e6:.1f} MB{span}")
-    lines += [f"log: a gap begins at {gap}: take a base backup now" for gap in log.gaps]
+    lines += [f"PROBLEM: {problem}" for problem in problems]
+    lines += ["not compared with the server: name it with --database"] if dsn is None else []
     body = {
         "bases": [base.as_dict() for base in bases],
         "log": {"segments": len(log.segments), "bytes": log.bytes, "gaps": list(log.gaps)},
+        "compared_with_server": dsn is not None,
+        "problems": list(problems),
     }
     _say(body, "\n".join(lines), as_json=as_json)
-    raise typer.Exit(1 if log.gaps or not bases else 0)
+    raise typer.Exit(1 if problems else 0)
 
 
 @app.command("prune")
@@ -115,12 +140,26 @@ def restore_backup(
     shelf: Where,
     *,
     at: At = None,
+    timeline: OfTimeline = None,
+    accept_loss: Annotated[
+        bool,
+        typer.Option("--accept-loss", help="As far as the log goes, though some is missing."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Put a backup into an empty data folder; the server's next start recovers it."""
     instant = _read_instant(at)
+    if accept_loss and instant is not None:
+        msg = "--accept-loss recovers as far as the log goes: leave --at out"
+        raise typer.BadParameter(msg)
     with _failing_clearly():
-        done = restore(Shelf(shelf), data, instant, loud=sys.stderr.isatty())
+        done = restore(
+            *(Shelf(shelf), data, instant),
+            report=_report,
+            timeline=timeline,
+            accept_loss=accept_loss,
+            loud=sys.stderr.isatty(),
+        )
     body = {
         "base": done.base.folder.name,
         "data": str(done.data),
@@ -128,10 +167,12 @@ def restore_backup(
         "extract_seconds": done.extract_seconds,
         "verify_seconds": done.verify_seconds,
         "instant": done.instant.isoformat() if done.instant else None,
+        "timeline": done.timeline,
     }
     text = (
         f"{done.base.folder.name} is in {data}, every file as it was backed up. Start the server: "
-        f"it recovers to {at or 'the end of the log'}. Then take a new base backup at once"
+        f"it recovers to {at or 'the end of the log'} of timeline {done.timeline}. "
+        "Then take a new base backup at once"
     )
     _say(body, text, as_json=as_json)
 
@@ -139,18 +180,23 @@ def restore_backup(
 @app.command("drill")
 def rehearse(
     shelf: Where,
+    dsn: MaybeDsn = None,
     *,
     at: At = None,
+    timeline: OfTimeline = None,
     scratch: Annotated[
         Path | None,
         typer.Option(exists=True, file_okay=False, help="Has room for the whole database."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Restore into a folder of its own, start, look, verify, throw away. Touches no server."""
+    """Restore into a folder of its own, start, look, verify, throw away. Changes no server."""
     instant = _read_instant(at)
     with _failing_clearly():
-        done = drill(Shelf(shelf), instant, scratch=scratch, report=_report)
+        behind = [] if dsn is None or instant else find_behind(Shelf(shelf), dsn)
+        if behind:
+            raise BackupError(behind[0])
+        done = drill(Shelf(shelf), instant, scratch=scratch, report=_report, timeline=timeline)
     lines = [
         f"{found.database}: revision {found.revision}, {found.readings} readings, newest "
         f"{found.newest_received_at or 'none'}, {'adds up' if found.conserved else 'DIFFERS'}"

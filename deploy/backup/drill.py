@@ -21,6 +21,7 @@ from psycopg.rows import dict_row
 from deploy.backup.errors import BackupError
 from deploy.backup.restoring import Restored, restore
 from deploy.backup.shelf import Shelf
+from deploy.backup.timelines import choose
 from deploy.backup.tools import Tools
 
 _CONF: Final = Path(__file__).parents[1] / "postgresql" / "postgresql.conf"
@@ -71,6 +72,7 @@ class Drilled:
             "verify_seconds": self.restored.verify_seconds,
             "recover_seconds": self.recover_seconds,
             "instant": self.restored.instant.isoformat() if self.restored.instant else None,
+            "timeline": self.restored.timeline,
             "checksums_verified": self.checksums_verified,
             "databases": [
                 {
@@ -92,6 +94,7 @@ def drill(
     *,
     scratch: Path | None,
     report: Callable[[str], None],
+    timeline: int | None = None,
 ) -> Drilled:
     """Restore, start, look, verify all checksums, and throw it away.
 
@@ -100,18 +103,19 @@ def drill(
         instant: Up to which; None: to the end of what was received.
         scratch: Below which there is room for the whole database; None: the system's temporary one.
         report: Is told each step.
+        timeline: Which to follow; None: the newest.
 
     Raises:
         BackupError: Some step failed: then so would the real restore.
     """
-    base = shelf.base_for(instant)
+    base, _ = choose(shelf, instant, timeline)
     tools = Tools.of_major(base.major)
     folder = Path(tempfile.mkdtemp(prefix="suifang-drill-", dir=scratch))
     tools.own(folder)
     data = folder / "data"
     try:
         report(f"restoring {base.folder.name}")
-        restored = restore(shelf, data, instant, loud=False)
+        restored = restore(shelf, data, instant, report=report, timeline=timeline)
         report("recovering")
         began_s = time.monotonic()
         _start(tools, folder, data)

@@ -1,10 +1,12 @@
 """Puts a backup back into an empty data folder, so that the server's next start recovers it.
 
-It never touches a folder that holds anything, and never starts or stops a server.
+It never touches a folder that holds anything, never starts or stops a server, and never passes
+silently over log that is missing.
 """
 
 import shlex
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Final
 
 from deploy.backup.errors import BackupError
 from deploy.backup.shelf import Base, Shelf
+from deploy.backup.timelines import History, choose, find_missing
 from deploy.backup.tools import Tools
 
 _MANIFEST: Final = "backup_manifest"
@@ -24,26 +27,41 @@ class Restored:
     base: Base
     data: Path
     instant: datetime | None
+    timeline: int
     extract_seconds: float
     verify_seconds: float
     bytes: int
 
 
-def restore(shelf: Shelf, data: Path, instant: datetime | None, *, loud: bool) -> Restored:
+def restore(
+    shelf: Shelf,
+    data: Path,
+    instant: datetime | None,
+    *,
+    report: Callable[[str], None],
+    timeline: int | None = None,
+    accept_loss: bool = False,
+    loud: bool = False,
+) -> Restored:
     """Unpack, verify every file against the manifest, and say how far to recover.
 
     Args:
         shelf: Where from.
         data: The server's data folder: empty or absent.
         instant: Up to which; None: to the end of what was received.
+        report: Is told of a gap that the instant may lie in front of.
+        timeline: Which to follow; None: the newest.
+        accept_loss: To the end only: as far as the log goes, though some of it is missing.
         loud: Steps are told on stderr by the programs.
 
     Raises:
-        BackupError: No backup fits, the folder is in use, or a file is not what was backed up.
+        BackupError: No backup fits, some of the log is missing, the instant lies on more than one
+            timeline, the folder is in use, or a file is not what was backed up.
     """
-    base = shelf.base_for(instant)
+    base, history = choose(shelf, instant, timeline)
     tools = Tools.of_major(base.major)
-    _require_whole_log(shelf, base)
+    if not accept_loss:
+        _require_whole_log(shelf, base, history, instant, report)
     if data.exists() and any(data.iterdir()):
         msg = f"{data} is not empty: stop the server and move that folder away first"
         raise BackupError(msg)
@@ -57,29 +75,53 @@ def restore(shelf: Shelf, data: Path, instant: datetime | None, *, loud: bool) -
     manifest = str(base.folder / _MANIFEST)
     tools.run(tools.command("pg_verifybackup", "--manifest-path", manifest, data))
     verified_s = time.monotonic()
-    _say_how_far(shelf, tools, data, instant)
+    _say_how_far(shelf, tools, data, instant, history.timeline)
     return Restored(
         base=base,
         data=data,
         instant=instant,
+        timeline=history.timeline,
         extract_seconds=round(extracted_s - began_s, 1),
         verify_seconds=round(verified_s - extracted_s, 1),
         bytes=sum(path.lstat().st_size for path in data.rglob("*") if not path.is_dir()),
     )
 
 
-def _require_whole_log(shelf: Shelf, base: Base) -> None:
-    """Refuse to pass a gap silently: recovery would simply end in front of it."""
-    gaps = [gap for gap in shelf.log().gaps if gap[8:] >= base.first_segment[8:]]
-    if gaps:
+def _require_whole_log(
+    shelf: Shelf,
+    base: Base,
+    history: History,
+    instant: datetime | None,
+    report: Callable[[str], None],
+) -> None:
+    """Refuse to pass a gap silently: recovery to the end would simply stop in front of it.
+
+    Up to an instant it need not: PostgreSQL does not start where the log ends before that.
+    """
+    reached, missing = find_missing(shelf, base, history)
+    if not reached:
         msg = (
-            f"the log behind this backup lacks {gaps[0]} and perhaps more: restore with an --at "
-            "before that, or take a newer backup"
+            f"the log on the shelf ends before {base.folder.name} did: nothing committed after it "
+            "can be restored (was `suifang backup receive` running?). To put back the base backup "
+            "alone: --accept-loss, without --at"
         )
         raise BackupError(msg)
+    if missing and instant is None:
+        msg = (
+            f"the log behind {base.folder.name} lacks {missing} and perhaps more: restore with an "
+            "--at before that, or as far as the log goes with --accept-loss"
+        )
+        raise BackupError(msg)
+    if missing:
+        report(
+            f"the log behind {base.folder.name} lacks {missing}: if the instant lies behind that, "
+            "the server ends its start with FATAL, before the recovery target"
+        )
 
 
-def _say_how_far(shelf: Shelf, tools: Tools, data: Path, instant: datetime | None) -> None:
+def _say_how_far(
+    shelf: Shelf, tools: Tools, data: Path, instant: datetime | None, timeline: int
+) -> None:
     """Write what PostgreSQL reads at its start: where the log is, and where to stop."""
     folders = shlex.quote(str(shelf.log_folder)).replace("%", "%%") + "/*/"
     fetch = (
@@ -89,6 +131,7 @@ def _say_how_far(shelf: Shelf, tools: Tools, data: Path, instant: datetime | Non
     settings = {
         "restore_command": fetch,
         "recovery_target_action": "promote",
+        "recovery_target_timeline": str(timeline),
         "hot_standby": "off",  # Nobody comes in before it is whole and may be written to.
     }
     if instant is not None:

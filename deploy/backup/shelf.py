@@ -2,6 +2,7 @@
 
     base/20261130T171500Z/   base.tar.gz, pg_wal.tar.gz, backup_manifest, backup.json
     wal/00000001/            the write-ahead log of timeline 1, received as it is written
+    wal/00000001.<segment>/  the same, behind a gap that cannot be filled
 
 Invariants: a base backup is whole or absent (it is made beside its place and renamed); what the
 program cannot name it leaves alone.
@@ -9,7 +10,7 @@ program cannot name it leaves alone.
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -36,6 +37,20 @@ class Base:
     seconds: float
     bytes: int
     first_segment: str  # The log that is needed from here on.
+
+    @property
+    def timeline(self) -> int:
+        """Of which it is."""
+        return int(self.first_segment[:8], 16)
+
+    @property
+    def last_segment(self) -> str:
+        """The segment that it ends in; it holds its log up to here itself.
+
+        Raises:
+            BackupError: Its manifest is damaged.
+        """
+        return _segment_in(self.folder / "backup_manifest", -1, "End-LSN")
 
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -68,9 +83,18 @@ class Shelf:
         """Of the write-ahead log, a folder for each timeline."""
         return self.root / "wal"
 
+    def log_folders(self) -> Sequence[Path]:
+        """Every folder of the log: the oldest timeline first, and in it what came first."""
+        return sorted(path for path in self.log_folder.glob("[0-9A-F]*") if path.is_dir())
+
     def timeline(self, number: int) -> Path:
-        """Where the log of a timeline is kept."""
-        return self.log_folder / f"{number:08X}"
+        """Where the log of a timeline is kept now: behind its last gap."""
+        own = [path for path in self.log_folders() if path.name[:8] == f"{number:08X}"]
+        return own[-1] if own else self.log_folder / f"{number:08X}"
+
+    def behind_gap(self, segment: str) -> Path:
+        """Where the log is kept that begins with a segment, behind a gap."""
+        return self.log_folder / f"{segment[:8]}.{segment[8:]}"
 
     def place_for(self, began_at: datetime) -> Path:
         """Where a base backup begun now will be."""
@@ -84,23 +108,25 @@ class Shelf:
         """
         return [_read(path.parent) for path in sorted(self.base_folder.glob(f"[0-9]*/{_RECORD}"))]
 
-    def base_for(self, instant: datetime | None) -> Base:
-        """The newest base backup that had ended by an instant; None: the newest.
+    def base_for(self, instant: datetime | None, fits: Callable[[Base], bool]) -> Base:
+        """The newest base backup that fits and had ended by an instant; None: the newest.
 
         Raises:
             BackupError: There is none.
         """
-        fit = [base for base in self.bases() if instant is None or base.ended_at <= instant]
+        early = [base for base in self.bases() if instant is None or base.ended_at <= instant]
+        fit = [base for base in early if fits(base)]
         if not fit:
             when = f" that had ended by {instant.isoformat()}" if instant else ""
-            msg = f"{self.base_folder} holds no base backup{when}: `suifang backup list`"
+            way = " on that timeline" if early else ""
+            msg = f"{self.base_folder} holds no base backup{when}{way}: `suifang backup list`"
             raise BackupError(msg)
         return fit[-1]
 
     def log(self) -> Log:
         """What was received, and what is missing between."""
         files = [path for path in self._received() if _SEGMENT.fullmatch(path.name[:24])]
-        names = sorted(path.name[:24] for path in files)
+        names = sorted({path.name[:24] for path in files})
         gaps = [
             following
             for name, after in pairwise(names)
@@ -109,7 +135,10 @@ class Shelf:
         return Log(names, sum(path.stat().st_size for path in files), gaps)
 
     def _received(self) -> Iterator[Path]:
-        return self.log_folder.glob("[0-9A-F]*/*")
+        """All but what was begun in front of a gap: it will never be whole."""
+        for folder in self.log_folders():
+            goes_on = folder == self.timeline(int(folder.name[:8], 16))
+            yield from (path for path in folder.iterdir() if goes_on or path.suffix != ".partial")
 
 
 def write_record(folder: Path, base: Base) -> None:
@@ -123,10 +152,13 @@ def first_segment_of(manifest: Path) -> str:
     Raises:
         BackupError: It is no manifest.
     """
+    return _segment_in(manifest, 0, "Start-LSN")
+
+
+def _segment_in(manifest: Path, which: int, end: str) -> str:
     try:
-        found = json.loads(manifest.read_text("utf-8"))["WAL-Ranges"][0]
-        high, low = (int(part, 16) for part in found["Start-LSN"].split("/"))
-        return f"{found['Timeline']:08X}{high:08X}{low // SEGMENT_BYTES:08X}"
+        found = json.loads(manifest.read_text("utf-8"))["WAL-Ranges"][which]
+        return segment_name(found["Timeline"], position_of(found[end]) // SEGMENT_BYTES)
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         msg = f"{manifest} is no manifest of a backup"
         raise BackupError(msg) from error
@@ -140,8 +172,31 @@ def next_segment(name: str) -> str:
     >>> next_segment("0000000100000002000000FF")
     '000000010000000300000000'
     """
-    number = int(name[8:16], 16) * 256 + int(name[16:], 16) + 1
-    return f"{name[:8]}{number // 256:08X}{number % 256:08X}"
+    return segment_name(int(name[:8], 16), number_of(name) + 1)
+
+
+def next_number(folder: Path) -> int | None:
+    """Number of the segment that a receiver into a folder asks for next; None: it holds none."""
+    names = [path.name for path in folder.iterdir()]
+    whole = [number_of(name) + 1 for name in names if _SEGMENT.fullmatch(name)]
+    begun = [number_of(name) for name in names if name.endswith(".partial")]
+    return max([*whole, *begun], default=None)
+
+
+def number_of(segment: str) -> int:
+    """How many segments of the log came before this one, on whatever timeline."""
+    return int(segment[8:16], 16) * 256 + int(segment[16:24], 16)
+
+
+def segment_name(timeline: int, number: int) -> str:
+    """What PostgreSQL calls a segment."""
+    return f"{timeline:08X}{number // 256:08X}{number % 256:08X}"
+
+
+def position_of(lsn: str) -> int:
+    """Bytes of log before a place that PostgreSQL writes as ``2/FE000028``."""
+    high, low = (int(part, 16) for part in lsn.split("/"))
+    return (high << 32) + low
 
 
 def _read(folder: Path) -> Base:

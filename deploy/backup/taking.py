@@ -13,8 +13,26 @@ from pathlib import Path
 from typing import NoReturn
 
 from deploy.backup.errors import BackupError
-from deploy.backup.shelf import Base, Shelf, first_segment_of, write_record
-from deploy.backup.tools import RECEIVER, TAKER, Tools, ask_server, environment, without_password
+from deploy.backup.shelf import (
+    SEGMENT_BYTES,
+    Base,
+    Shelf,
+    first_segment_of,
+    next_number,
+    segment_name,
+    write_record,
+)
+from deploy.backup.tools import (
+    RECEIVER,
+    TAKER,
+    Slot,
+    Tools,
+    ask_server,
+    ask_slot,
+    environment,
+    make_slot,
+    without_password,
+)
 from gateway.wire.times import Clock
 
 
@@ -93,8 +111,8 @@ def prune(shelf: Shelf, keep: int) -> Sequence[Base]:
         shutil.rmtree(dying)
     first = kept[0].first_segment
     tools = Tools.of_major(kept[0].major)
-    for folder in sorted(shelf.log_folder.glob("[0-9A-F]*")):
-        if folder.name <= first[:8]:
+    for folder in shelf.log_folders():
+        if folder.name[:8] <= first[:8]:
             tools.run(tools.command("pg_archivecleanup", folder, first))
     return gone
 
@@ -106,7 +124,8 @@ def receive(shelf: Shelf, dsn: str) -> NoReturn:
     of another timeline and goes into another folder.
 
     Raises:
-        BackupError: The server cannot be reached.
+        BackupError: The server cannot be reached, or it let go of log that was not received yet:
+            said once, then the log begins anew behind the gap.
     """
     server = ask_server(dsn)
     tools = Tools.of_major(server.major)
@@ -115,7 +134,12 @@ def receive(shelf: Shelf, dsn: str) -> NoReturn:
     address = without_password(dsn, RECEIVER)
     own = tools.command("pg_receivewal", "--dbname", address, "--no-password")
     slot = [*own, "--slot", RECEIVER]
-    tools.run([*slot, "--create-slot", "--if-not-exists"], dsn=dsn)
+    found = ask_slot(dsn)
+    if found.exists and found.received is None:
+        tools.run([*slot, "--drop-slot"], dsn=dsn)
+    if found.received is None:
+        make_slot(dsn)
+    _begin_behind_gap(shelf, tools, folder, ask_slot(dsn))
     if tools.account.dropped:
         os.setgroups([])
         os.setgid(tools.account.gid)
@@ -123,6 +147,23 @@ def receive(shelf: Shelf, dsn: str) -> NoReturn:
     os.umask(0o077)
     command = [*slot, "--directory", str(folder), "--synchronous", "--no-loop"]
     os.execve(command[0], command, dict(environment(dsn)))  # noqa: S606 - no shell is wanted
+
+
+def _begin_behind_gap(shelf: Shelf, tools: Tools, folder: Path, slot: Slot) -> None:
+    """The receiver goes on behind its folder's newest segment; is that one still kept for it?"""
+    kept_from = (slot.received or 0) // SEGMENT_BYTES
+    wanted = next_number(folder)
+    if wanted is None or wanted >= kept_from:
+        return
+    timeline = int(folder.name[:8], 16)
+    fresh = shelf.behind_gap(segment_name(timeline, kept_from))
+    _make_folders(shelf, tools, fresh)
+    msg = (
+        f"the server kept the log no longer that was not received yet: it lacks "
+        f"{segment_name(timeline, wanted)} to {segment_name(timeline, kept_from - 1)} for ever and "
+        f"begins anew in {fresh}. Start this again, then take a base backup at once"
+    )
+    raise BackupError(msg)
 
 
 def _make_folders(shelf: Shelf, tools: Tools, folder: Path) -> None:

@@ -8,12 +8,13 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from deploy.backup.errors import BackupError
+from deploy.backup.shelf import position_of
 from deploy.embedded.binaries import find_host_postgres
 from deploy.embedded.folders import Account, choose_account, recall_layout
 from deploy.embedded.packages import Packages
@@ -33,7 +34,16 @@ class Server:
 
     system: str  # Identifier of the cluster: of which server something is a backup.
     timeline: int
+    position: int  # Bytes of log that it had written.
     major: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The receiver's slot at the server."""
+
+    exists: bool
+    received: int | None  # Bytes of log; None: what comes next is kept no longer.
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,19 +139,52 @@ def ask_server(dsn: str) -> Server:
     Raises:
         BackupError: It cannot be reached, or does not let us in.
     """
+    row, major = _ask(dsn, "IDENTIFY_SYSTEM")
+    return Server(
+        system=_text(row[0]),
+        timeline=int(_text(row[1])),
+        position=position_of(_text(row[2])),
+        major=major,
+    )
+
+
+def ask_slot(dsn: str) -> Slot:
+    """Ask how far the log was received. Ours is made to keep the log from its first moment on.
+
+    Raises:
+        BackupError: The server cannot be reached, or does not let us in.
+    """
+    row, _ = _ask(dsn, f"READ_REPLICATION_SLOT {RECEIVER}")
+    return Slot(
+        exists=row[0] is not None,
+        received=None if row[1] is None else position_of(_text(row[1])),
+    )
+
+
+def make_slot(dsn: str) -> None:
+    """Make the receiver's slot. From now on the log is kept for it (pg_receivewal's own is not so).
+
+    Raises:
+        BackupError: The server cannot be reached, has one, or has no room for it.
+    """
+    _ask(dsn, f"CREATE_REPLICATION_SLOT {RECEIVER} PHYSICAL RESERVE_WAL")
+
+
+def _ask(dsn: str, command: LiteralString) -> tuple[tuple[Any, ...], int]:
+    """One row of the replication protocol, and the server's major version."""
     try:
         with psycopg.connect(
             dsn, replication="true", autocommit=True, connect_timeout=10
         ) as connection:
-            row = connection.execute("IDENTIFY_SYSTEM").fetchone()
+            row = connection.execute(command).fetchone()
             major = connection.info.server_version // _VERSION_UNIT
     except psycopg.Error as error:
         msg = f"the server does not let a backup in ({' '.join(str(error).split())})"
         raise BackupError(msg) from error
     if row is None:
-        msg = "the server does not say which one it is"
+        msg = f"the server does not answer {command}"
         raise BackupError(msg)
-    return Server(system=_text(row[0]), timeline=int(_text(row[1])), major=major)
+    return row, major
 
 
 def _text(value: object) -> str:

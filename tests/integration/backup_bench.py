@@ -74,19 +74,30 @@ class Installation:
 
     def receive_log(self) -> "subprocess.Popen[str]":
         """Start the receiver of the log, and have every commit wait for it."""
-        process = subprocess.Popen(
-            [COMMAND, "backup", "receive"],
-            env=self._environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.processes.running.append(process)
+        process = self.start_receiver()
         self.as_superuser(SYNCHRONOUS)
         self.as_superuser("SELECT pg_reload_conf()")
         standby = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'"
         eventually(lambda: self.as_superuser(standby) == [(1,)], within_s=120)
         return process
+
+    def start_receiver(self) -> "subprocess.Popen[str]":
+        """Start the receiver of the log; nobody waits for it."""
+        process = subprocess.Popen(
+            [COMMAND, "backup", "receive"],
+            env=self._environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.processes.running.append(process)
+        return process
+
+    def write_log(self, segments: int) -> None:
+        """Have the server fill segments of its log."""
+        for _ in range(segments):
+            self.as_superuser("SELECT pg_logical_emit_message(false, 'test', 'filler')")
+            self.as_superuser("SELECT pg_switch_wal()")
 
     def as_superuser(self, statement: str) -> list[tuple[Any, ...]]:
         """Run one statement of the server's administrator."""

@@ -41,11 +41,11 @@ def test_an_instant_is_served_by_the_newest_backup_that_had_ended(tmp_path: Path
     shelf = Shelf(tmp_path)
     first, second = a_base(shelf, AT), a_base(shelf, AT + timedelta(days=1))
 
-    assert shelf.base_for(None) == second
-    assert shelf.base_for(second.ended_at) == second
-    assert shelf.base_for(second.ended_at - timedelta(seconds=1)) == first
+    assert shelf.base_for(None, bool) == second
+    assert shelf.base_for(second.ended_at, bool) == second
+    assert shelf.base_for(second.ended_at - timedelta(seconds=1), bool) == first
     with pytest.raises(BackupError, match="no base backup that had ended by"):
-        shelf.base_for(AT)
+        shelf.base_for(AT, bool)
 
 
 def test_a_missing_segment_is_a_gap_and_a_new_timeline_is_none(tmp_path: Path) -> None:
@@ -56,6 +56,20 @@ def test_a_missing_segment_is_a_gap_and_a_new_timeline_is_none(tmp_path: Path) -
 
     segments(shelf, "000000010000000100000003")
     assert shelf.log().gaps == ["000000010000000100000001"]
+
+
+def test_a_segment_begun_in_front_of_a_gap_counts_as_missing(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    segments(shelf, "000000010000000000000003", "000000010000000000000004.partial")
+    assert shelf.log().gaps == []
+
+    fresh = shelf.behind_gap("000000010000000000000005")
+    fresh.mkdir()
+    segments(shelf, "000000010000000000000005")
+
+    assert shelf.timeline(1) == fresh
+    assert (fresh / "000000010000000000000005").is_file()
+    assert shelf.log().gaps == ["000000010000000000000004"]
 
 
 def test_a_gap_fails_the_list_and_says_what_to_do(tmp_path: Path) -> None:
