@@ -7,7 +7,7 @@ with the database.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -81,14 +81,14 @@ WHERE status <> 'cancelled' AND CASE
         WHEN code IN ('FOLLOWUP_OVERDUE', 'REFERRAL_FOLLOWUP_OVERDUE')
         THEN (due + 1)::timestamp AT TIME ZONE 'Asia/Shanghai' ELSE effective_at
     END <= interval '24 hours' END"""
-_LATE: Final = """
-SELECT a.resident_id, a.code, a.effective_at, a.raised_at - r.received_at
-FROM alert a JOIN stored_reading r ON r.id = a.anchor_id
-WHERE a.severity = 'critical' AND a.status <> 'cancelled' AND a.raised_at - r.received_at > %s
-  AND NOT EXISTS (
-      SELECT FROM amendment m LEFT JOIN stored_reading x ON x.id = m.reading_id
-      WHERE m.received_at BETWEEN r.received_at AND a.raised_at
-        AND (m.reading_id = r.id OR x.resident_id = a.resident_id))"""
+_RAISED: Final = """
+SELECT a.resident_id, a.code, a.severity, a.anchor_id, a.anchor_kind, a.raised_at, a.due,
+       ARRAY(SELECT m.received_at
+             FROM amendment m LEFT JOIN stored_reading x ON x.id = m.reading_id
+             WHERE m.received_at <= a.raised_at
+               AND (m.reading_id = a.anchor_id OR x.resident_id = a.resident_id))
+FROM alert a
+WHERE a.status <> 'cancelled' AND a.resident_id IS NOT NULL AND a.anchor_kind <> 'resident'"""
 _KEPT: Final = """
 SELECT r.id, r.owner_id, r.effective_at, r.systolic, r.diastolic, r.glucose,
        r.meal_context, r.setting, r.arm
@@ -110,6 +110,19 @@ class Kept(NamedTuple):
     meal_context: str | None
     setting: str
     arm: str | None
+
+
+class Raised(NamedTuple):
+    """When an alert was raised, and on what ground."""
+
+    resident_id: str
+    code: str
+    severity: str
+    anchor_id: UUID
+    anchor_kind: str
+    raised_at: datetime
+    due: date | None
+    amended_at: Sequence[datetime]  # Before it, something about its anchor or its resident.
 
 
 class Totals(NamedTuple):
@@ -228,9 +241,9 @@ def stream_kept(snapshot: Snapshot) -> Iterator[Kept]:
             yield Kept(*row)
 
 
-def read_late(snapshot: Snapshot, most: timedelta) -> list[tuple[str, str, datetime, timedelta]]:
-    """Emergencies raised longer after their reading had come, with nothing amended in between."""
-    return snapshot.execute(_LATE, (most,)).fetchall()
+def read_raised(snapshot: Snapshot) -> list[Raised]:
+    """Every alert that was not cancelled and rests on a reading or a record."""
+    return [Raised(*row) for row in snapshot.execute(_RAISED)]
 
 
 def stream_too_old(snapshot: Snapshot) -> Iterator[UUID]:

@@ -23,7 +23,7 @@ from simulators.contents import compare_contents
 from simulators.holdings import (
     Snapshot,
     read_alerts,
-    read_late,
+    read_raised,
     read_states,
     read_untold,
     read_wrongly_paged,
@@ -32,6 +32,7 @@ from simulators.ledger import Entry, read_story
 from simulators.oracle.evaluate import fold
 from simulators.oracle.normal import know, read_event
 from simulators.oracle.person import CONDITIONS, PROFILES, local_day, read_resident
+from simulators.promptness import Grounds
 from simulators.settings import REPORTED_IDS_MAX
 
 Alert: TypeAlias = tuple[str, str, str, str, str, date | None]
@@ -65,6 +66,9 @@ class Story:
     ended_at: datetime | None = None  # None: something was not judged yet, or nobody is told of.
     profile: str = ""
     step_s: int = 0
+    told_at: defaultdict[str, list[datetime]] = field(default_factory=lambda: defaultdict(list))
+    acts_at: dict[str, datetime] = field(default_factory=dict)
+    lines: list[tuple[datetime, bool, frozenset[str]]] = field(default_factory=list)
 
 
 def read_people(paths: Sequence[Path]) -> Story:
@@ -75,11 +79,18 @@ def read_people(paths: Sequence[Path]) -> Story:
         for line in read_story(path):
             if "person" in line:
                 story.people[line["person"]["id"]] = line["person"]
+                story.told_at[line["person"]["id"]].append(parse_instant(line["at"]))
             elif "ended" in line:
                 story.ended_at = parse_instant(line["ended"])
                 story.profile, story.step_s = line["profile"], line["step_s"]
+            elif "line" in line:
+                names = frozenset(line["gateways"])
+                story.lines.append((parse_instant(line["at"]), line["line"] == "back", names))
             else:
-                _hear(line["act"], story, withdrawn)
+                act, at = line["act"], parse_instant(line["at"])
+                story.told_at[act["resident_id"]].append(at)
+                story.acts_at[act["id"]] = at
+                _hear(act, story, withdrawn)
     for resident, events in story.events.items():
         story.events[resident] = [each for each in events if each["id"] not in withdrawn]
     return story
@@ -128,7 +139,9 @@ def judge_again(
     people = story.people.keys()
     seen_alerts = Counter(alert for alert in read_alerts(snapshot) if alert[0] in people)
     seen_states = Counter(state for state in read_states(snapshot) if state[0] in people)
-    late = read_late(snapshot, timedelta(seconds=max(story.step_s, _LATE_S_MIN)))
+    bound = timedelta(seconds=max(story.step_s, _LATE_S_MIN))
+    grounds = Grounds(entries, story.lines, story.acts_at, story.told_at)
+    late, baseless = grounds.compare(read_raised(snapshot), bound)
     wrongly_paged = read_wrongly_paged(snapshot)
     return len(people), [
         *_differ("alerts that ought to be there and are not", alerts - seen_alerts),
@@ -142,7 +155,8 @@ def judge_again(
         ),
         *_differ("alerts the feed does not tell of", Counter(read_untold(snapshot))),
         *_differ("alerts that call somebody or nobody wrongly", Counter(wrongly_paged)),
-        *_differ("emergencies told late", Counter(late), kind=Kind.LATE),
+        *_differ("alerts that rest on what nobody sent", baseless),
+        *_differ("emergencies told late", late, kind=Kind.LATE),
     ]
 
 

@@ -15,7 +15,8 @@ One JSON object a line, appended in this order and never rewritten:
 A rehearsal tells more, so that somebody else can judge the same people again: in ``sent`` also
 ``"truth": {"resident_id", "measured_at", "fields"}``, who and what was truly measured (``null``:
 nobody, the device made it up); ``{"person": {...}, "at"}`` whenever the contract system says who
-somebody is, ``{"act": {...}, "at"}`` for what a doctor records, and ``{"ended": at, "profile",
+somebody is, ``{"act": {...}, "at"}`` for what a doctor records, ``{"line": "cut" or "back",
+"gateways", "at"}`` when gateways lose the network or have it again, and ``{"ended": at, "profile",
 "step_s"}`` whenever everything that was due by then has been judged.
 
 Invariants: a reading a gateway may know is in the ledger, whatever is killed (each line is one
@@ -41,7 +42,7 @@ from ingest.db.records import Record
 from simulators.errors import LedgerError
 from simulators.planned import Expected, PlannedReading
 
-_STORY: Final = (b'{"person"', b'{"act"', b'{"ended"')
+_STORY: Final = (b'{"person"', b'{"act"', b'{"ended"', b'{"line"')
 _ACT_FIELDS: Final = (
     *("id", "resident_id", "kind", "at", "condition", "mode", "state", "due", "reason"),
     *("outcome", "withdraws"),
@@ -170,6 +171,11 @@ class Ledger:
             _encode({"act": said | {"findings": list(record.findings)}, "at": format_instant(at)})
         )
 
+    def record_line(self, gateways: Sequence[str], at: datetime, *, back: bool) -> None:
+        """Write down that these gateways have lost the network, or have it again."""
+        said = {"line": "back" if back else "cut", "gateways": list(gateways)}
+        self._append(_encode(said | {"at": format_instant(at)}))
+
     def record_burst(self, entries: Sequence[str], at: datetime) -> int:
         """Write down many at once, as JSON objects; returns the number of the first."""
         first = self._number + 1
@@ -216,6 +222,7 @@ class Entry:
     refused: str | None = None
     truth: Mapping[str, Any] | None = None
     answers_lost: int = 0  # How many ids, at most, the gateway gave without our knowing.
+    sent_at: datetime | None = None  # By the clock of who sends; None: of a burst.
     offered_id: UUID | None = None  # Of a burst: its id, once the broker has it.
 
 
@@ -268,6 +275,7 @@ def _apply(event: dict[str, Any], entries: dict[int, Entry]) -> None:
             twins=event["twins"],
             delivery=delivery_of(event["reading"]),
             truth=event.get("truth"),
+            sent_at=parse_instant(event["at"]),
         )
     elif "again" in event:
         entries[event["again"]].answers_lost += 1
@@ -286,7 +294,7 @@ def _apply(event: dict[str, Any], entries: dict[int, Entry]) -> None:
             entries[number].reading_id = entries[number].offered_id
     elif "taken" in event:
         entries[event["taken"]].reading_id = UUID(event["id"])
-    elif "person" in event or "act" in event or "ended" in event:
+    elif "person" in event or "act" in event or "ended" in event or "line" in event:
         return  # For who judges the people again (``simulators.judged``).
     else:
         entries[event["refused"]].refused = event["code"]

@@ -219,8 +219,10 @@ class World:
             case LineCut():
                 await self._require_service(self.gateways.settle())  # Sent before it was gone.
                 await self.gateways.cut(happening.gateway_ids)
+                self.ledger.record_line(happening.gateway_ids, self.clock(), back=False)
             case LineBack():
                 self.gateways.mend(happening.gateway_ids)
+                self.ledger.record_line(happening.gateway_ids, self.clock(), back=True)
             case Garbled():
                 await self._garble(happening)
 

@@ -31,6 +31,15 @@ DAMAGES = {
         "UPDATE reading SET effective_at = effective_at - interval '1 year'",
         "kept otherwise than truly measured",
     ),
+    "late by its own clock": (
+        """WITH later AS (UPDATE reading SET received_at = received_at + interval '6 hours')
+        UPDATE alert SET raised_at = raised_at + interval '6 hours' WHERE severity = 'critical'""",
+        "emergencies told late",
+    ),
+    "baseless": (
+        "UPDATE alert SET anchor_id = gen_random_uuid() WHERE severity = 'critical'",
+        "alerts that rest on what nobody sent",
+    ),
     "due": (
         "UPDATE resident_case SET next_routine_due = next_routine_due + 30",
         "cases that ought not to be so",

@@ -84,4 +84,4 @@ def test_a_year_that_gateways_do_not_believe_is_refused() -> None:
 
     assert result.exit_code == 2
     assert result.stderr.count("\n") == 1
-    assert "name a later day" in result.stderr
+    assert "name a day after it" in result.stderr
