@@ -1,24 +1,24 @@
 """Promise: a message is in the trace of its first reading, and who cannot tell says nothing."""
 
 import re
-from uuid import UUID
+from datetime import UTC, datetime
 
 from gateway.wire.batches import build_batch
 from gateway.wire.ids import new_id
 from gateway.wire.traces import make_span, traceparent_of_batch, write_traceparent
-from tests.builders import AT, a_blood_pressure, to_bytes
 
+AT = datetime(2026, 3, 2, 1, 5, tzinfo=UTC)
 W3C = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-01")
 
 
 def test_the_trace_is_the_first_readings_id_and_the_span_the_batchs() -> None:
-    first, second = a_blood_pressure(), a_blood_pressure()
-    batch = new_id(AT)
-    payload = build_batch(batch, AT, [to_bytes(first), to_bytes(second)])
+    first, second, batch = new_id(AT), new_id(AT), new_id(AT)
+    frozen = [f'{{"id":"{each}","kind":"glucose"}}'.encode() for each in (first, second)]
+    payload = build_batch(batch, AT, frozen)
 
     said = traceparent_of_batch(batch, payload)
 
-    assert said == f"00-{UUID(first['id']).hex}-{batch.hex[16:]}-01"
+    assert said == f"00-{first.hex}-{batch.hex[16:]}-01"
     assert W3C.fullmatch(said)
     assert traceparent_of_batch(batch, payload) == said  # Sent again, the same.
 
