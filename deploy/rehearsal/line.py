@@ -10,6 +10,7 @@ from typing import Final, Self
 from deploy.embedded.ports import LOOPBACK
 
 _CHUNK_BYTES: Final = 65_536
+_TURNS_OF_ACCEPTING: Final = 5  # Of the event loop, from a socket that is accepted to ``_accept``.
 
 
 class Line:
@@ -28,9 +29,12 @@ class Line:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.is_cut = True  # Whoever is being accepted just now is turned away.
         if self._server is not None:
             self._server.close()
         await self._drop()
+        for _turn in range(_TURNS_OF_ACCEPTING):
+            await asyncio.sleep(0)
 
     async def cut(self) -> None:
         """Nothing passes from now on."""
