@@ -29,6 +29,7 @@ CALLED: Final = {
     *("audit_write", "adopt_stubs", "hold_folds"),
     *("feed_floor", "feed_head", "has_team", "is_folded_since", "is_merge_settled", "is_settled"),
     *("is_strangers", "is_word_unjudged", "notify_lag"),
+    *("fold_due_people", "followups_of_packages"),  # Of whom the principal sees; of packages.
 }
 """What it may call that has the owner's rights: the log of who wrote; what everybody may."""
 # It may file what a gateway says of its own readings, and nothing that a person says.

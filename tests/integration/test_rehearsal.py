@@ -13,6 +13,7 @@ from gateway.identity import load_key, pseudonym
 from gateway.wire.ids import new_id
 from ingest.db.records import Record
 from ingest.db.residents import DatedCondition, Population, Resident
+from simulators.ledger import Truth
 from simulators.planned import Expected, PlannedReading, encode_line
 from simulators.reconcile import reconcile
 from simulators.residents import build_places, team_id
@@ -39,7 +40,9 @@ def at(day: int, hour: int, minute: int = 0) -> datetime:
     return BEGIN + timedelta(days=day, hours=hour, minutes=minute)
 
 
-def pressure(when: datetime, systolic: int, *, number: int, gateway: int = 1) -> Measured:
+def pressure(
+    key: bytes, when: datetime, systolic: int, *, number: int, gateway: int = 1
+) -> Measured:
     device = device_name(f"gateway-{gateway}", "blood_pressure", 0, counts=True)
     fields = {
         "device_id": device,
@@ -60,7 +63,9 @@ def pressure(when: datetime, systolic: int, *, number: int, gateway: int = 1) ->
         line=encode_line(fields),
         expected=Expected.STORED,
     )
-    return Measured(at=when, reading=reading)
+    values = {name: fields[name] for name in ("systolic", "diastolic", "unit", "setting")}
+    truth = Truth(resident_id=pseudonym(key, CARD), measured_at=when, fields=values)
+    return Measured(at=when, reading=reading, truth=truth)
 
 
 def somebody(key: bytes) -> Enrolled:
@@ -88,9 +93,9 @@ def a_fortnight(key: bytes) -> Iterator[Happening]:
     yield somebody(key)
     for site in SITES:
         yield GatewayStarted(at=BEGIN, site=site)
-    yield pressure(at(0, 9), 152, number=1)
+    yield pressure(key, at(0, 9), 152, number=1)
     yield LineCut(at=at(1, 8), gateway_ids=["gateway-2"])
-    yield pressure(at(1, 10), 188, number=1, gateway=2)  # Known when the network is back.
+    yield pressure(key, at(1, 10), 188, number=1, gateway=2)  # Known when the network is back.
     yield Garbled(at=at(1, 11), gateway_id="gateway-1", payload=b"\x00no batch")
     yield LineBack(at=at(1, 16), gateway_ids=["gateway-2"])
     visit = Record(
@@ -117,6 +122,7 @@ async def test_a_fortnight_passes_in_virtual_time(
     async with running(setting) as world:
         key = load_key(tmp_path / "pseudonym.key")
         await world.play(a_fortnight(key), until=at(14, 0))
+        world.end_day()
 
         alerts = await rows(
             world,
