@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy.embedded import mirrors
+
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "operations.md"
 SUITE = "trixie"
@@ -146,33 +148,40 @@ def inside(pid: int, script: str, *, quiet: bool = True) -> int:
     )
     pip = (
         "PIP_NO_INDEX=1",
-        "PIP_FIND_LINKS=/root/suifang/wheels",
+        "PIP_FIND_LINKS=/usr/local/src/suifang/wheels",
         "DEBIAN_FRONTEND=noninteractive",
     )
     output = subprocess.DEVNULL if quiet else None
     command = [*enter, *clean, *pip, "sh", "-eux"]
-    cwd = "cd /root/suifang 2>/dev/null || cd /\n"
+    cwd = "cd /usr/local/src/suifang 2>/dev/null || cd /\n"
     return subprocess.run(
         command, input=cwd + script, text=True, stdout=output, stderr=output, check=False
     ).returncode
+
+
+def host_mirror() -> str:
+    """Where the host's own packages come from."""
+    codename = mirrors.read_codename(Path("/etc/os-release").read_text("utf-8"))
+    sources = mirrors.rewrite_targets(mirrors.list_host_targets(), codename, SUITE)
+    return next(each.address for each in sources if each.suite == SUITE)
 
 
 def main() -> None:
     """Walk."""
     asked = argparse.ArgumentParser(prog="make walk", description=__doc__)
     asked.add_argument("--folder", type=Path, help="keep the Debian and the packages here")
-    asked.add_argument("--mirror", default="http://deb.debian.org/debian")
+    asked.add_argument("--mirror", help="a Debian mirror; the host's own unless given")
     given = asked.parse_args()
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         sys.exit("walk: run it as root on a Debian (or in a container of one that may mount)")
     folder = given.folder or Path(tempfile.mkdtemp(prefix="suifang-walk-"))
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        root, luggage = make_debian(folder, given.mirror), make_luggage(folder)
+        root, luggage = make_debian(folder, given.mirror or host_mirror()), make_luggage(folder)
         walked = folder / "walked"
         shutil.rmtree(walked, ignore_errors=True)
         run("cp", "-a", "--reflink=auto", root, walked)
-        shutil.copytree(luggage, walked / "root" / "suifang")
+        shutil.copytree(luggage, walked / "usr" / "local" / "src" / "suifang")
         with booted(walked) as pid:
             for number, block in enumerate(blocks(), 1):
                 began_s = time.monotonic()
