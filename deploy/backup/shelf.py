@@ -1,8 +1,8 @@
 """The folder of one server's backups: what is in it, how whole it is.
 
-    base/20261130T171500Z/   base.tar.gz, pg_wal.tar.gz, backup_manifest, backup.json
-    wal/00000001/            the write-ahead log of timeline 1, received as it is written
-    wal/00000001.<segment>/  the same, behind a gap that cannot be filled
+    base/20261130T171500.123456Z/  base.tar.gz, pg_wal.tar.gz, backup_manifest, backup.json
+    wal/00000001/                  the log of timeline 1, received as it is written
+    wal/00000001.<segment>/        the same, behind a gap that cannot be filled
 
 Invariants: a base backup is whole or absent (it is made beside its place and renamed); what the
 program cannot name it leaves alone.
@@ -21,7 +21,7 @@ from deploy.backup.errors import BackupError
 
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 _SEGMENT: Final = re.compile(r"[0-9A-F]{24}")
-_NAME: Final = "%Y%m%dT%H%M%SZ"
+_NAME: Final = "%Y%m%dT%H%M%S.%fZ"  # Two may begin in one second.
 _RECORD: Final = "backup.json"
 
 

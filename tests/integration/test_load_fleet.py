@@ -233,7 +233,7 @@ def _wait_for(process: "subprocess.Popen[str]", words: str) -> None:
 
 def _children_of(parent: int) -> dict[int, str]:
     found = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(parent)],
+        ["ps", "-ww", "-o", "pid=,args=", "--ppid", str(parent)],  # Whole, whatever COLUMNS is.
         capture_output=True,
         text=True,
         check=True,

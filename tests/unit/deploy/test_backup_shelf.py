@@ -48,6 +48,13 @@ def test_an_instant_is_served_by_the_newest_backup_that_had_ended(tmp_path: Path
         shelf.base_for(AT, bool)
 
 
+def test_two_backups_begun_within_one_second_have_a_place_each(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path)
+    first, second = a_base(shelf, AT), a_base(shelf, AT + timedelta(milliseconds=400))
+
+    assert shelf.bases() == [first, second]
+
+
 def test_a_missing_segment_is_a_gap_and_a_new_timeline_is_none(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path)
     whole = ("0000000100000000000000FE", "0000000100000000000000FF", "000000010000000100000000")
