@@ -93,6 +93,11 @@ WHERE condition = 'diabetes'""",
     "ANALYZE",
 )  # fmt: skip
 
+_MARKS: Final = """
+INSERT INTO due_indicator (residents)
+SELECT array_agg(id) FROM (SELECT id, row_number() OVER () / 1000 AS part FROM resident) AS r
+GROUP BY part"""
+
 
 def fill(dsn: str, residents: int) -> float:
     """Seconds that it took."""
@@ -114,8 +119,11 @@ def fill(dsn: str, residents: int) -> float:
                 f"{statement.split(maxsplit=3)[:3]} {time.perf_counter() - begun:.1f} s\n"
             )
     with psycopg.connect(dsn, autocommit=True) as connection:
-        while connection.execute("SELECT FROM due_indicator LIMIT 1").fetchone():
-            connection.execute("SELECT settle_people(%s)", (1_000,))
+        # Marks as big as a statement of a city would be folded whole, one after the other.
+        connection.execute("TRUNCATE due_indicator")
+        connection.execute(_MARKS)
+        while connection.execute("SELECT 1 FROM due_indicator LIMIT 1").fetchone():
+            connection.execute("SELECT settle_people(%s)", (10_000,))
         connection.execute("VACUUM ANALYZE")
     return time.perf_counter() - began
 

@@ -150,7 +150,7 @@ FROM (SELECT n, date_trunc('milliseconds',
              md5(%(month)s || ':' || n) AS digits,
              (hashint8extended(n, %(month)s) & 9223372036854775807) AS chance
       FROM generate_series(0, %(rows)s - 1) AS n) drawn"""
-_IS_DUE: Final = "SELECT FROM due_indicator LIMIT 1"
+_IS_DUE: Final = "SELECT 1 FROM due_indicator LIMIT 1"
 _SETTLE: Final = "SELECT settle_people(1000)"  # And the rest of the last statement's.
 # An index of fifty million rows is built ten times faster than it is grown.
 _INDEXES: Final = """
