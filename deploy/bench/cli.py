@@ -1,12 +1,9 @@
 """``suifang bench ingest|gateway|api``. Exit 0: measured; 1: could not be; 2: wrong usage."""
 
-import contextlib
-import fcntl
 import json
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Annotated, Any, Final, NoReturn, TypeAlias
 
 import typer
@@ -20,7 +17,6 @@ from deploy.bench.ingest import run_steps
 from deploy.bench.report import print_report
 from deploy.bench.settings import PEERS, STEPS, BenchSettings
 from deploy.embedded.errors import StackError
-from deploy.embedded.folders import make_home
 from deploy.embedded.stack import Stack
 from gateway.wire.limits import READINGS_PER_BATCH_MAX
 from gateway.wire.times import utc_now
@@ -200,10 +196,7 @@ def _measure(settings: BenchSettings, name: str, measure: Measure, *, as_json: b
     # As Ctrl-C does: every process is ended, then the stack.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        make_home(settings.checkout)
-        make_home(settings.home)
-        with _only_one(settings.home):
-            report = measure(Display(), keep)
+        report = measure(Display(), keep)
     except (BenchError, ProtocolError, StackError, DatabaseError) as error:
         _fail(str(error))
     except KeyboardInterrupt:
@@ -231,16 +224,6 @@ def _pairs(given: list[str]) -> dict[str, str]:
             msg = f"{each!r} is not INGEST_NAME=VALUE, such as INGEST_BATCH__MESSAGES_MAX=4000"
             raise typer.BadParameter(msg, param_hint="--set")
     return {name: value for name, _, value in (each.partition("=") for each in given)}
-
-
-@contextlib.contextmanager
-def _only_one(home: Path) -> Iterator[None]:
-    with (home / "bench.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _fail("another benchmark runs in this checkout; wait for it, or stop it with Ctrl-C")
-        yield
 
 
 def _fail(problem: str, *, code: int = 1) -> NoReturn:

@@ -1,10 +1,14 @@
-"""The benchmark's own child processes: they speak lines of JSON, and none is left behind."""
+"""The benchmark's own child processes: they speak lines of JSON, and none is left behind.
+
+Whatever ends us, ``kill -9`` included, ends them (``deploy.bench.tether``).
+"""
 
 import contextlib
 import json
 import os
 import queue
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -17,10 +21,14 @@ _LINES_MAX: Final = 10_000
 _STOP_S_MAX: Final = 20.0
 _PREFIXES: Final = ("GATEWAY_", "INGEST_", "JUDGE_", "DISPATCHER_", "API_")
 _TAIL_LINES: Final = 3
+_TETHER: Final = Path(__file__).with_name("tether.py")
 
 
 class Program:
-    """One child. A context manager: leaving it ends the process, gently first."""
+    """One child. A context manager: leaving it ends the process, gently first.
+
+    The main thread makes it: the kernel ends a tethered child with the *thread* that started it.
+    """
 
     def __init__(
         self,
@@ -30,12 +38,15 @@ class Program:
         folder: Path,
         environment: Mapping[str, str] | None = None,
     ) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            msg = f"{name} would end with a thread that is not the main one: start it there"
+            raise RuntimeError(msg)
         self.name = name
         self.log = folder / f"{name}.log"
         settled = {key: value for key, value in os.environ.items() if not key.startswith(_PREFIXES)}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [str(part) for part in command],
+                [sys.executable, "-I", "-S", _TETHER, str(os.getpid()), *map(str, command)],
                 env={**settled, **(environment or {})},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

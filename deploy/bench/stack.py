@@ -5,10 +5,9 @@ template (schema, places, residents), and the sessions at the broker are ended i
 """
 
 import asyncio
-import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,7 +16,10 @@ import psycopg
 from psycopg import sql
 
 from deploy.bench.connections import forget_session
+from deploy.bench.errors import BenchError
 from deploy.bench.settings import BenchSettings
+from deploy.embedded.errors import NotReadyError
+from deploy.embedded.sole import sole_stack
 from deploy.embedded.stack import Stack
 from gateway.wire.times import Clock
 from ingest.db import migrate, residents
@@ -62,6 +64,13 @@ class BenchStack:
         found = {each.name: each.pid for each in self.stack.status().services}
         return found[service] or 0
 
+    def require_running(self, services: Sequence[str]) -> None:
+        """Raise ``BenchError`` when one of these services has ended."""
+        for service in self.stack.status().services:
+            if service.name in services and not service.running:
+                msg = f"{service.name} ended; see {service.log}"
+                raise BenchError(msg)
+
     def ingest_password(self) -> str:
         """Of the broker's user for everybody who reads readings."""
         return self.stack.broker_password("ingest")
@@ -80,7 +89,8 @@ class BenchStack:
         try:
             yield Database(name, self.stack.dsn(name))
         finally:
-            self.stack.drop_database(name)
+            with suppress(NotReadyError):  # A server that is gone; its next start clears it away.
+                self.stack.drop_database(name)
 
     def forget_sessions(self, client_ids: Sequence[str]) -> None:
         """End what earlier turns left at the broker, with the messages in it."""
@@ -92,14 +102,16 @@ class BenchStack:
 
 @contextmanager
 def running(
-    settings: BenchSettings, clock: Clock, report: Callable[[str], None]
+    settings: BenchSettings,
+    clock: Clock,
+    report: Callable[[str], None],
+    *,
+    afresh: bool = False,
 ) -> Iterator[BenchStack]:
-    """The stack up, users made, template ready; stopped afterwards unless it ran before."""
-    os.environ["SUIFANG_PACKAGES"] = str(Stack.of_checkout(settings.checkout).fetch(report))
-    stack = Stack.of_checkout(settings.home)
-    was_up = stack.status().running
-    try:
-        stack.up(report)
+    """The stack up, users made, template ready; see ``sole_stack``."""
+    with sole_stack(
+        settings.home, checkout=settings.checkout, report=report, afresh=afresh
+    ) as stack:
         folder = settings.home / "logs"
         folder.mkdir(mode=0o700, exist_ok=True)
         for log in folder.glob("*.log"):
@@ -114,9 +126,6 @@ def running(
         report("making the database template")
         _make_template(stack, settings, clock)
         yield found
-    finally:
-        if not was_up:
-            stack.down()
 
 
 def _make_template(stack: Stack, settings: BenchSettings, clock: Clock) -> None:

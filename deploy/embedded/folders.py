@@ -221,8 +221,11 @@ def can_pass(folder: Path, account: Account) -> bool:
 
 
 @contextmanager
-def hold_lock(file: Path, report: Report, wait_s: float = LOCK_WAIT_S_MAX) -> Iterator[None]:
-    """Let one command at a time in; the kernel frees the lock of a killed one."""
+def hold_lock(file: Path, report: Report, wait_s: float = LOCK_WAIT_S_MAX) -> Iterator[int]:
+    """Let one command at a time in; the kernel frees the lock of a killed one.
+
+    Yields the open file: a child that inherits it holds the lock, too.
+    """
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         began, told = time.monotonic(), False
@@ -237,7 +240,7 @@ def hold_lock(file: Path, report: Report, wait_s: float = LOCK_WAIT_S_MAX) -> It
                 report("waiting for another command to finish")
                 told = True
             time.sleep(0.05)
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -1,18 +1,15 @@
 """The rehearsals' own broker and databases: their own home, so that they meet no other ingest."""
 
-import fcntl
-import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 import psycopg
 from psycopg import sql
 
+from deploy.embedded.sole import sole_stack
 from deploy.embedded.stack import Stack
-from deploy.rehearsal.errors import RehearsalError
 from ingest.db import migrate
 
 _TEMPLATE: Final = "rehearsal_template"
@@ -25,31 +22,11 @@ def own_stack(report: Callable[[str], None]) -> Iterator[Stack]:
     """The rehearsals' stack, up; stopped afterwards unless it ran before.
 
     Raises:
-        RehearsalError: Another rehearsal of this checkout has it.
+        StackError: It cannot be started, or another rehearsal of this checkout has it.
     """
-    checkout = Stack.of_checkout()
-    os.environ["SUIFANG_PACKAGES"] = str(checkout.fetch(report))
-    stack = Stack.of_checkout(checkout.home / _USE)
-    with _only_one(checkout.home / f"{_USE}.lock"):
-        was_up = stack.status().running
-        try:
-            stack.up(report)
-            yield stack
-        finally:
-            if not was_up:
-                stack.down(report)
-
-
-@contextmanager
-def _only_one(file: Path) -> Iterator[None]:
-    """Two at once would take each other's readings: one broker, one subscription."""
-    with file.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            msg = "another rehearsal runs in this checkout; wait for it, or stop it with Ctrl-C"
-            raise RehearsalError(msg) from None
-        yield
+    home = Stack.of_checkout().home
+    with sole_stack(home / _USE, checkout=home, report=report) as stack:
+        yield stack
 
 
 @contextmanager

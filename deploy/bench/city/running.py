@@ -1,9 +1,8 @@
 """What runs while a city is asked: the private stack, its database, API processes, dispatcher."""
 
-import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +24,7 @@ from deploy.bench.programs import Program
 from deploy.bench.settings import BenchSettings
 from deploy.bench.suifang import COMMAND
 from deploy.embedded.issuer import Issuer
+from deploy.embedded.sole import sole_stack
 from deploy.embedded.stack import Stack
 from gateway.wire.times import Clock
 from ingest.db import migrate
@@ -121,7 +121,7 @@ def opened_city(
     settings: BenchSettings, plan: CityPlan, clock: Clock, display: Display
 ) -> Iterator[City]:
     """The stack up and the city in it, filled unless an earlier run kept it."""
-    with _stack_up(settings, display.say) as stack:
+    with sole_stack(settings.home, checkout=settings.checkout, report=display.say) as stack:
         there = plan.database in stack.list_databases()
         dsn = stack.dsn(plan.database)
         filled_s = 0.0
@@ -146,19 +146,6 @@ def opened_city(
         finally:
             if not plan.keep:
                 stack.drop_database(plan.database)
-
-
-@contextmanager
-def _stack_up(settings: BenchSettings, report: Callable[[str], None]) -> Iterator[Stack]:
-    os.environ["SUIFANG_PACKAGES"] = str(Stack.of_checkout(settings.checkout).fetch(report))
-    stack = Stack.of_checkout(settings.home)
-    was_up = stack.status().running
-    try:
-        stack.up(report)
-        yield stack
-    finally:
-        if not was_up:
-            stack.down()
 
 
 def _head(dsn: str) -> int:
