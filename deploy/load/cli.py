@@ -15,6 +15,7 @@ from simulators.load.cli import (
     KeyFile,
     LedgerFile,
     NoLedger,
+    NoReceipts,
     Rate,
     ReplayFile,
     ReportFolder,
@@ -49,6 +50,7 @@ def load(
     report: ReportFolder = None,
     ledger: LedgerFile = None,
     no_ledger: NoLedger = False,
+    no_receipts: NoReceipts = False,
     broker: Broker = None,
     gateways_file: GatewaysFile = None,
     authority: Authority = None,
@@ -64,7 +66,7 @@ def load(
     if broker is not None:
         if tls:
             refuse("--tls is of the private stack; with --broker give --ca")
-        target = open_deployment(broker, gateways_file, authority, watch or [])
+        target = open_deployment(broker, gateways_file, authority, watch, receipts=not no_receipts)
         gateways = len(target.sites)
     elif gateways_file is not None or authority is not None or watch:
         refuse("--gateways-file, --ca and --watch go with --broker HOST:PORT")
@@ -92,5 +94,5 @@ def load(
             conduct(wanted, nullcontext(target), display=display)
         from deploy.load.private import PrivateStack  # noqa: PLC0415 - only where it is needed
 
-        private = PrivateStack(wanted.plan, tls, display.say)
+        private = PrivateStack(wanted.plan, display.say, tls=tls, with_receipts=not no_receipts)
         conduct(wanted, private.opened(), display=display, judge=private.judge)

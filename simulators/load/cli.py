@@ -31,7 +31,7 @@ from simulators.load.sampling import watch_processes
 from simulators.load.target import Target, read_gateways
 from simulators.recordings import RecordedReading, builtin_recording, read_recording
 from simulators.replay import plan_replay
-from simulators.report.model import Check, Report, Words
+from simulators.report.model import Check, Report, Words, english
 from simulators.report.writing import write_report
 
 TERMINALS_PER_GATEWAY: Final = 4
@@ -83,6 +83,10 @@ Speed = Annotated[
 ]
 KeyFile = Annotated[
     Path | None, typer.Option("--key", help="Of --replay with --broker: the pseudonym key's file.")
+]
+NoReceipts = Annotated[
+    bool,
+    typer.Option("--no-receipts", help="The broker alone: counts PUBACKs; nothing is stored."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="The report's JSON twin on stdout.")]
 
@@ -194,7 +198,12 @@ def open_replay(
 
 
 def open_deployment(
-    broker: str, gateways_file: Path | None, authority: Path | None, watch: Sequence[str]
+    broker: str,
+    gateways_file: Path | None,
+    authority: Path | None,
+    watch: Sequence[str] | None,
+    *,
+    receipts: bool = True,
 ) -> Target:
     """A deployment's broker and gateways. Exits 2 when they are not named, or not readable."""
     host, _, port = broker.rpartition(":")
@@ -203,7 +212,7 @@ def open_deployment(
     if gateways_file is None:
         refuse("--broker needs --gateways-file: who comes to it, and with what password")
     pids: dict[str, int] = {}
-    for text in watch:
+    for text in watch or ():
         name, _, pid = text.partition("=")
         if not name or not pid.isdigit() or not Path(f"/proc/{pid}").exists():
             refuse(f"--watch {text!r} is not NAME=PID of a running process, such as ingest=4711")
@@ -218,6 +227,7 @@ def open_deployment(
         sites=[site for site, _ in found],
         logins=[login for _, login in found],
         watch=watch_processes(pids),
+        with_receipts=receipts,
     )
 
 
@@ -278,8 +288,6 @@ class _Conducted:
             self.capacity, self.run = conductor.find_capacity(
                 wanted.plan, wanted.bound, self._note_step
             )
-            why = conductor.interrupts.why
-            self.run.partial = why or (None if self.run.saturated else self.run.partial)
         self.stopped = conductor.interrupts.why is not None
 
     def _note_step(self, search: Search, run: LoadRun) -> None:
@@ -298,7 +306,12 @@ class _Conducted:
             data=data,
         )
         if self.search is not None and self.capacity is not None:
-            report = add_capacity(report, self.capacity, self.search.steps)
+            report = add_capacity(
+                report,
+                self.capacity,
+                self.search.steps,
+                with_receipts=self.run.counts.with_receipts,
+            )
         return add_checks(report, self.checks)
 
 
@@ -343,5 +356,5 @@ def _lines(report: Report, conducted: _Conducted) -> list[str]:
         for each in facts["checks"]
     ]
     if conducted.capacity is not None:
-        lines.append(conducted.capacity.words)
+        lines.append(english(conducted.capacity.words))
     return lines

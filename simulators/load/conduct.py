@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 from gateway.wire.times import Clock
 from simulators.errors import LoadError
 from simulators.ledger import Ledger
-from simulators.load.capacity import Bound, Capacity, Search, judge_step, sum_up
+from simulators.load.capacity import Bound, Capacity, Search, run_search, sum_up
 from simulators.load.display import LoadDisplay, opening
 from simulators.load.fleet import LightFleet, LoadLimits, LoadRun
 from simulators.load.lines import Lines
@@ -97,19 +97,18 @@ class Conductor:
     def find_capacity(
         self, plan: LoadPlan, bound: Bound, on_step: Callable[[Search, LoadRun], None]
     ) -> tuple[Capacity, LoadRun]:
-        """Raise the rate from the plan's until it breaks; also the last run."""
-        search, number, run = Search(plan.rate_per_s, bound), 0, LoadRun()
-        while (rate := search.next_rate()) is not None and self.interrupts.why is None:
-            number += 1
+        """Raise the rate from the plan's until it breaks.
+
+        Also the last run; its ``partial`` says why the search ended before its time, if it did.
+        """
+
+        def play(rate: float, number: int) -> LoadRun:
             step = replace(plan, rate_per_s=rate, rehearsal=f"{plan.rehearsal}-{number}")
-            run = self.play(step, f"step {number}: {rate:,.0f} readings/s")
-            if run.partial is not None and not run.saturated:
-                break
-            search.tell(judge_step(rate, run, bound))
-            on_step(search, run)
-            if not self._recover(run):
-                break
-            time.sleep(_SETTLE_S)
+            return self.play(step, f"step {number}: {rate:,.0f} readings/s")
+
+        search = Search(plan.rate_per_s, bound)
+        run, why = run_search(search, bound, play=play, recover=self._recover, on_step=on_step)
+        run.partial = why
         return sum_up(search, processors=os.cpu_count() or 1), run
 
     def _new_fleet(self) -> LightFleet:
@@ -119,6 +118,7 @@ class Conductor:
             clock=self.clock,
             sampler=Sampler(self.target.watch),
             limits=self.limits,
+            with_receipts=self.target.with_receipts,
             on_sample=lambda run: self._look(fleet, run),
         )
         self.interrupts.attach(fleet.stop)
@@ -130,12 +130,18 @@ class Conductor:
             fleet.stop(problem)
         self.display.show(run)
 
-    def _recover(self, run: LoadRun) -> bool:
-        """Whether what still waits after a step that was too much has been worked off."""
-        if run.counts.waiting == 0:
-            return True
-        self.display.say(f"waiting for {run.counts.waiting:,} readings to be worked off")
-        return self._last is not None and self._last.settle(self.lines, within_s=_RECOVER_S_MAX)
+    def _recover(self, run: LoadRun) -> str | None:
+        """Work off what waits after a step that was too much; why not, if it cannot be."""
+        if run.counts.waiting and self._last is not None:
+            self.display.say(f"waiting for {run.counts.waiting:,} readings to be worked off")
+            try:
+                why = self._last.settle(self.lines, within_s=_RECOVER_S_MAX)
+            except LoadError as error:
+                why = str(error)
+            if why is not None:
+                return why
+        time.sleep(_SETTLE_S)
+        return self.interrupts.why
 
 
 @contextmanager
@@ -149,7 +155,10 @@ def conducting(
 ) -> Iterator[Conductor]:
     """Every gateway connected. Raises ``LoadError``, ``LedgerError``."""
     require_descriptors(len(target.sites))
-    members = [Member(site, login) for site, login in zip(target.sites, target.logins, strict=True)]
+    members = [
+        Member(site, login, with_receipts=target.with_receipts)
+        for site, login in zip(target.sites, target.logins, strict=True)
+    ]
     with (
         nullcontext() if ledger is None else Ledger(ledger) as book,
         Interrupts() as interrupts,

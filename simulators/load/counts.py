@@ -19,6 +19,7 @@ class Counts:
         quarantined: Of these, kept aside.
         again: Sent again: a connection broke, or the broker said that nobody subscribed.
         broken: Connections that broke.
+        with_receipts: Whether receipts are asked for; else a reading is done with its PUBACK.
     """
 
     sent: int = 0
@@ -29,11 +30,12 @@ class Counts:
     quarantined: int = 0
     again: int = 0
     broken: int = 0
+    with_receipts: bool = True
 
     @property
     def waiting(self) -> int:
-        """Sent, and not yet receipted."""
-        return self.sent - self.receipted
+        """Sent, and not yet receipted (without receipts: acknowledged)."""
+        return self.sent - (self.receipted if self.with_receipts else self.acknowledged)
 
     def as_dict(self) -> dict[str, int]:
         """For JSON."""

@@ -42,9 +42,12 @@ class LoadDisplay:
             self._live.update(_table(self._title, run, sample))
         elif sample.at_s - self._told_s >= _LINE_EVERY_S:
             self._told_s = sample.at_s
+            done = f"{sample.receipted_per_s:,.0f}/s receipted, p99 {_ms(sample.stored_p99_ms)}"
+            if not run.counts.with_receipts:
+                done = f"{sample.acknowledged_per_s:,.0f}/s PUBACK"
+                done += f", p99 {_ms(sample.acknowledged_p99_ms)}"
             self.say(
-                f"{sample.at_s:.0f} s: {sample.sent_per_s:,.0f}/s sent,"
-                f" {sample.receipted_per_s:,.0f}/s receipted, p99 {_ms(sample.stored_p99_ms)},"
+                f"{sample.at_s:.0f} s: {sample.sent_per_s:,.0f}/s sent, {done},"
                 f" lag {sample.lag_s:.1f} s, {sample.waiting:,} waiting"
             )
 
@@ -61,30 +64,51 @@ def load_display() -> Iterator[LoadDisplay]:
 
 
 def _table(title: str, run: LoadRun, sample: Sample) -> Table:
+    """The last second above, everything so far below."""
     counts = run.counts
-    parts = (counts.stored, counts.duplicate, counts.quarantined, counts.waiting)
-    law = " + ".join(f"{part:,}" for part in parts)
-    rates = (sample.sent_per_s, sample.acknowledged_per_s, sample.receipted_per_s)
-    table = Table(title=f"{title}: {sample.at_s:.0f} s", show_header=False, min_width=64)
-    table.add_column(style="dim")
-    table.add_column(justify="right")
-    rows: list[tuple[str, str]] = [
-        ("readings/s sent, PUBACK, receipt", "  ".join(f"{rate:,.0f}" for rate in rates)),
-        (
-            "PUBACK p50, p99",
-            f"{_ms(sample.acknowledged_p50_ms)}  {_ms(sample.acknowledged_p99_ms)}",
-        ),
-        ("stored p50, p99", f"{_ms(sample.stored_p50_ms)}  {_ms(sample.stored_p99_ms)}"),
-        ("lag (the oldest without a receipt)", f"{sample.lag_s:.1f} s"),
-        ("late ourselves, p99", _ms(sample.lateness_p99_ms)),
-        ("sent = stored + duplicate + quarantined + waiting", f"{counts.sent:,} = {law}"),
-        ("cores", "  ".join(f"{name} {cores:.2f}" for name, cores in sample.cores.items())),
-    ]
+    table = Table(title=f"{title}: {sample.at_s:.0f} s", min_width=72, title_justify="left")
+    table.add_column("", style="dim")
+    for name in ("readings/s", "p50", "p99"):
+        table.add_column(name, justify="right")
+    late = _ms(sample.lateness_p99_ms)
+    table.add_row("sent (how late, ourselves)", _count(sample.sent_per_s), "", late)
+    table.add_row(
+        "PUBACK",
+        _count(sample.acknowledged_per_s),
+        _ms(sample.acknowledged_p50_ms),
+        _ms(sample.acknowledged_p99_ms),
+    )
+    if counts.with_receipts:
+        table.add_row(
+            "stored",
+            _count(sample.receipted_per_s),
+            _ms(sample.stored_p50_ms),
+            _ms(sample.stored_p99_ms),
+        )
+    table.add_section()
+    table.add_row("oldest without an answer", f"{sample.lag_s:.1f} s")
+    done = {"acknowledged": counts.acknowledged}
+    if counts.with_receipts:
+        done = {
+            "stored": counts.stored,
+            "duplicate": counts.duplicate,
+            "quarantined": counts.quarantined,
+        }
+    table.add_row("sent", _count(counts.sent))
+    for name, value in (done | {"waiting": counts.waiting}).items():
+        table.add_row(f"  {name}", _count(value))
     if counts.broken:
-        rows.append(("lines broken, readings sent again", f"{counts.broken:,}  {counts.again:,}"))
-    for row in rows:
-        table.add_row(*row)
+        table.add_row("lines broken", _count(counts.broken))
+        table.add_row("sent again", _count(counts.again))
+    table.add_section()
+    for name, cores in sample.cores.items():
+        table.add_row(name, f"{cores:.2f} cores")
+    table.add_row("memory of the simulator", f"{sample.resident_mb:,.0f} MB")
     return table
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
 
 
 def _ms(value: float | None) -> str:

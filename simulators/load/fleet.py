@@ -3,7 +3,8 @@
 asyncio and a client library cost several times as much for each message (docs/simulation.md), so
 this is a plain loop: send what is due, hear what has come, write both down, once a tick.
 Invariants: a reading is in the ledger before its bytes leave; it is forgotten on its receipt and on
-nothing else, and sent again when its line broke; stopped at any time, it says what it has done.
+nothing else (where none are asked for: on its PUBACK), and sent again when its line broke; stopped
+at any time, it says what it has done.
 What waits is bounded by ``unreceipted_max``: beyond it the run ends, for nothing is learnt of a
 system so far behind.
 """
@@ -77,6 +78,7 @@ class LightFleet:
         clock: Clock,
         sampler: Sampler,
         limits: LoadLimits | None = None,
+        with_receipts: bool = True,
         on_sample: Callable[[LoadRun], None] | None = None,
     ) -> None:
         self._members = members
@@ -88,7 +90,8 @@ class LightFleet:
         self._stopped: str | None = None
         self._seen = _Seen()
         self._unheard_since_s: float | None = None
-        self.result = LoadRun()
+        self._before = (0, 0)  # Of the lines, which serve more than one run.
+        self.result = LoadRun(counts=Counts(with_receipts=with_receipts))
 
     def stop(self, why: str) -> None:
         """Send nothing new; ``run`` returns soon."""
@@ -105,6 +108,7 @@ class LightFleet:
         """
         result, began_s = self.result, time.monotonic()
         self._sampler.start(began_s)
+        self._before = (lines.again, lines.broken)
         try:
             self._send_all(lines, messages, began_s)
             result.sending_s = time.monotonic() - began_s
@@ -115,8 +119,8 @@ class LightFleet:
         finally:
             result.sending_s = result.sending_s or time.monotonic() - began_s
             result.elapsed_s = time.monotonic() - began_s
-            self._write_down(lines)
-            self._sample(time.monotonic())
+            self._write_down()
+            self._sample(lines, time.monotonic())
         result.partial = self._stopped
         return result
 
@@ -155,12 +159,18 @@ class LightFleet:
             self.result.counts.sent += len(message.entries)
             self._seen.lateness_s.append(now_s - due_s)
 
-    def settle(self, lines: Lines, *, within_s: float) -> bool:
-        """After a run that was too much: whether everything got its receipt in that time."""
-        began_s = time.monotonic()
-        while self._waiting > 0 and time.monotonic() - began_s < within_s:
+    def settle(self, lines: Lines, *, within_s: float) -> str | None:
+        """After a run that was too much: None once nothing waits any more, else why it still does.
+
+        Raises:
+            LoadError: The broker stays away.
+        """
+        self._stopped, began_s = None, time.monotonic()
+        while self._waiting > 0 and self._stopped is None:
+            if time.monotonic() - began_s > within_s:
+                return f"{self._waiting:,} readings had no receipt {within_s:.0f} s later"
             self._hear(lines, _IDLE_S)
-        return self._waiting == 0
+        return self._stopped
 
     def _drain(self, lines: Lines) -> None:
         """Until nothing waits, or for as long as the limits say."""
@@ -178,13 +188,13 @@ class LightFleet:
         now_s = time.monotonic()
         is_due = self._sampler.is_due(now_s)
         if is_due or len(self._seen.acknowledged) >= _BURST_MAX:
-            self._write_down(lines)
+            self._write_down()
         if is_due:
-            self._sample(now_s)
+            self._sample(lines, now_s)
 
     def _take(self, lines: Lines, member: Member, heard: Heard) -> None:
         now_s, counts = time.monotonic(), self.result.counts
-        if heard.unheard:
+        if heard.unheard and counts.with_receipts:
             self._unheard_since_s = self._unheard_since_s or now_s
             if now_s - self._unheard_since_s > _UNHEARD_S_MAX:
                 self.stop(_NOBODY_LISTENS)
@@ -206,16 +216,17 @@ class LightFleet:
                 counts.quarantined += len(receipt.quarantined)
                 self._seen.stored_s.append(now_s - found.due_s)
 
-    def _write_down(self, lines: Lines) -> None:
+    def _write_down(self) -> None:
         seen, self._seen = self._seen, _Seen()
         if seen.acknowledged and self._ledger is not None:
             self._ledger.record_acknowledged(seen.acknowledged, self._clock())
         self._sampler.record(seen.acknowledged_s, seen.stored_s, seen.lateness_s)
-        self.result.counts.again, self.result.counts.broken = lines.again, lines.broken
 
-    def _sample(self, now_s: float) -> None:
+    def _sample(self, lines: Lines, now_s: float) -> None:
         oldest = [at_s for each in self._members if (at_s := each.oldest_due_s()) is not None]
         result = self.result
+        again, broken = self._before
+        result.counts.again, result.counts.broken = lines.again - again, lines.broken - broken
         result.samples.append(
             self._sampler.take(now_s, result.counts, min(oldest, default=None), result.latencies)
         )

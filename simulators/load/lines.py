@@ -46,7 +46,6 @@ class Lines:
         self._thread = threading.Thread(target=self._mend, name="mend lines", daemon=True)
         self._problem = ""
         self.broken = 0
-        self.again = 0
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -74,7 +73,7 @@ class Lines:
                 msg = f"{error}; {number} of {len(self._members)} gateways are connected. "
                 msg += _HOW_TO_MAKE_ROOM if number else _HOW_TO_LET_IN
                 raise LoadError(msg) from error
-            self._listen(member)
+            self.listen(member)
             on_progress(number + 1)
 
     def send(self, member: Member, flight: Flight) -> None:
@@ -90,14 +89,13 @@ class Lines:
     def acknowledge(self, member: Member, heard: Heard) -> list[Flight]:
         """What these PUBACKs are for; what was held for them goes."""
         again_at_s = None
-        if heard.unheard:
+        if heard.unheard and member.with_receipts:
             again_at_s = time.monotonic() + UNHEARD_S
             self._unheard.add(member)
-        try:
-            return member.take_acknowledged(heard.acknowledged, again_at_s=again_at_s)
-        except ProtocolError:
-            self._lose(member)
-            return []
+        taken = member.take_acknowledged(heard.acknowledged, again_at_s=again_at_s)
+        if member.is_holding:
+            self._let(member, member.send_held)
+        return taken
 
     def hear(self, wait_s: float) -> Iterator[tuple[Member, Heard]]:
         """What has come, from whom; receipts are acknowledged, lines that break are mended.
@@ -109,34 +107,45 @@ class Lines:
             member = self._by_number[number]
             try:
                 heard = member.link.read()
-                if heard is not None and heard.answers:
-                    member.link.write(heard.answers)
             except ProtocolError:
                 self._lose(member)
                 continue
             if heard is not None:
                 yield member, heard
+                if heard.answers and member.is_open:
+                    self._let(member, member.link.write, heard.answers)
         self._flush()
         if self._unheard:
             self._send_unheard()
         if self._away:
             self._welcome_back()
 
-    def _listen(self, member: Member) -> None:
+    @property
+    def again(self) -> int:
+        """Readings that went more than once, each time but the first."""
+        return sum(member.again for member in self._members)
+
+    def listen(self, member: Member) -> None:
+        """Hear what comes to this gateway, which is connected; what it holds goes."""
         number = member.link.socket.fileno()
         self._by_number[number] = member
         self._poll.register(number, select.EPOLLIN)
-        self.again += member.resume()
-        if member.link.unsent:
-            self._blocked.add(member)
+        self._let(member, member.resume)
+
+    def _let(self, member: Member, act: Callable[..., None], *arguments: object) -> None:
+        """Let it write: a line that breaks is lost, of a full one the rest goes later."""
+        try:
+            act(*arguments)
+        except ProtocolError:
+            self._lose(member)
+        else:
+            if member.link.unsent:
+                self._blocked.add(member)
 
     def _send_unheard(self) -> None:
         now_s = time.monotonic()
         for member in list(self._unheard):
-            try:
-                self.again += member.send_unheard(now_s)
-            except ProtocolError:
-                self._lose(member)
+            self._let(member, member.send_unheard, now_s)
             if not member.is_unheard:
                 self._unheard.discard(member)
 
@@ -165,10 +174,7 @@ class Lines:
         while not self._back.empty():
             member = self._back.get_nowait()
             del self._away[member]
-            try:
-                self._listen(member)
-            except ProtocolError:
-                self._lose(member)
+            self.listen(member)
         longest_s = time.monotonic() - min(self._away.values(), default=time.monotonic())
         if longest_s > AWAY_S_MAX:
             msg = f"the broker was away for {longest_s:.0f} s ({self._problem}). See its log; the"

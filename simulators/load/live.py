@@ -13,23 +13,22 @@ from typing import TypeAlias
 
 import numpy as np
 
+from simulators.load.identifiers import RANDOM_BYTES, write_identifiers
 from simulators.load.plan import LoadPlan, Outgoing, list_terminals
 from simulators.load.schedule import poisson_times
 from simulators.load.traffic import (
-    HEX_OF_ID,
     UTC_8_MS,
     draw_values,
     list_residents,
     list_visitors,
     to_milliseconds,
     write_batch,
-    write_identifier,
     write_reading,
 )
 from simulators.sites import Site
 
 _Row: TypeAlias = tuple[float, int, int, tuple[int, int], str, str, str, str]
-"""Due, terminal, resident, both values, captured, measured, and the digits of ids."""
+"""Due, terminal, resident, both values, captured, measured, and both ids."""
 
 
 class LiveTraffic:
@@ -61,7 +60,8 @@ class LiveTraffic:
             glucose = self._is_meter[terminals]
             urgent = numbers.random(size) < plan.emergency_rate
             first, second = draw_values(self._people, residents, glucose, urgent, numbers)
-            digits = self._ids.randbytes(size * HEX_OF_ID).hex()
+            random = self._ids.randbytes(2 * size * RANDOM_BYTES)
+            identifiers = write_identifiers(np.repeat(instants, 2), random)
             local = (instants + UTC_8_MS).astype("datetime64[ms]")
             rows = zip(
                 times_s.tolist(),
@@ -70,19 +70,17 @@ class LiveTraffic:
                 zip(first.tolist(), second.tolist(), strict=True),
                 np.datetime_as_string(instants.astype("datetime64[ms]"), unit="ms").tolist(),
                 np.datetime_as_string(local, unit="ms").tolist(),
-                [f"{instant:012x}" for instant in instants.tolist()],
-                (digits[at : at + 2 * HEX_OF_ID] for at in range(0, len(digits), 2 * HEX_OF_ID)),
+                identifiers[::2],
+                identifiers[1::2],
                 strict=True,
             )
             yield from map(self._write, rows)
 
     def _write(self, row: _Row) -> Outgoing:
-        due_s, terminal, resident, values, captured, measured, stamp, digits = row
+        due_s, terminal, resident, values, captured, measured, identifier, batch = row
         self._sequences[terminal] = sequence = self._sequences[terminal] + 1
         device, is_meter = self._terminals[terminal]
         gateway = terminal % len(self._sites)
-        identifier = write_identifier(stamp, digits[:HEX_OF_ID])
-        batch = write_identifier(stamp, digits[HEX_OF_ID:])
         reading = write_reading(
             identifier,
             captured=captured,

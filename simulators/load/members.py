@@ -35,18 +35,26 @@ class Flight:
     message: Outgoing
     due_s: float  # On the monotonic clock.
     number: int  # Of its first reading, in the ledger.
+    sent: bool = False
     acknowledged: bool = False
     receipted: bool = False
 
 
 class Member:
-    """One gateway. Not thread-safe."""
+    """One gateway. Not thread-safe.
 
-    def __init__(self, site: Site, login: Login) -> None:
+    Attributes:
+        with_receipts: Whether a message is done with its receipt; else with its PUBACK.
+        again: Readings that went more than once, each time but the first.
+    """
+
+    def __init__(self, site: Site, login: Login, *, with_receipts: bool = True) -> None:
         self.site = site
         self.login = login
         self.link = Link(site.gateway_id)
+        self.with_receipts = with_receipts
         self.is_open = False
+        self.again = 0
         self._publisher = Publisher(str(Topic(site.centre_id, site.gateway_id, "readings")))
         self._packet_id = 0
         self._held: deque[Flight] = deque()  # The window is full, or the line is down.
@@ -55,14 +63,14 @@ class Member:
         self._unheard: deque[tuple[float, Flight]] = deque()
 
     def open(self, host: str, port: int) -> None:
-        """Connect, and listen for receipts. Blocks; raises ``ProtocolError``."""
+        """Connect, and listen for receipts if any. Blocks; raises ``ProtocolError``."""
         receipts = Topic(self.site.centre_id, self.site.gateway_id, "receipts")
         self.link.open(
             host,
             port,
             self.login,
             client_id=f"gateway-{self.site.gateway_id}",
-            receipts=str(receipts),
+            receipts=str(receipts) if self.with_receipts else None,
         )
 
     def send(self, flight: Flight) -> None:
@@ -73,6 +81,9 @@ class Member:
         self._packet_id = self._packet_id % (PACKET_IDS - 1) + 1
         self._unacknowledged.append(flight)
         self._unreceipted[flight.message.batch] = flight
+        if flight.sent:
+            self.again += len(flight.message.entries)
+        flight.sent = True
         self.link.write(self._publisher.encode(self._packet_id, flight.message.payload))
 
     def take_acknowledged(self, messages: int, *, again_at_s: float | None = None) -> list[Flight]:
@@ -80,16 +91,18 @@ class Member:
 
         A broker answers in the order of sending. With ``again_at_s`` it said that it let some of
         them go, for nobody subscribes: those without a receipt by then go again, as a gateway's do.
+        There is room now for what is held: see ``send_held``.
         """
         flights, taken = self._unacknowledged, []
         for _ in range(min(messages, len(flights))):
             flight = flights.popleft()
-            if again_at_s is not None:
+            if not self.with_receipts:
+                self._unreceipted.pop(flight.message.batch, None)
+            elif again_at_s is not None:
                 self._unheard.append((again_at_s, flight))
             if not flight.acknowledged:
                 flight.acknowledged = True
                 taken.append(flight)
-        self._send_held()
         return taken
 
     def take_receipted(self, batch: str) -> Flight | None:
@@ -108,30 +121,33 @@ class Member:
         self._held = deque(again + never_sent)
         self.is_open = False
 
-    def resume(self) -> int:
-        """The line is there again: send what is held, as far as the window goes; how much."""
+    def resume(self) -> None:
+        """The line is there again: as ``send_held``."""
         self.is_open = True
-        return self._send_held()
+        self.send_held()
 
-    def _send_held(self) -> int:
-        """As far as the window goes, and nothing that got its receipt while it was held."""
-        number = 0
+    def send_held(self) -> None:
+        """As far as the window goes, and nothing that got its receipt while it was held.
+
+        Raises:
+            ProtocolError: The line breaks; what was not sent is held still.
+        """
         while self._held and self.is_open and len(self._unacknowledged) < self.link.receive_max:
             flight = self._held.popleft()
             if not flight.receipted:
                 self.send(flight)
-                number += 1
-        return number
 
-    def send_unheard(self, now_s: float) -> int:
-        """Send again what the broker let go and nobody has receipted since; how much."""
-        number = 0
+    def send_unheard(self, now_s: float) -> None:
+        """Send again what the broker let go and nobody has receipted since; as ``send_held``."""
         while self._unheard and self._unheard[0][0] <= now_s:
             _, flight = self._unheard.popleft()
             if flight.message.batch in self._unreceipted:
                 self.send(flight)
-                number += 1
-        return number
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether something waits for the line, or for room."""
+        return bool(self._held)
 
     @property
     def is_unheard(self) -> bool:

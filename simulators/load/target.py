@@ -26,6 +26,10 @@ _OTHERS: Final = 0o077
 _SPARE_DESCRIPTORS: Final = 100
 
 
+Problem = Callable[[], str | None]
+"""Says what has ended, if anything has."""
+
+
 def _nothing_wrong() -> str | None:
     return None
 
@@ -39,6 +43,7 @@ class Target:
         logins: Of the same, in the same order.
         watch: Processor time of the processes behind it, by name.
         problem: Says what ended meanwhile, if anything did.
+        with_receipts: Whether somebody behind the broker answers with receipts.
     """
 
     host: str
@@ -46,7 +51,8 @@ class Target:
     sites: Sequence[Site]
     logins: Sequence[Login]
     watch: Watch = field(default_factory=lambda: watch_processes({}))
-    problem: Callable[[], str | None] = _nothing_wrong
+    problem: Problem = _nothing_wrong
+    with_receipts: bool = True
 
 
 def read_gateways(path: Path, *, host: str, authority: Path | None) -> list[tuple[Site, Login]]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from gateway.identity import pseudonym
 from gateway.wire.limits import READINGS_PER_BATCH_MAX
+from simulators.load.identifiers import RANDOM_BYTES, write_identifiers
 from simulators.people.town import TownPlan, make_town
 from simulators.people.traits import Traits
 from simulators.sites import PAIRS_PER_GATEWAY, Site, device_name, sites_of
@@ -29,8 +30,6 @@ _GLUCOSE_SHARE: Final = 1 / 3  # As in the live fleet: each third terminal is a 
 _TOWN_DAY: Final = date(2026, 1, 1)  # Only how old people are depends on it.
 _GROWN_UP_YEARS: Final = 35
 _KEY: Final = b"suifang bench: pseudonyms of nobody"
-HEX_OF_ID: Final = 19  # Random hexadecimal digits of one UUIDv7.
-_VARIANT: Final = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
 UTC_8_MS: Final = 8 * 3_600_000
 _MEALS: Final = ("fasting", "postprandial_2h", "random")
 
@@ -104,9 +103,8 @@ class _Block(NamedTuple):
 
     captured: list[str]
     measured: list[str]
-    stamps: list[str]  # The time of the id, in hexadecimal.
-    randoms: str  # ``HEX_OF_ID`` digits for each reading,
-    batches: str  # and for each message.
+    identifiers: list[str]
+    batches: list[str]  # One for each message.
     residents: list[int]
     pairs: list[int]
     glucose: list[bool]
@@ -172,20 +170,15 @@ class Traffic:
         written: list[str] = []
         urgent: list[str] = []
         for row in range(start, end):
-            at = row * HEX_OF_ID
-            identifier = write_identifier(block.stamps[row], block.randoms[at : at + HEX_OF_ID])
-            text, hurries = self._write_reading(identifier, gateway, block, row)
+            text, hurries = self._write_reading(gateway, block, row)
             written.append(text)
             if hurries:
-                urgent.append(identifier)
-        at = start // self.shape.batch_size * HEX_OF_ID
-        batch = write_identifier(block.stamps[end - 1], block.batches[at : at + HEX_OF_ID])
+                urgent.append(block.identifiers[row])
+        batch = block.batches[start // self.shape.batch_size]
         payload = write_batch(batch, block.captured[end - 1], written)
         return Message(gateway, payload, batch, end - start, tuple(urgent))
 
-    def _write_reading(
-        self, identifier: str, gateway: int, block: _Block, row: int
-    ) -> tuple[str, bool]:
+    def _write_reading(self, gateway: int, block: _Block, row: int) -> tuple[str, bool]:
         self._sequences[gateway] += 1
         totals = self.totals
         totals.readings += 1
@@ -201,7 +194,7 @@ class Traffic:
             totals.diastolic += second
             hurries = first >= EMERGENCY_SYSTOLIC_MMHG or second >= EMERGENCY_DIASTOLIC_MMHG
         text = write_reading(
-            identifier,
+            block.identifiers[row],
             captured=block.captured[row],
             measured=block.measured[row],
             resident=self._residents[block.residents[row]],
@@ -227,9 +220,8 @@ class Traffic:
         return _Block(
             captured=np.datetime_as_string(captured, unit="ms").tolist(),
             measured=np.datetime_as_string(local, unit="ms").tolist(),
-            stamps=[f"{instant:012x}" for instant in instants.tolist()],
-            randoms=self._draw_digits(readings),
-            batches=self._draw_digits(-(-readings // shape.batch_size)),
+            identifiers=self._identify(instants),
+            batches=self._identify(instants[:: shape.batch_size]),
             residents=residents.tolist(),
             pairs=numbers.integers(0, PAIRS_PER_GATEWAY, readings).tolist(),
             glucose=glucose.tolist(),
@@ -237,13 +229,10 @@ class Traffic:
             second=second.tolist(),
         )
 
-    def _draw_digits(self, identifiers: int) -> str:
-        return self._random.randbytes((identifiers * HEX_OF_ID + 1) // 2).hex()
-
-
-def write_identifier(stamp: str, random: str) -> str:
-    """A UUIDv7 of twelve digits of time and nineteen random ones."""
-    return f"{stamp[:8]}-{stamp[8:]}-7{random[:3]}-{_VARIANT[random[3]]}{random[4:7]}-{random[7:]}"
+    def _identify(self, instants_ms: Ints) -> list[str]:
+        return write_identifiers(
+            instants_ms, self._random.randbytes(len(instants_ms) * RANDOM_BYTES)
+        )
 
 
 def write_batch(batch: str, sent: str, readings: Sequence[str]) -> bytes:

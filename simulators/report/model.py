@@ -20,7 +20,7 @@ class Words(NamedTuple):
 
 
 Text: TypeAlias = str | Words
-Cell: TypeAlias = str | int | float | None
+Cell: TypeAlias = Text | int | float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Figure:
 
     name: Text
     value: Cell
-    unit: str = ""
+    unit: Text = ""
     note: Text = ""
 
 
@@ -61,9 +61,9 @@ class Chart:
     """
 
     title: Text
-    unit: str
+    unit: Text
     series: Sequence[Series]
-    x_unit: str = "s"
+    x_unit: Text = "s"
     logarithmic: bool = False
     note: Text = ""
 
@@ -116,7 +116,11 @@ class Report:
             "passed": self.passed,
             "summary": [english(each) for each in self.summary],
             "figures": [
-                {"name": english(each.name), "value": each.value, "unit": each.unit}
+                {
+                    "name": english(each.name),
+                    "value": _plain(each.value),
+                    "unit": english(each.unit),
+                }
                 for each in self.figures
             ],
             "checks": [
@@ -130,8 +134,8 @@ class Report:
             "charts": [
                 {
                     "title": english(each.title),
-                    "unit": each.unit,
-                    "x_unit": each.x_unit,
+                    "unit": english(each.unit),
+                    "x_unit": english(each.x_unit),
                     "series": [
                         {"name": english(line.name), "x": list(line.x), "y": list(line.y)}
                         for line in each.series
@@ -143,12 +147,16 @@ class Report:
                 {
                     "title": english(each.title),
                     "columns": [english(column) for column in each.columns],
-                    "rows": [list(row) for row in each.rows],
+                    "rows": [[_plain(cell) for cell in row] for row in each.rows],
                 }
                 for each in self.tables
             ],
             **self.data,
         }
+
+
+def _plain(cell: Cell) -> str | int | float | None:
+    return cell.en if isinstance(cell, Words) else cell
 
 
 def english(text: Text) -> str:

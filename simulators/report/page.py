@@ -93,7 +93,7 @@ def _sections(report: Report) -> Iterator[str]:
             note = f"<p>{_text(figure.note)}</p>" if figure.note else ""
             yield (
                 f"<div><dt>{_text(figure.name)}</dt><dd>{_cell(figure.value)}"
-                f" <small>{escape(figure.unit)}</small>{note}</dd></div>"
+                f" <small>{_text(figure.unit)}</small>{note}</dd></div>"
             )
         yield "</dl>"
     yield from _checks(report)
@@ -121,7 +121,7 @@ def _figure(chart: Chart) -> str:
         for number, line in enumerate(chart.series)
     )
     note = f'<p class="quiet">{_text(chart.note)}</p>' if chart.note else ""
-    unit = f' <span class="quiet">{escape(chart.unit)}</span>' if chart.unit else ""
+    unit = f' <span class="quiet">{_text(chart.unit)}</span>' if chart.unit else ""
     return (
         f"<figure><figcaption>{_text(chart.title)}{unit}</figcaption>{draw(chart)}"
         f'<ul class="legend">{legend}</ul>{note}</figure>'
@@ -153,6 +153,8 @@ def _text(text: Text) -> str:
 def _cell(value: Cell) -> str:
     if value is None:
         return "–"
+    if isinstance(value, Words):
+        return _text(value)
     if isinstance(value, bool | str):
         return escape(str(value))
     return f"{value:,}"

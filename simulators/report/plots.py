@@ -108,7 +108,7 @@ def _draw_grid(x: _Scale, y: _Scale, chart: Chart) -> Iterator[str]:
         )
     yield (
         f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 8}" text-anchor="end">'
-        f"{escape(chart.x_unit)}</text>"
+        f"{escape(english(chart.x_unit))}</text>"
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from deploy.embedded.processes import identify, is_alive
 from deploy.embedded.stack import Stack
 from deploy.load.private import PrivateStack
 from gateway.wire.times import utc_now
@@ -27,6 +28,7 @@ from simulators.load.display import LoadDisplay
 from simulators.load.link import Login
 from simulators.load.plan import LoadPlan
 from simulators.load.replaying import RecordedTraffic
+from simulators.load.reporting import describe_load
 from simulators.load.target import Target
 from simulators.reconcile import reconcile
 from simulators.recordings import builtin_recording
@@ -35,6 +37,7 @@ from simulators.sites import Site
 from tests.builders import enrol
 from tests.fix_processes import Processes
 
+_PATIENCE_S = 120.0
 COMMAND = Path(sys.executable).with_name("suifang")
 SITES = [Site("east", f"load-{number}") for number in range(3)]
 PLAN = LoadPlan(gateways=3, terminals=12, rate_per_s=150, duration_s=4, residents=40)
@@ -173,20 +176,49 @@ def test_stopped_it_reports_what_it_did(
     assert found.conserved, found.differences
 
 
-@pytest.mark.slow
-def test_a_private_stack_whose_ingest_dies_leaves_a_report_and_nothing_else(
-    stack: Stack, tmp_path: Path
+def test_without_receipts_the_broker_alone_is_enough_and_the_report_says_so(
+    target: Target, processes: Processes, tmp_path: Path
 ) -> None:
-    arguments = ["--gateways", "3", "--tls", "--rate", "50", "--seconds", "600"]
+    for process in processes.running:
+        process.terminate()
+        process.wait()
+    asyncio.run(processes.broker.forget_ingest_sessions())
+    alone = replace(target, with_receipts=False)
+    with _conducting(alone, tmp_path / "ledger") as conductor:
+        run = conductor.play(PLAN, "test")
+
+    counts = run.counts
+    assert (run.partial, counts.waiting, counts.receipted, counts.again) == (None, 0, 0, 0)
+    assert counts.sent == counts.acknowledged == run.latencies.acknowledged.total > 400
+    now = utc_now()
+    report = describe_load("Load", run, started_at=now, ended_at=now, data={})
+    assert report.passed
+    assert "No receipts were asked for" in report.as_dict()["summary"][0]
+    assert "stored" not in {figure["name"] for figure in report.as_dict()["figures"]}
+
+
+@contextmanager
+def _private_load(
+    stack: Stack, *arguments: str
+) -> Iterator[tuple["subprocess.Popen[str]", dict[int, str]]]:
+    """A load on a private stack, some seconds under way, and its children."""
     with subprocess.Popen(
-        [COMMAND, "simulate", "load", *arguments, "--report", str(tmp_path), "--json"],
+        [COMMAND, "simulate", "load", "--rate", "50", "--seconds", "600", *arguments],
         env={**os.environ, "SUIFANG_HOME": str(stack.home)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
         _wait_for(process, "5 s:")
-        children = _children_of(process.pid)
+        yield process, _children_of(process.pid)
+
+
+@pytest.mark.slow
+def test_a_private_stack_whose_ingest_dies_leaves_a_report_and_nothing_else(
+    stack: Stack, tmp_path: Path
+) -> None:
+    arguments = ["--gateways", "3", "--tls", "--report", str(tmp_path), "--json"]
+    with _private_load(stack, *arguments) as (process, children):
         (ingest,) = [pid for pid, command in children.items() if "ingest" in command]
         os.kill(ingest, signal.SIGKILL)
         said, complained = process.communicate(timeout=240)
@@ -205,19 +237,47 @@ def test_a_private_stack_whose_ingest_dies_leaves_a_report_and_nothing_else(
 
 
 @pytest.mark.slow
-def test_a_private_stack_is_one_load_s_and_cleared_away_though_its_broker_died(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
+def test_a_private_load_that_is_killed_leaves_no_process_and_the_next_one_runs(
+    stack: Stack, tmp_path: Path
+) -> None:
+    arguments = ["--gateways", "3", "--report", str(tmp_path)]
+    with _private_load(stack, *arguments) as (process, children):
+        left = [found for pid in children if (found := identify(pid)) is not None]
+        services = [each.pid for each in Stack(stack.home / "load").status().services]
+        left += [found for pid in services if pid and (found := identify(pid)) is not None]
+        assert len(left) >= 6, "ingest, judge, dispatcher, the keeper, broker and PostgreSQL"
+        process.kill()
+        process.wait()
+
+    deadline = time.monotonic() + _PATIENCE_S
+    while any(map(is_alive, left)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not [each for each in left if is_alive(each)]
+    load = PrivateStack(PLAN, lambda _: None, with_receipts=False)
+    with load.opened() as target:
+        assert len(target.sites) == PLAN.gateways
+
+
+@pytest.mark.slow
+def test_a_private_stack_is_one_load_s_and_a_broker_that_ends_ends_the_load(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("SUIFANG_HOME", str(stack.home))
     private = Stack(stack.home / "load")
-    private.up()  # As after a load that was killed.
-    load = PrivateStack(PLAN, tls=False, say=lambda _: None)
-    with load.opened():
-        with pytest.raises(LoadError, match="another load runs"), load.opened():
+    private.up()  # As after a load that was killed, its keeper too.
+    load = PrivateStack(PLAN, lambda _: None, with_receipts=False)
+    with load.opened() as target:
+        with pytest.raises(LoadError, match="Another command has held"), load.opened():
             pass
-        assert private.status().running
-        private.stop("broker")
+        beside = threading.Timer(2.0, private.stop, ["broker"])
+        with _conducting(target, tmp_path / "ledger") as conductor:
+            beside.start()
+            run = conductor.play(replace(PLAN, duration_s=600), "test")
+            beside.join()
 
+    assert run.partial is not None
+    assert "broker ended" in run.partial
+    assert run.counts.sent > 0
     assert not any(service.pid for service in private.status().services)
 
 
