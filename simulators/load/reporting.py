@@ -71,13 +71,20 @@ def _latency_table(
     return Table(
         title=Words("Latency, milliseconds", "延迟（毫秒）"),
         columns=["", *(name.removesuffix("_ms") for name in _COLUMNS)],
-        rows=[[words, *(latencies[name][column] for column in _COLUMNS)] for name, words in rows],
+        rows=[
+            [words, *(_rounded(latencies[name][column]) for column in _COLUMNS)]
+            for name, words in rows
+        ],
         note=Words(
             "Counted from when a reading was due, not from when it was sent:"
             " a system that stalls cannot hide behind a sender that waits.",
             "从读数到期时刻起算，而非发送时刻：系统停顿无法被等待中的发送端掩盖。",
         ),
     )
+
+
+def _rounded(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else round(milliseconds, 1)
 
 
 def add_checks(report: Report, checks: Sequence[Check]) -> Report:
@@ -234,7 +241,7 @@ def _checks(run: LoadRun) -> list[Check]:
             Check(
                 name=Words("everything sent was acknowledged", "所有已发送读数均已确认"),
                 passed=counts.waiting == 0,
-                detail=f"{counts.acknowledged:,} of {counts.sent:,}",
+                detail=f"{counts.acknowledged:,} / {counts.sent:,}",
             )
         ]
     accounted = counts.stored + counts.duplicate + counts.quarantined
@@ -242,7 +249,7 @@ def _checks(run: LoadRun) -> list[Check]:
         Check(
             name=Words("everything sent has a receipt", "所有已发送读数均有回执"),
             passed=counts.waiting == 0,
-            detail=f"{counts.receipted:,} of {counts.sent:,}",
+            detail=f"{counts.receipted:,} / {counts.sent:,}",
         ),
         Check(
             name=Words(

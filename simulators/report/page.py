@@ -5,6 +5,7 @@ content security policy allows none.
 """
 
 from collections.abc import Iterator
+from datetime import UTC
 from html import escape
 from typing import Final
 
@@ -79,10 +80,9 @@ def _sections(report: Report) -> Iterator[str]:
         ' <label><input type="radio" name="language" id="zh"> 中文</label></div>'
     )
     yield f"<h1>{_text(report.title)}</h1>"
-    began, ended = (
-        at.isoformat(sep=" ", timespec="seconds") for at in (report.started_at, report.ended_at)
-    )
-    yield f'<p class="quiet">{began} – {ended}</p>'
+    began, ended = (at.astimezone(UTC) for at in (report.started_at, report.ended_at))
+    until = f"{ended:%H:%M:%S}" if ended.date() == began.date() else f"{ended:%Y-%m-%d %H:%M:%S}"
+    yield f'<p class="quiet">{began:%Y-%m-%d %H:%M:%S} – {until} UTC</p>'
     if report.partial is not None:
         yield f'<p class="partial">{_text(_PARTIAL)}: {escape(report.partial)}</p>'
     for sentence in report.summary:

@@ -114,7 +114,7 @@ def _draw_grid(x: _Scale, y: _Scale, chart: Chart) -> Iterator[str]:
 
 def _short(value: float) -> str:
     for size, suffix in ((1e6, "M"), (1e3, "k")):
-        if abs(value) >= size * 10 or (abs(value) >= size and suffix == "M"):
+        if abs(value) >= size:
             return f"{value / size:g}{suffix}"
     return f"{value:g}"
 
