@@ -97,8 +97,12 @@ def add_capacity(
 ) -> Report:
     """The report of a search; the checks of its last step say nothing of it."""
     figures = [
-        Figure(name=Words("carried", "可承受"), value=capacity.carried_per_s, unit=_RATE),
-        Figure(name=Words("not carried", "不可承受"), value=capacity.broken_per_s, unit=_RATE),
+        Figure(name=Words("carried", "可承受"), value=round(capacity.carried_per_s), unit=_RATE),
+        Figure(
+            name=Words("not carried", "不可承受"),
+            value=None if capacity.broken_per_s is None else round(capacity.broken_per_s),
+            unit=_RATE,
+        ),
         Figure(name=Words("limit of", "瓶颈"), value=capacity.limit),
     ]
     return replace(
@@ -127,8 +131,8 @@ def _steps_table(steps: Sequence[Step]) -> Table:
         ],
         rows=[
             [
-                step.rate_per_s,
-                step.reached_per_s,
+                round(step.rate_per_s),
+                round(step.reached_per_s),
                 step.p50_ms,
                 step.p99_ms,
                 step.lateness_p99_ms,

@@ -19,6 +19,7 @@ _TOP: Final = 10
 _BOTTOM: Final = 26
 _POINTS_MAX: Final = 480
 _TICKS: Final = 5
+_CHARACTER: Final = 7  # Pixels, about.
 _COLOURS: Final = 8  # --line-1 to --line-8 of the page.
 
 
@@ -101,15 +102,16 @@ def _draw_grid(x: _Scale, y: _Scale, chart: Chart) -> Iterator[str]:
         at = y.at(value)
         yield f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
         yield f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{_short(value)}</text>'
+    unit = english(chart.x_unit)
+    free = _WIDTH - _RIGHT - _CHARACTER * (len(unit) + 3)  # Where the unit stands is no tick.
     for value in _ticks(x):
+        if x.at(value) > free:
+            continue
         yield (
             f'<text x="{x.at(value):.1f}" y="{_HEIGHT - 8}" text-anchor="middle">'
             f"{_short(value)}</text>"
         )
-    yield (
-        f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 8}" text-anchor="end">'
-        f"{escape(english(chart.x_unit))}</text>"
-    )
+    yield (f'<text x="{_WIDTH - _RIGHT}" y="{_HEIGHT - 8}" text-anchor="end">{escape(unit)}</text>')
 
 
 def _short(value: float) -> str:

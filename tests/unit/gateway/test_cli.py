@@ -76,9 +76,7 @@ def test_a_spool_that_breaks_ends_the_process_with_one_clear_line(tmp_path: Path
         terminal.sendall(a_measurement() + b"\n")
         terminal.makefile().readline()
         for file in tmp_path.glob("spool.db*"):
-            with file.open(
-                "r+b"
-            ) as broken:  # Never shorter: what is mapped would be gone (SIGBUS).
+            with file.open("r+b") as broken:  # Not shorter: what is mapped would be gone (SIGBUS).
                 broken.write(b"x" * file.stat().st_size)
 
         terminal.sendall(a_measurement() + b"\n")
