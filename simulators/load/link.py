@@ -21,11 +21,10 @@ from simulators.load.packets import (
 )
 
 WOULD_BLOCK: Final = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-_RECEIVED_BYTES: Final = 262_144
+_RECEIVED_BYTES: Final = 16_384  # At once; what there is more is read the next time.
 _KEEP_ALIVE_S: Final = 3_600  # Nothing of ours is silent for so long.
 _HELLO_S_MAX: Final = 20.0
 _SUBSCRIBE_ID: Final = PACKET_IDS  # Messages count up from 1; the answer is there before the last.
-_room = memoryview(bytearray(_RECEIVED_BYTES))  # One thread reads; what is kept is copied out.
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +46,7 @@ class Link:
         self.receive_max = PACKET_IDS
         self.unsent = bytearray()
         self._reader = PacketReader()
+        self._is_tls = False
 
     def open(
         self, host: str, port: int, login: Login, *, client_id: str, receipts: str | None
@@ -56,6 +56,7 @@ class Link:
         Raises:
             ProtocolError: The broker does not answer, or refuses us.
         """
+        self._is_tls = login.tls is not None
         hello = encode_connect(client_id, login.user, login.password, keep_alive_s=_KEEP_ALIVE_S)
         self.socket.close()
         self._reader = PacketReader()
@@ -117,12 +118,12 @@ class Link:
 
     def read(self) -> Heard | None:
         """Take in what has come; None when there is nothing. Raises ``ProtocolError``."""
+        line = self.socket
         try:
-            size = self.socket.recv_into(_room)
-            data = bytes(_room[:size])
-            while size and isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():
-                size = self.socket.recv_into(_room)
-                data += _room[:size]
+            data = line.recv(_RECEIVED_BYTES)
+            # What TLS has read already, no poll tells of.
+            while self._is_tls and data and isinstance(line, ssl.SSLSocket) and line.pending():
+                data += line.recv(_RECEIVED_BYTES)
         except WOULD_BLOCK:
             return None
         except OSError as error:

@@ -17,11 +17,12 @@ _PUBLISH: Final = 0x30
 _QOS: Final = 0x06
 _PLAIN_ACK: Final = b"\x40\x02"
 _ACK_BYTES: Final = 4
+_UNHEARD_ACK: Final = b"\x40\x03"
+_NOBODY: Final = 0x10  # Reason: no matching subscribers.
 _FAILURE: Final = 0x80
 _RECEIVE_MAX: Final = 0x21
 _LENGTH_BYTES_MAX: Final = 4
-_ONE_BYTE: Final = 1 << 7
-_TWO_BYTES: Final = 1 << 14
+_HEADS_MAX: Final = 64  # Of a topic; batches are of any length.
 # Sizes of the values of CONNACK's properties by their identifiers (MQTT 5, table 2-4).
 _FIXED: Final = {
     **dict.fromkeys((0x24, 0x25, 0x28, 0x29, 0x2A), 1),
@@ -77,19 +78,24 @@ def encode_publish(topic: str, packet_id: int, payload: bytes) -> bytes:
 
 
 class Publisher:
-    """Writes the PUBLISH packets of one topic, as ``encode_publish`` does, in half the time."""
+    """Writes the PUBLISH packets of one topic, as ``encode_publish`` does, in a third of the time.
+
+    Readings are of few lengths, so what stands before the packet id is remembered by length.
+    """
 
     def __init__(self, topic: str) -> None:
-        self._head = _text(topic)
+        self._topic = _text(topic)
+        self._heads: dict[int, bytes] = {}
 
     def encode(self, packet_id: int, payload: bytes) -> bytes:
         """PUBLISH at QoS 1."""
-        size = len(self._head) + 3 + len(payload)
-        if _ONE_BYTE <= size < _TWO_BYTES:
-            length = bytes((size & 0x7F | 0x80, size >> 7))
-        else:
-            length = encode_length(size)
-        return b"\x32%b%b%b\x00%b" % (length, self._head, packet_id.to_bytes(2), payload)
+        size = len(payload)
+        head = self._heads.get(size)
+        if head is None:
+            head = b"\x32" + encode_length(len(self._topic) + 3 + size) + self._topic
+            if len(self._heads) < _HEADS_MAX:
+                self._heads[size] = head
+        return b"%b%b\x00%b" % (head, packet_id.to_bytes(2), payload)
 
 
 @dataclass(slots=True)
@@ -105,6 +111,7 @@ class Heard:
 
 
 _ONE_ACK: Final = Heard(acknowledged=1)  # Shared: whoever reads it changes nothing.
+_ONE_UNHEARD: Final = Heard(acknowledged=1, unheard=1)
 
 
 class PacketReader:
@@ -115,8 +122,12 @@ class PacketReader:
 
     def read(self, data: bytes) -> Heard:
         """Take in what was received. Raises ``ProtocolError``."""
-        if len(data) == _ACK_BYTES and data.startswith(_PLAIN_ACK) and not self._rest:
-            return _ONE_ACK  # The usual case of a gateway that sends now and then.
+        size = len(data)
+        if size <= _ACK_BYTES + 1 and not self._rest:  # A gateway that sends now and then.
+            if size == _ACK_BYTES and data.startswith(_PLAIN_ACK):
+                return _ONE_ACK
+            if data.startswith(_UNHEARD_ACK) and data[-1] == _NOBODY and size > _ACK_BYTES:
+                return _ONE_UNHEARD
         heard = Heard()
         if self._rest:
             data = self._rest + data
@@ -176,7 +187,7 @@ def _take(first: int, body: bytes, heard: Heard) -> None:
             msg = f"the broker refused a message (reason {reason}): check its access rules"
             raise ProtocolError(msg)
         heard.acknowledged += 1
-        heard.unheard += reason == 0x10  # noqa: PLR2004 - no matching subscribers
+        heard.unheard += reason == _NOBODY
     elif kind == _CONNACK:
         if body[1]:
             msg = f"the broker refused the connection (reason {body[1]}): was its user made?"
