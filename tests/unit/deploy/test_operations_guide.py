@@ -13,7 +13,7 @@ from tests.walk.__main__ import blocks, packages
 
 ROOT = Path(__file__).parents[3]
 TEXT = "".join(blocks())
-COMMANDS = sorted(set(re.findall(r"(?m)(?:^|-- )suifang ([a-z][a-z-]+(?: [a-z-]+)?)", TEXT)))
+COMMANDS = sorted(set(re.findall(r"(?m)(?:^|-- )suifang ([a-z][a-z-]+(?: [a-z][a-z-]+)?)", TEXT)))
 
 
 def test_the_walk_has_every_part() -> None:
