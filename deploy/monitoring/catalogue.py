@@ -17,7 +17,6 @@ from api.dispatcher import DispatcherMetrics
 from api.notify.process import NotifyMetrics
 from api.settings import ApiSettings
 from api.webhooks.metrics import DeliverMetrics
-from deploy.backup.watching import BackupMetrics
 from gateway.metrics import FAMILIES
 from gateway.wire.times import utc_now
 from ingest.metrics import IngestMetrics, JudgeMetrics
@@ -48,10 +47,9 @@ class Exposed(NamedTuple):
 class Process(NamedTuple):
     """One command, where it serves its metrics, and what they are."""
 
-    name: str  # Of its job, and after "suifang_" of its metrics.
+    name: str
     setting: str
     metrics: list[Exposed]
-    arguments: str = ""
 
 
 def list_processes() -> list[Process]:
@@ -65,10 +63,6 @@ def list_processes() -> list[Process]:
         Process("deliver", "DELIVER_METRICS__PORT", list(_of(DeliverMetrics().registry))),
         Process("notify", "NOTIFY_METRICS__PORT", list(_of(NotifyMetrics().registry))),
         Process("api", "API_METRICS__PORT", list(_of(api.state.services.metrics.registry))),
-        Process(
-            *("backup", "SUIFANG_BACKUP_METRICS_PORT", list(_of(BackupMetrics().registry))),
-            arguments=" watch",
-        ),
     ]
 
 
@@ -93,8 +87,7 @@ def render() -> str:
     """The page."""
     parts = [_INTRODUCTION]
     for process in list_processes():
-        command = f"suifang {process.name}{process.arguments}"
-        parts.append(f"\n## {command}\n\nServed where `{process.setting}` says.\n")
+        parts.append(f"\n## suifang {process.name}\n\nServed where `{process.setting}` says.\n")
         parts.append("\n| metric | kind | labels | meaning |\n|---|---|---|---|\n")
         for metric in process.metrics:
             labels = ", ".join(f"`{label}`" for label in metric.labels)

@@ -11,10 +11,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Final
 
-from simulators.oracle import shown
 from simulators.oracle.normal import MINUTE, Act, Reading
 from simulators.oracle.person import Profile, Resident, above, local_day
-from simulators.oracle.shown import Limit
 
 _HIGH_EMERGENCY, _LOW_EMERGENCY = Fraction("16.7"), Fraction("3.9")  # E3, E4; mmol/L.
 _RANDOM_HIGH: Final = Fraction("11.1")  # G4.
@@ -56,31 +54,19 @@ class Sitting:
         return left, [reading for reading in self.readings if reading.arm == "right"]
 
     @cached_property
-    def counted(self) -> Sequence[Reading]:
-        """Those of the mean: with both arms, of the arm with the higher one."""
-        left, right = self.arms
-        return max(left, right, key=mean) if left and right else self.readings
-
-    @cached_property
     def pressure(self) -> tuple[Fraction, Fraction]:
-        """The mean, mmHg."""
-        return mean(self.counted)
+        """The mean, mmHg; with both arms that of the arm with the higher one."""
+        left, right = self.arms
+        return max(mean(left), mean(right)) if left and right else mean(self.readings)
 
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """A sitting, or one glucose value, and what the table says of it.
-
-    Attributes:
-        seen: What an alert shows of it.
-        limit: What it was compared with.
-    """
+    """A sitting, or one glucose value, and what the table says of it."""
 
     readings: tuple[Reading, ...]
     period: Period
     verdict: str
-    seen: str
-    limit: Limit
 
     @property
     def first(self) -> Reading:
@@ -97,9 +83,6 @@ class Assessment:
         place: Where among emergencies and visits it comes: the last reading of the first finding
             that agrees with the decision.
         holds_emergency: One of its readings is an emergency.
-        seen: What its alert may show: the first to say so is shown, whatever follows it within
-            the day.
-        limit: Of the deciding finding.
     """
 
     verdict: str
@@ -107,8 +90,6 @@ class Assessment:
     decided_on: date
     place: Reading
     holds_emergency: bool
-    seen: frozenset[str]
-    limit: Limit
 
 
 def mean(readings: Sequence[Reading]) -> tuple[Fraction, Fraction]:
@@ -222,15 +203,7 @@ def pressure_findings(
         elderly = diagnosed and profile.tier_from_65 and resident.is_elderly(on)
         bad = above(high, 150 if elderly else 140, strict=profile.strict)
         bad = bad or above(low, 90, strict=profile.strict)
-        findings.append(
-            Finding(
-                sitting.readings,
-                sitting.period,
-                _verdict(diagnosed, bad),
-                shown.of_readings(sitting.counted),
-                shown.in_office(profile, diagnosed=diagnosed, elderly=elderly),
-            )
-        )
+        findings.append(Finding(sitting.readings, sitting.period, _verdict(diagnosed, bad)))
     return findings
 
 
@@ -249,8 +222,7 @@ def fasting_findings(
         if not diagnosed and not resident.is_from(profile.screen_fasting_age, on):
             continue
         bad = reading.glucose is None or above(reading.glucose, 7, strict=profile.strict)
-        verdict, limit = _verdict(diagnosed, bad), shown.fasting(profile, diagnosed=diagnosed)
-        findings.append(Finding((reading,), period, verdict, shown.of_reading(reading), limit))
+        findings.append(Finding((reading,), period, _verdict(diagnosed, bad)))
     return findings
 
 
@@ -321,12 +293,6 @@ def group_findings(findings: Iterable[Finding], words: Sequence[datetime]) -> li
     return groups
 
 
-def seen_in(group: Iterable[Finding]) -> frozenset[str]:
-    """What those of a group show that say what the latest says."""
-    found = list(group)
-    return frozenset(each.seen for each in found if each.verdict == found[-1].verdict)
-
-
 def assess(
     findings: Iterable[Finding], emergencies: Iterable[str], words: Sequence[datetime]
 ) -> list[Assessment]:
@@ -345,8 +311,6 @@ def assess(
                 holds_emergency=any(
                     reading.id in ids for finding in group for reading in finding.readings
                 ),
-                seen=seen_in(group),
-                limit=group[-1].limit,
             )
         )
     return assessments
