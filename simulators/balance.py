@@ -5,16 +5,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from simulators.planned import Expected
-
 WAITING: Final = "waiting"
 RETIRED: Final = "retired"
 UNSETTLING: Final = "unsettling"
-DISPOSITIONS: Final = tuple(disposition.value for disposition in Expected)
+DISPOSITIONS: Final = ("stored", "duplicate", "quarantined")
 
 
 class Kind(StrEnum):
-    """What can differ. All but the last four break the law."""
+    """What can differ. All but the last five break the law."""
 
     LOST = "lost"  # Taken by a gateway, and nowhere now.
     DOUBLED = "doubled"  # More than one disposition, or one id given to two readings.
@@ -24,10 +22,11 @@ class Kind(StrEnum):
     UNEXPECTED = "unexpected"  # Kept, but not as the ledger foretold.
     ALTERED = "altered"  # Kept, but as another's, or otherwise than it was truly measured.
     MISJUDGED = "misjudged"  # An alert or a case is not what the true readings ask for.
-    LATE = "late"  # An emergency was told long after it had come.
+    MISTOLD = "mistold"  # An alert shows another value, limit or source than stands behind it.
+    LATE = "late"  # An alert was told later after its ground than its severity allows.
 
 
-_LAWFUL: Final = frozenset({Kind.UNEXPECTED, Kind.ALTERED, Kind.MISJUDGED, Kind.LATE})
+_LAWFUL: Final = frozenset({Kind.UNEXPECTED, Kind.ALTERED, Kind.MISJUDGED, Kind.MISTOLD, Kind.LATE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

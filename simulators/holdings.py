@@ -52,13 +52,16 @@ WHERE id = ANY(%(ids)s)
 UNION ALL
 SELECT id, device_id, boot_id, device_sequence, NULL FROM amendment
 WHERE id = ANY(%(ids)s) AND gateway_id IS NOT NULL"""
+_REASONS: Final = """
+SELECT reading_id, reason FROM quarantine WHERE settles AND reading_id = ANY(%s)"""
 _DUPLICATES: Final = "SELECT id, duplicate_of FROM duplicate WHERE id = ANY(%s)"
 _QUARANTINED: Final = "SELECT reading_id, payload FROM quarantine WHERE reading_id = ANY(%s)"
 
 
 _ALERTS: Final = """
-SELECT resident_id, condition, code, status, severity, due FROM alert
-WHERE status <> 'cancelled' AND resident_id IS NOT NULL"""
+SELECT resident_id, condition, code, status, severity, due, effective_at,
+       observed, threshold, source, profile
+FROM alert WHERE status <> 'cancelled' AND resident_id IS NOT NULL"""
 _STATES: Final = """
 SELECT resident_id, condition, state, second_followup_due, referral_followup_due, next_routine_due
 FROM resident_case WHERE state <> 'none'"""
@@ -88,7 +91,7 @@ SELECT a.resident_id, a.code, a.severity, a.anchor_id, a.anchor_kind, a.raised_a
              WHERE m.received_at <= a.raised_at
                AND (m.reading_id = a.anchor_id OR x.resident_id = a.resident_id))
 FROM alert a
-WHERE a.status <> 'cancelled' AND a.resident_id IS NOT NULL AND a.anchor_kind <> 'resident'"""
+WHERE a.status <> 'cancelled' AND a.resident_id IS NOT NULL"""
 _KEPT: Final = """
 SELECT r.id, r.owner_id, r.effective_at, r.systolic, r.diastolic, r.glucose,
        r.meal_context, r.setting, r.arm
@@ -110,6 +113,27 @@ class Kept(NamedTuple):
     meal_context: str | None
     setting: str
     arm: str | None
+
+
+class ToldAlert(NamedTuple):
+    """An alert as people see it; the first six fields tell it from others."""
+
+    resident_id: str
+    condition: str
+    code: str
+    status: str
+    severity: str
+    due: date | None
+    effective_at: datetime
+    observed: str
+    threshold: str
+    source: str
+    profile: str
+
+    @property
+    def key(self) -> tuple[str, str, str, str, str, date | None]:
+        """Resident, condition, code, status, severity, due."""
+        return self[:6]
 
 
 class Raised(NamedTuple):
@@ -204,12 +228,9 @@ def read_retained(snapshot: Snapshot) -> Retained:
         return Retained(None if edge is None else edge[0], dict(cursor.fetchall()))
 
 
-def read_alerts(snapshot: Snapshot) -> list[tuple[str, str, str, str, str, date | None]]:
-    """Every alert of a resident that was not cancelled.
-
-    Resident, condition, code, status, severity, due.
-    """
-    return snapshot.execute(_ALERTS).fetchall()
+def read_alerts(snapshot: Snapshot) -> list[ToldAlert]:
+    """Every alert of a resident that was not cancelled."""
+    return [ToldAlert(*row) for row in snapshot.execute(_ALERTS)]
 
 
 def read_states(
@@ -242,8 +263,13 @@ def stream_kept(snapshot: Snapshot) -> Iterator[Kept]:
 
 
 def read_raised(snapshot: Snapshot) -> list[Raised]:
-    """Every alert that was not cancelled and rests on a reading or a record."""
+    """Every alert of a resident that was not cancelled."""
     return [Raised(*row) for row in snapshot.execute(_RAISED)]
+
+
+def read_reasons(snapshot: Snapshot, ids: Sequence[UUID]) -> dict[UUID, str]:
+    """Why these were quarantined, of those that were."""
+    return dict(snapshot.execute(_REASONS, (list(ids),)).fetchall())
 
 
 def stream_too_old(snapshot: Snapshot) -> Iterator[UUID]:

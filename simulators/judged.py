@@ -29,14 +29,15 @@ from simulators.holdings import (
     read_wrongly_paged,
 )
 from simulators.ledger import Entry, read_story
+from simulators.oracle.alert import Alert
 from simulators.oracle.evaluate import fold
 from simulators.oracle.normal import know, read_event
 from simulators.oracle.person import CONDITIONS, PROFILES, local_day, read_resident
-from simulators.promptness import Grounds
+from simulators.promptness import Grounds, bounds_of
+from simulators.series import local_text
 from simulators.settings import REPORTED_IDS_MAX
+from simulators.shown import AlertKey, compare_shown
 
-Alert: TypeAlias = tuple[str, str, str, str, str, date | None]
-"""Resident, condition, code, status, severity, due."""
 State: TypeAlias = tuple[str, str, str, date | None, date | None, date | None]
 """Resident, condition, state; due: second follow-up, referral's, routine."""
 
@@ -44,7 +45,6 @@ _OF_ORACLE: Final = {"diabetes": "diabetes_t2"}
 _OF_SYSTEM: Final = {"diabetes_t2": "diabetes"}
 _DUES: Final = ("second_followup", "referral_followup", "next_routine")
 _MOTHERS: Final = ("pregnant", "lactating")
-_LATE_S_MIN: Final = 60
 _PEOPLES: Final = {
     "visit": "visit",
     "referral_followup": "referral_followup",
@@ -132,16 +132,19 @@ def judge_again(
     for entry in entries:
         if entry.truth is not None and entry.reading_id not in waiting:
             _measure(entry, story)
-    alerts: Counter[Alert] = Counter()
+    wanted: defaultdict[AlertKey, list[Alert]] = defaultdict(list)
     states: Counter[State] = Counter()
     for resident in story.people:
-        alerts.update(_alerts_of(resident, story, states))
+        for key, alert in _alerts_of(resident, story, states):
+            wanted[key].append(alert)
+    alerts = Counter({key: len(mine) for key, mine in wanted.items()})
     people = story.people.keys()
-    seen_alerts = Counter(alert for alert in read_alerts(snapshot) if alert[0] in people)
+    told = [alert for alert in read_alerts(snapshot) if alert.resident_id in people]
+    seen_alerts = Counter(alert.key for alert in told)
     seen_states = Counter(state for state in read_states(snapshot) if state[0] in people)
-    bound = timedelta(seconds=max(story.step_s, _LATE_S_MIN))
+    bounds = bounds_of(timedelta(seconds=story.step_s))
     grounds = Grounds(entries, story.lines, story.acts_at, story.told_at)
-    late, baseless = grounds.compare(read_raised(snapshot), bound)
+    timing = grounds.compare(read_raised(snapshot), bounds)
     wrongly_paged = read_wrongly_paged(snapshot)
     return len(people), [
         *_differ("alerts that ought to be there and are not", alerts - seen_alerts),
@@ -155,8 +158,14 @@ def judge_again(
         ),
         *_differ("alerts the feed does not tell of", Counter(read_untold(snapshot))),
         *_differ("alerts that call somebody or nobody wrongly", Counter(wrongly_paged)),
-        *_differ("alerts that rest on what nobody sent", baseless),
-        *_differ("emergencies told late", late, kind=Kind.LATE),
+        *_differ(
+            "alerts that show another value, limit or source than stands behind them",
+            compare_shown(wanted, told, story.profile),
+            kind=Kind.MISTOLD,
+        ),
+        *_differ("alerts that rest on what nobody sent", timing.baseless),
+        *_differ("emergencies told late", timing.emergencies, kind=Kind.LATE),
+        *_differ("alerts told late", timing.others, kind=Kind.LATE),
     ]
 
 
@@ -201,7 +210,9 @@ def _measure(entry: Entry, story: Story) -> None:
     story.events[resident].append(event)
 
 
-def _alerts_of(resident: str, story: Story, states: Counter[State]) -> Iterator[Alert]:
+def _alerts_of(
+    resident: str, story: Story, states: Counter[State]
+) -> Iterator[tuple[AlertKey, Alert]]:
     """What ought to be there of one person; the states of their cases are added."""
     at = story.ended_at
     assert at is not None  # noqa: S101 - asked before
@@ -219,7 +230,8 @@ def _alerts_of(resident: str, story: Story, states: Counter[State]) -> Iterator[
             states[resident, condition, str(told["state"]), second, referral, routine] += 1
     for alert in (*folded.alerts(), *folded.overdue(at)):
         condition = _OF_SYSTEM.get(alert.condition, alert.condition)
-        yield resident, condition, alert.code, alert.status, alert.severity, alert.due
+        key = (resident, condition, alert.code, alert.status, alert.severity, alert.due)
+        yield key, alert
 
 
 def _day(text: object) -> date | None:
@@ -247,7 +259,7 @@ def _differ(
     detail: str, found: Counter[Any], *, kind: Kind = Kind.MISJUDGED
 ) -> Iterator[Difference]:
     if found:
-        shown = sorted(", ".join(str(part) for part in row) for row in found)
+        shown = sorted(", ".join(map(_text, row)) for row in found)
         yield Difference(
             kind=kind,
             gateway_id="",
@@ -255,3 +267,7 @@ def _differ(
             detail=detail,
             examples=shown[:REPORTED_IDS_MAX],
         )
+
+
+def _text(part: object) -> str:
+    return local_text(part) if isinstance(part, datetime) else str(part)

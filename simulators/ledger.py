@@ -3,7 +3,8 @@
 One JSON object a line, appended in this order and never rewritten:
 
 - ``{"sent": n, "at", "gateway", "card", "expected", "twins", "reading": {...}}`` **before** the
-  bytes leave; the reading is the very line, so value literals stay as sent;
+  bytes leave; the reading is the very line, so value literals stay as sent; ``"reason"`` where it
+  is to be quarantined for that;
 - ``{"again": n, "at"}``: sent once more because a broken link took the answer with it, so the
   gateway may hold this reading under two ids (an *echo*);
 - ``{"taken": n, "id", "at"}`` or ``{"refused": n, "code", "at"}``: the answer;
@@ -131,6 +132,8 @@ class Ledger:
             "expected": reading.expected,
             "twins": reading.twins,
         }
+        if reading.reason is not None:
+            entry["reason"] = reading.reason
         if truth is not None:
             entry["truth"] = truth.as_dict()
         head = json.dumps(entry, separators=(",", ":"))[:-1].encode()
@@ -218,6 +221,7 @@ class Entry:
     expected: Expected | None
     twins: str | None
     delivery: Delivery
+    reason: str | None = None  # For which it should be quarantined.
     reading_id: UUID | None = None
     refused: str | None = None
     truth: Mapping[str, Any] | None = None
@@ -274,6 +278,7 @@ def _apply(event: dict[str, Any], entries: dict[int, Entry]) -> None:
             expected=Expected(event["expected"]) if event["expected"] else None,
             twins=event["twins"],
             delivery=delivery_of(event["reading"]),
+            reason=event.get("reason"),
             truth=event.get("truth"),
             sent_at=parse_instant(event["at"]),
         )

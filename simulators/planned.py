@@ -22,11 +22,12 @@ _ADDED_BY_THE_GATEWAY: Final = {
 
 
 class Expected(StrEnum):
-    """What ingest should make of a reading."""
+    """What should become of a reading: by ingest, or by the gateway, which takes no broken line."""
 
     STORED = "stored"
     DUPLICATE = "duplicate"
     QUARANTINED = "quarantined"
+    REFUSED = "refused"
 
 
 class Numeral(str):
@@ -45,6 +46,7 @@ class PlannedReading:
         card_number: The resident's card: an opaque code, never a real number.
         line: What goes over TCP, without the line feed.
         expected: What should become of it; None when not known.
+        reason: Why it should be quarantined; None when not known.
         twins: Name shared by readings that are the same measurement. One of them is stored,
             the others are duplicates; which one depends on the order of arrival.
         broken: The line is no JSON on purpose: no gateway takes it.
@@ -56,6 +58,7 @@ class PlannedReading:
     card_number: str
     line: bytes
     expected: Expected | None = None
+    reason: str | None = None
     twins: str | None = None
     due_s: float | None = None
     broken: bool = False

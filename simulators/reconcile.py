@@ -37,6 +37,7 @@ from simulators.holdings import (
     Totals,
     find_deliveries,
     opened,
+    read_reasons,
     read_retained,
     read_spool,
     read_totals,
@@ -75,6 +76,7 @@ def reconcile(ledgers: Sequence[Path], spools: Sequence[Path], dsn: str) -> Repo
         for reading_id in stream_too_old(snapshot):
             books.note_too_old(reading_id)
         books.settle_strangers(snapshot)
+        books.note_reasons(snapshot)
         judged, misjudged = judge_again(ledgers, books.entries, books.waiting, snapshot)
     report = books.report(states, totals)
     return replace(report, judged=judged, differences=[*report.differences, *misjudged])
@@ -97,6 +99,7 @@ class _Books:
         self.retained = Retained(None, {})
         self._spare = 0
         self._too_old: Counter[str] = Counter()
+        self._reasons: Mapping[UUID, str] = {}
         self._differences: list[Difference] = []
         repeated: list[UUID] = []
         for entry in entries:
@@ -144,6 +147,11 @@ class _Books:
         entry = self._by_id.get(reading_id)
         if entry is not None:
             self._too_old[entry.gateway_id] += 1
+
+    def note_reasons(self, snapshot: Snapshot) -> None:
+        """Find out why those were put aside of which the ledger says why."""
+        told = [id_ for id_, entry in self._by_id.items() if entry.reason is not None]
+        self._reasons = read_reasons(snapshot, told) if told else {}
 
     def settle_strangers(self, snapshot: Snapshot) -> None:
         """Tell echoes from ids that nobody sent."""
@@ -281,10 +289,17 @@ class _Books:
         if None in actual:
             return  # Waiting, unanswered or lost: nothing to compare yet.
         if Counter(actual) == Counter(str(entry.expected) for entry in group):
+            yield from self._otherwise_reasoned(group)
             return
         for entry, found in zip(group, actual, strict=True):
             if found != entry.expected:
                 yield entry, str(found)
+
+    def _otherwise_reasoned(self, group: Sequence[Entry]) -> Iterator[tuple[Entry, str]]:
+        for entry in group:
+            found = self._reasons.get(entry.reading_id) if entry.reading_id else None
+            if entry.reason is not None and found is not None and found != entry.reason:
+                yield entry, f"quarantined as {found}, not as {entry.reason}"
 
     def _actual(self, entry: Entry) -> str | None:
         if entry.refused is not None:

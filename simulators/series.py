@@ -14,6 +14,11 @@ from simulators.settings import GAP_MAX
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
+def local_text(at: datetime) -> str:
+    """A moment for people: local, and in which zone."""
+    return f"{at.astimezone(SHANGHAI):%Y-%m-%d %H:%M} {SHANGHAI.key}"
+
+
 def yesterday(now: datetime) -> date:
     """The local day before ``now`` (aware)."""
     return now.astimezone(SHANGHAI).date() - timedelta(days=1)

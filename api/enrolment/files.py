@@ -1,9 +1,12 @@
 """Reads the authority from its two files, as an operator has made them."""
 
+import stat
 from pathlib import Path
+from typing import Final
 
 from api.enrolment.authority import Authority, AuthorityError
-from ingest.db.keyring import KeyFileError, read_secret_file
+
+_OTHERS: Final = 0o077
 
 
 def load_authority(certificate: Path, key: Path) -> Authority:
@@ -13,11 +16,12 @@ def load_authority(certificate: Path, key: Path) -> Authority:
         AuthorityError: One cannot be read, or others may read the key.
     """
     try:
-        certificate_pem = certificate.read_bytes()
-        key_pem = read_secret_file(key, "the authority's key")
+        mode = stat.S_IMODE(key.stat().st_mode)
+        certificate_pem, key_pem = certificate.read_bytes(), key.read_bytes()
     except OSError as error:
         msg = f"{error.filename}: {error.strerror}. Make an authority: suifang pki init"
         raise AuthorityError(msg) from error
-    except KeyFileError as error:
-        raise AuthorityError(str(error)) from error
+    if mode & _OTHERS:
+        msg = f"the authority's key {key} is open to others (mode {mode:o}). Run: chmod 600 {key}"
+        raise AuthorityError(msg)
     return Authority.load(certificate_pem, key_pem)

@@ -6,6 +6,7 @@ something when it was asked has it received within the patience, or the receiver
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,6 +17,14 @@ from deploy.backup.tools import RECEIVER, Server, ask_server, ask_slot
 _PATIENCE_S: Final = 10.0
 _LOOK_S: Final = 0.5
 _MEND: Final = "look at suifang-backup-receive.service"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the server's log has come onto a shelf."""
+
+    behind_bytes: int  # That the server keeps for the receiver, which did not come within patience.
+    problems: Sequence[str]  # Empty: all that was written when the server was asked is here.
 
 
 def find_problems(
@@ -33,10 +42,10 @@ def find_problems(
         BackupError: A base backup cannot be read.
     """
     bases = shelf.bases()
-    problems = [*_of_bases(bases, now, base_days_max), *_of_gaps(shelf, bases[-1:])]
+    problems = [*_of_bases(bases, now, base_days_max), *find_gaps(shelf, bases)]
     if dsn is not None:
         try:
-            problems += find_behind(shelf, dsn)
+            problems += ask_progress(shelf, dsn).problems
         except BackupError as error:
             problems.append(str(error))
     return problems
@@ -49,17 +58,17 @@ def _of_bases(bases: Sequence[Base], now: datetime, days_max: int) -> Iterator[s
         yield f"the newest base backup is older than {days_max} days: take one now"
 
 
-def _of_gaps(shelf: Shelf, newest: Sequence[Base]) -> Iterator[str]:
-    """Of those behind the newest base backup: what lies before it is no longer needed for it."""
+def find_gaps(shelf: Shelf, bases: Sequence[Base]) -> Iterator[str]:
+    """Gaps behind the newest base backup: what lies before it is no longer needed for it."""
     for gap in shelf.log().gaps:
         if not any(
             gap[:8] < base.first_segment[:8] or number_of(gap) < number_of(base.first_segment)
-            for base in newest
+            for base in bases[-1:]
         ):
             yield f"a gap begins at {gap}: take a base backup now"
 
 
-def find_behind(shelf: Shelf, dsn: str) -> Sequence[str]:
+def ask_progress(shelf: Shelf, dsn: str) -> Progress:
     """Whether all that the server has written by now reaches the shelf.
 
     Raises:
@@ -72,14 +81,17 @@ def find_behind(shelf: Shelf, dsn: str) -> Sequence[str]:
         if slot.received is None or slot.received >= server.position:
             break
         if time.monotonic() > deadline_s:
-            behind_mb = (server.position - slot.received) / 1e6
-            return [f"the receiver of the log is {behind_mb:.1f} MB behind the server: {_MEND}"]
+            behind = server.position - slot.received
+            what = f"the receiver of the log is {behind / 1e6:.1f} MB behind the server: {_MEND}"
+            return Progress(behind, [what])
         time.sleep(_LOOK_S)
     if not slot.exists:
-        return [f"the server has no slot {RECEIVER}, so nobody receives its log: {_MEND}"]
-    if slot.received is None:
-        return [f"the server let go of log that was not received yet (slot {RECEIVER}): {_MEND}"]
-    return _of_other_shelves(shelf, server)
+        what = f"the server has no slot {RECEIVER}, so nobody receives its log: {_MEND}"
+    elif slot.received is None:
+        what = f"the server let go of log that was not received yet (slot {RECEIVER}): {_MEND}"
+    else:
+        return Progress(0, _of_other_shelves(shelf, server))
+    return Progress(0, [what])
 
 
 def _of_other_shelves(shelf: Shelf, server: Server) -> Sequence[str]:

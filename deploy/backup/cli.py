@@ -1,4 +1,4 @@
-"""Commands ``suifang backup take``, ``receive``, ``list``, ``prune``, ``restore``, ``drill``.
+"""Commands of ``suifang backup``: take, receive, watch, list, prune, restore, drill.
 
 Exit codes: 0 done, 1 it failed (one line on stderr), 2 the command line is wrong.
 """
@@ -13,12 +13,13 @@ from typing import Annotated, Any
 
 import typer
 
-from deploy.backup.checking import find_behind, find_problems
+from deploy.backup.checking import ask_progress, find_problems
 from deploy.backup.drill import drill
 from deploy.backup.errors import BackupError
 from deploy.backup.restoring import restore
 from deploy.backup.shelf import Shelf
 from deploy.backup.taking import prune, receive, take
+from deploy.backup.watching import watch
 from deploy.embedded.errors import StackError
 from gateway.wire.times import utc_now
 
@@ -86,6 +87,24 @@ def receive_log(shelf: Where, dsn: Dsn) -> None:
     """Receive the write-ahead log as it is written, until told to stop (run it by systemd)."""
     with _failing_clearly():
         receive(Shelf(shelf), dsn)
+
+
+@app.command("watch")
+def watch_shelf(
+    shelf: Where,
+    dsn: Dsn,
+    *,
+    host: Annotated[
+        str, typer.Option(envvar="SUIFANG_BACKUP_METRICS_HOST", help="Where it listens.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(envvar="SUIFANG_BACKUP_METRICS_PORT", min=0, max=65_535)
+    ] = 9467,
+    every_s: Annotated[float, typer.Option(min=0.1, help="Seconds from look to look.")] = 30,
+) -> None:
+    """Tell Prometheus how the shelf is, until told to stop (run it by systemd)."""
+    with _failing_clearly():
+        watch(Shelf(shelf), dsn, host=host, port=port, every_s=every_s, report=_report)
 
 
 @app.command("list")
@@ -193,7 +212,7 @@ def rehearse(
     """Restore into a folder of its own, start, look, verify, throw away. Changes no server."""
     instant = _read_instant(at)
     with _failing_clearly():
-        behind = [] if dsn is None or instant else find_behind(Shelf(shelf), dsn)
+        behind = [] if dsn is None or instant else ask_progress(Shelf(shelf), dsn).problems
         if behind:
             raise BackupError(behind[0])
         done = drill(Shelf(shelf), instant, scratch=scratch, report=_report, timeline=timeline)

@@ -4,6 +4,7 @@ A password travels in the environment of the program that needs it, never on a c
 """
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ RECEIVER: Final = "suifang_wal"
 TAKER: Final = "suifang_base"
 """Application name of who takes a base backup: no commit may count as received because of it."""
 _SAID_CHARACTERS_MAX: Final = 600
+_SIZE: Final = re.compile(r"(\d+)(kB|MB|GB|TB)?")
+_UNIT_BYTES: Final = {"": 1024**2, "kB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 _VERSION_UNIT: Final = 10_000
 
 
@@ -159,6 +162,26 @@ def ask_slot(dsn: str) -> Slot:
         exists=row[0] is not None,
         received=None if row[1] is None else position_of(_text(row[1])),
     )
+
+
+def ask_kept_bytes_max(dsn: str) -> float:
+    """Ask how much log the server keeps for a slot, bytes; infinity: as much as its disk holds.
+
+    Raises:
+        BackupError: The server cannot be reached, or does not let us in.
+    """
+    row, _ = _ask(dsn, "SHOW max_slot_wal_keep_size")
+    return read_size(_text(row[0]))
+
+
+def read_size(text: str) -> float:
+    """Bytes of a size as PostgreSQL shows one that it counts in megabytes; -1 is no limit.
+
+    >>> read_size("16GB"), read_size("-1")
+    (17179869184, inf)
+    """
+    found = _SIZE.fullmatch(text)
+    return int(found[1]) * _UNIT_BYTES[found[2] or ""] if found else float("inf")
 
 
 def make_slot(dsn: str) -> None:

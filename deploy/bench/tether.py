@@ -18,7 +18,8 @@ def main() -> None:
     """Never returns: what it stands for has begun, or its parent is gone already."""
     parent, *command = sys.argv[1:]
     # For good: nobody is left who would wait for a gentle end.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    rest = [ctypes.c_ulong(value) for value in (signal.SIGKILL, 0, 0, 0)]
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, *rest)
     if os.getppid() == int(parent):
         os.execv(command[0], command)  # noqa: S606 - an absolute path of ours
 

@@ -6,6 +6,7 @@ own; a connection string is never shown.
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 import psycopg
@@ -30,6 +31,8 @@ POSTGRES_MIN: Final = 150_000  # As PostgreSQL writes its own version.
 TIMESCALE_MIN: Final = (2, 11)
 _CONNECTIONS_MIN: Final = 50
 _CLOCK_APART_S_MAX: Final = 2.0
+_WAITING: Final = "SELECT waiting_since FROM notify_lag(%s)"
+_WAITING_S_MAX: Final = 60.0  # As SuifangNotifierLagging.
 _FACTS: Final = """
 SELECT current_setting('server_version_num')::int,
        (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'),
@@ -72,6 +75,8 @@ async def check_database(settings: Settings, owner: str | None, clock: Clock) ->
     reads_revision = owner or addresses.get("api")
     if reads_revision is not None:
         findings.append(await _check_schema(reads_revision, is_owner=owner is not None))
+    if "api" in addresses:
+        findings += await _check_telling(addresses["api"], clock(), by_whom="notify" in settings)
     return findings
 
 
@@ -164,6 +169,26 @@ async def _read_revision(dsn: str) -> str | None:
         await open_.execute("SELECT set_config('role', %s, false)", (ROLES["api"],))
         row = await (await open_.execute("SELECT version_num FROM alembic_version")).fetchone()
         return None if row is None else str(row[0])
+
+
+async def _check_telling(dsn: str, now: datetime, *, by_whom: bool) -> list[Finding]:
+    """Whether alerts that page wait; where nobody runs a notifier this is the one who says so."""
+    try:
+        async with await connect(dsn, application_name="suifang-doctor", autocommit=True) as open_:
+            await open_.execute("SELECT set_config('role', %s, false)", (ROLES["api"],))
+            row = await (await open_.execute(_WAITING, (now,))).fetchone()
+    except (DatabaseError, psycopg.Error):
+        return []  # Told above: no way in, or no schema.
+    since = None if row is None else row[0]
+    waited_s = 0.0 if since is None else (now - since).total_seconds()
+    if waited_s <= _WAITING_S_MAX:
+        return [fine(_AREA, "telling", "no alert that pages waits to be told")]
+    told = f"an alert that pages has waited to be told since {since:%Y-%m-%dT%H:%MZ}"
+    if by_whom:
+        remedy = "start suifang notify, or see its log (docs/runbooks/nobody-told.md)"
+        return [failed(_AREA, "telling", told, remedy)]
+    remedy = "set a channel and start suifang notify (docs/alerts.md); until then watch the console"
+    return [warned(_AREA, "telling", f"{told}, and nobody runs a notifier", remedy)]
 
 
 def _first_line(error: Exception) -> str:

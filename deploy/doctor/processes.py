@@ -4,6 +4,7 @@ A port that one of our own processes has is free for it: it answers as ours.
 """
 
 import os
+import re
 import socket
 import stat
 import urllib.error
@@ -42,6 +43,7 @@ _PUBLIC: Final = ("ca_file", "people_file", "simulator_file")  # No secrets.
 _CHANNELS: Final = ("NOTIFY_EMAIL__", "NOTIFY_WEBHOOK__", "NOTIFY_ADAPTERS")
 """Its login is made with the others', so a connection string alone does not say that it is used."""
 _ANSWER_S_MAX: Final = 2.0
+_MOUNTS: Final = Path("/proc/self/mountinfo")
 
 
 def read_settings(environment: Mapping[str, str]) -> tuple[Settings, list[Finding]]:
@@ -129,8 +131,12 @@ def _check_secret(path: Path) -> Finding:
 def _reach(path: Path, mode: int) -> int:
     """What of a file's mode holds for others than its owner: its folder may keep them out.
 
-    The credentials' folder does: its files are readable, for a container reads them as itself.
+    The credentials' folder does: its files are readable, for a container reads them as itself. In
+    the container each is a mount of its own, of which the same is true: the folder outside keeps
+    others out, and inside there are none.
     """
+    if _MOUNTS.is_file() and is_given_alone(path.resolve(), _MOUNTS.read_text("utf-8")):
+        return 0
     folder = path.resolve().parent.stat()
     if folder.st_uid not in {0, path.stat().st_uid, os.geteuid()}:
         return mode
@@ -140,6 +146,21 @@ def _reach(path: Path, mode: int) -> int:
     if not entered & stat.S_IXOTH:  # Whoever is of the folder's group may be anybody to the file.
         return (mode | mode << 3) & stat.S_IRWXG
     return mode
+
+
+def is_given_alone(path: Path, mounts: str) -> bool:
+    """Whether a file is a read-only mount of its own, as compose gives a container its secrets.
+
+    Args:
+        path: The file.
+        mounts: ``/proc/self/mountinfo``, where odd characters are octal. The last mount counts.
+    """
+    found = False
+    for line in mounts.splitlines():
+        _, _, _, _, where, options, *_ = line.split(" ")
+        if re.sub(r"\\([0-7]{3})", lambda each: chr(int(each[1], 8)), where) == str(path):
+            found = "ro" in options.split(",")
+    return found
 
 
 def check_ports(settings: Settings) -> Iterator[Finding]:

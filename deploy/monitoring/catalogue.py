@@ -17,6 +17,7 @@ from api.dispatcher import DispatcherMetrics
 from api.notify.process import NotifyMetrics
 from api.settings import ApiSettings
 from api.webhooks.metrics import DeliverMetrics
+from deploy.backup.watching import BackupMetrics
 from gateway.metrics import FAMILIES
 from gateway.wire.times import utc_now
 from ingest.metrics import IngestMetrics, JudgeMetrics
@@ -47,9 +48,10 @@ class Exposed(NamedTuple):
 class Process(NamedTuple):
     """One command, where it serves its metrics, and what they are."""
 
-    name: str
+    name: str  # Of its job, and after "suifang_" of its metrics.
     setting: str
     metrics: list[Exposed]
+    arguments: str = ""
 
 
 def list_processes() -> list[Process]:
@@ -63,6 +65,10 @@ def list_processes() -> list[Process]:
         Process("deliver", "DELIVER_METRICS__PORT", list(_of(DeliverMetrics().registry))),
         Process("notify", "NOTIFY_METRICS__PORT", list(_of(NotifyMetrics().registry))),
         Process("api", "API_METRICS__PORT", list(_of(api.state.services.metrics.registry))),
+        Process(
+            *("backup", "SUIFANG_BACKUP_METRICS_PORT", list(_of(BackupMetrics().registry))),
+            arguments=" watch",
+        ),
     ]
 
 
@@ -87,7 +93,8 @@ def render() -> str:
     """The page."""
     parts = [_INTRODUCTION]
     for process in list_processes():
-        parts.append(f"\n## suifang {process.name}\n\nServed where `{process.setting}` says.\n")
+        command = f"suifang {process.name}{process.arguments}"
+        parts.append(f"\n## {command}\n\nServed where `{process.setting}` says.\n")
         parts.append("\n| metric | kind | labels | meaning |\n|---|---|---|---|\n")
         for metric in process.metrics:
             labels = ", ".join(f"`{label}`" for label in metric.labels)

@@ -285,6 +285,45 @@ DASHBOARDS: Final = (
         ),
     ),
     Dashboard(
+        "suifang-backups",
+        "Suifang: backups",
+        (
+            Panel(
+                "Age of the newest base backup",
+                "s",
+                (("time() - max(suifang_backup_base_end_timestamp_seconds)", "age"),),
+                help="From 8 days on an alert.",
+            ),
+            Panel(
+                "The log is on the shelf",
+                "short",
+                (("min(suifang_backup_log_reached)", "reached"),),
+                help="1: all that the server has written. 0: what burns now is lost.",
+            ),
+            Panel(
+                "Log that the server keeps for the shelf",
+                "bytes",
+                (
+                    ("max(suifang_backup_log_behind_bytes)", "kept"),
+                    ("max(suifang_backup_log_kept_bytes_max)", "at most"),
+                ),
+            ),
+            Panel(
+                "On the shelf",
+                "bytes",
+                (("max by (what) (suifang_backup_shelf_bytes)", "{{what}}"),),
+            ),
+            Panel(
+                "Base backups, and gaps behind the newest",
+                "short",
+                (
+                    ("max(suifang_backup_bases)", "base backups"),
+                    ("max(suifang_backup_log_gaps)", "gaps"),
+                ),
+            ),
+        ),
+    ),
+    Dashboard(
         "suifang-processes",
         "Suifang: processes",
         (

@@ -42,7 +42,9 @@ def play(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # As Ctrl-C: the stack is stopped.
     try:
         with own_stack(say) as stack, fresh_database(stack, keep=keep) as dsn:
-            run = Run(scenario=scenario, stack=stack, dsn=dsn, folder=folder, short=short)
+            run = Run(
+                scenario=scenario, stack=stack, dsn=dsn, folder=folder, short=short, keep=keep
+            )
             run.on_day = lambda played: _tell(played, say)
             problem = _play(run)
             if keep:

@@ -84,6 +84,15 @@ def _tables(outcome: Outcome) -> Iterable[Table]:
                 columns=[*columns, Words("number", "数量")],
                 rows=[[*key, number] for key, number in sorted(rows.items())],
             )
+    if outcome.figures:
+        yield Table(
+            title=Words("Figures of the year", "年度指标"),
+            columns=["code", "%", Words("counted", "分子"), Words("of", "分母")],
+            rows=[
+                [code, str(figure.percent), figure.numerator, str(figure.denominator)]
+                for code, figure in sorted(outcome.figures.items())
+            ],
+        )
     if outcome.reasons:
         yield Table(
             title=Words("Quarantined", "隔离"),

@@ -6,32 +6,30 @@ However it ends, the report says how far it came; the ledger beside it says what
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
 from deploy.embedded.stack import Stack
+from deploy.rehearsal.figures import compute_figures
 from deploy.rehearsal.world import LEDGER, Setting, World, running
 from gateway.identity import load_key
 from ingest.db.connections import Connection
 from ingest.db.errors import translated
 from simulators.ledger import read_ledger
 from simulators.reconcile import reconcile
-from simulators.scenarios.doctors import Due
 from simulators.scenarios.expectations import Verdict, judge_expectations
-from simulators.scenarios.outcome import Outcome, read_outcome
+from simulators.scenarios.living import OpenCase
+from simulators.scenarios.outcome import FigureSeen, Outcome, read_outcome
 from simulators.scenarios.scenario import Scenario
 from simulators.scenarios.script import Script
 
 INTERRUPTED: Final = "interrupted"
 _DAY: Final = timedelta(days=1)
-_DUE: Final = """
-SELECT resident_id, condition,
-       CASE WHEN second_followup_due IS NOT NULL THEN 'second' ELSE 'referral' END
+_CASES: Final = """
+SELECT resident_id, condition, state, second_followup_due, referral_followup_due
 FROM resident_case
-WHERE coalesce(second_followup_due, referral_followup_due) <= %s
-ORDER BY resident_id, condition"""
-_SOON: Final = timedelta(days=2)
+WHERE second_followup_due IS NOT NULL OR referral_followup_due IS NOT NULL"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,9 +41,12 @@ class Run:
     dsn: str
     folder: Path
     short: bool = False
+    keep: bool = False  # The database, for a look.
     on_day: Callable[["Run"], None] = lambda _: None
     days_played: int = 0
     world: World | None = None
+    script: Script | None = None
+    figures: dict[str, FigureSeen] = field(default_factory=dict)
     spools: list[Path] = field(default_factory=list)
     problem: str | None = None
     played_s: float = 0.0
@@ -78,12 +79,13 @@ class Run:
         )
         async with running(setting) as world:
             self.world = world
-            script = Script(scenario, load_key(self.folder / "pseudonym.key"))
+            script = self.script = Script(scenario, load_key(self.folder / "pseudonym.key"))
             self.names = {person.id: script.name_of(person.id) for person in scenario.persons}
             world.add_users([site.gateway_id for site in scenario.town.sites])
             began_s = time.monotonic()
             try:
                 await self._play_days(world, script)
+                await self._compute_figures(world)
             finally:
                 self.played_s = time.monotonic() - began_s
                 self.spools = world.gateways.spools
@@ -94,8 +96,8 @@ class Run:
             await world.happen(happening)
         for number in range(self.scenario.days):
             midnight = begins_at + number * _DAY
-            due = await self._ask(world.connection, midnight)
-            await world.play(script.play_day(midnight, due), until=midnight + _DAY)
+            cases = await self._ask(world.connection)
+            await world.play(script.play_day(midnight, cases), until=midnight + _DAY)
             world.end_day()
             if world.stopping:
                 self.problem = INTERRUPTED
@@ -103,14 +105,28 @@ class Run:
             self.days_played += 1
             self.on_day(self)
 
-    async def _ask(self, connection: Connection, midnight: datetime) -> list[Due]:
+    async def _ask(self, connection: Connection) -> list[OpenCase]:
         """What the cases ask the teams for, when some of it is kept."""
-        if not self.scenario.town.followed_up:
+        if not self.scenario.town.followed_up and self.scenario.practice is None:
             return []
         with translated():
-            cursor = await connection.execute(_DUE, ((midnight + _SOON).date(),))
-            rows = await cursor.fetchall()
-        return [Due(resident_id=row[0], condition=row[1], kind=row[2]) for row in rows]
+            rows = await (await connection.execute(_CASES)).fetchall()
+        return [
+            OpenCase(
+                resident_id=resident_id,
+                condition=condition,
+                state=state,
+                second_due=second,
+                referral_due=referral,
+            )
+            for resident_id, condition, state, second, referral in rows
+        ]
+
+    async def _compute_figures(self, world: World) -> None:
+        """Those that somebody expects something of; a run that was stopped has none."""
+        wanted = {each.value: None for each in self.scenario.expectations if each.what == "figure"}
+        if wanted and not world.stopping:
+            self.figures = await compute_figures(self.dsn, list(wanted), at=world.clock())
 
     def stop(self) -> None:
         """End with the step it is in; what was played by then is judged as ever."""
@@ -123,7 +139,9 @@ class Run:
         refused = sum(entry.refused is not None for entry in entries)
         report = reconcile([self.ledger], self.spools, self.dsn)
         self.conservation = report.as_dict()
-        outcome = self.outcome = read_outcome(self.dsn, sent=len(entries), refused=refused)
+        outcome = self.outcome = read_outcome(
+            self.dsn, sent=len(entries), refused=refused, figures=self.figures
+        )
         lost = "; ".join(
             f"{each.kind.value} {each.count} at {each.gateway_id or '-'}: {each.detail}"
             for each in report.differences
@@ -133,10 +151,19 @@ class Run:
             expected="nothing lost or doubled; everybody judged as truly measured, and in time",
             seen=lost or "so",
             met=report.agrees,
-            look=f"suifang reconcile --ledger {self.ledger}",
+            look=f"suifang reconcile --ledger {self.ledger} and the spools beside it,"
+            f" in {self._database}",
         )
-        told = judge_expectations(self.scenario.expectations, outcome, self.names)
+        told = judge_expectations(
+            self.scenario.expectations, outcome, self.names, database=self._database
+        )
         self.verdicts = [conserved, *told]
+
+    @property
+    def _database(self) -> str:
+        """Which one to look into; a deployment's knows nothing of all this."""
+        kept = f"--database {self.dsn}" if self.keep else "gone now; play it again with --keep"
+        return f"the rehearsal's own database ({kept})"
 
     def report(self) -> dict[str, Any]:
         """All of it, for people and programs."""
@@ -159,6 +186,12 @@ class Run:
             "storing_seconds": counts and round(counts.storing_s, 2),
             "judging_seconds": counts and round(counts.judging_s, 2),
             "readings": None if world is None else world.gateways.captured,
+            "town": {} if self.script is None else dict(self.script.town.counts),
+            "figures": {
+                code: figure._asdict()
+                | {"percent": None if figure.percent is None else str(figure.percent)}
+                for code, figure in self.figures.items()
+            },
             "passed": self.passed,
             "problem": self.problem,
             "expectations": [verdict.as_dict() for verdict in self.verdicts],

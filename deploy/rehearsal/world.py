@@ -22,6 +22,7 @@ import structlog
 from pydantic import SecretStr
 
 from api.dispatcher import number_round
+from api.indicators.health_checks import keep_health_check
 from api.settings import DispatcherSettings
 from deploy.demo.sessions import forget_session
 from deploy.embedded.folders import write_private
@@ -46,6 +47,7 @@ from simulators.scenarios.happenings import (
     Garbled,
     GatewayStarted,
     Happening,
+    HealthChecked,
     LineBack,
     LineCut,
     Measured,
@@ -212,6 +214,8 @@ class World:
                 await self._enrol(happening)
             case Recorded():
                 await self._record(happening)
+            case HealthChecked():
+                await self._note_health_checks(happening)
             case Amended():
                 await self._amend(happening)
             case GatewayStarted():
@@ -238,6 +242,14 @@ class World:
         with translated():
             async with self.connection.transaction():
                 await records.insert_new(self.connection, [recorded.record], at=self.clock())
+
+    async def _note_health_checks(self, checked: HealthChecked) -> None:
+        with translated():
+            async with self.connection.transaction():
+                for name in checked.resident_ids:
+                    await keep_health_check(
+                        self.connection, name, checked.on, author=checked.author, at=self.clock()
+                    )
 
     async def _amend(self, amended: Amended) -> None:
         await self.gateways.settle()

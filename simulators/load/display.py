@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from rich.console import Console
+from rich.box import SIMPLE
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
-from simulators.load.counts import Sample
+from simulators.load.counts import Counts, Sample
 from simulators.load.fleet import LoadRun
 
 _LINE_EVERY_S: Final = 5.0
@@ -39,7 +40,7 @@ class LoadDisplay:
             return
         sample = run.samples[-1]
         if self._live is not None:
-            self._live.update(_table(self._title, run, sample))
+            self._live.update(render_sample(self._title, run, sample))
         elif sample.at_s - self._told_s >= _LINE_EVERY_S:
             self._told_s = sample.at_s
             done = f"{sample.receipted_per_s:,.0f}/s receipted, p99 {_ms(sample.stored_p99_ms)}"
@@ -63,48 +64,35 @@ def load_display() -> Iterator[LoadDisplay]:
         yield LoadDisplay(console, live)
 
 
-def _table(title: str, run: LoadRun, sample: Sample) -> Table:
-    """The last second above, everything so far below."""
-    counts = run.counts
-    table = Table(title=f"{title}: {sample.at_s:.0f} s", min_width=72, title_justify="left")
-    table.add_column("", style="dim")
+def render_sample(title: str, run: LoadRun, sample: Sample) -> Group:
+    """The last second as a table, everything so far below it; fits a terminal of 24 lines."""
+    with_receipts = run.counts.with_receipts
+    table = Table(title=f"{title}: {sample.at_s:.0f} s", title_justify="left", box=SIMPLE)
+    table.add_column("", style="dim", min_width=26)
     for name in ("readings/s", "p50", "p99"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", min_width=12)
     late = _ms(sample.lateness_p99_ms)
-    table.add_row("sent (how late, ourselves)", _count(sample.sent_per_s), "", late)
-    table.add_row(
-        "PUBACK",
-        _count(sample.acknowledged_per_s),
-        _ms(sample.acknowledged_p50_ms),
-        _ms(sample.acknowledged_p99_ms),
-    )
+    table.add_row("sent (late by ourselves)", _count(sample.sent_per_s), "", late)
+    answered, stored = _count(sample.acknowledged_per_s), _count(sample.receipted_per_s)
+    p50, p99 = _ms(sample.acknowledged_p50_ms), _ms(sample.acknowledged_p99_ms)
+    table.add_row("PUBACK", answered, p50, p99)
+    if with_receipts:
+        table.add_row("stored", stored, _ms(sample.stored_p50_ms), _ms(sample.stored_p99_ms))
+    return Group(table, *(f" {line}" for line in _totals(run.counts, sample)))
+
+
+def _totals(counts: Counts, sample: Sample) -> Iterator[str]:
+    parts = {"acknowledged": counts.acknowledged, "waiting": counts.waiting}
     if counts.with_receipts:
-        table.add_row(
-            "stored",
-            _count(sample.receipted_per_s),
-            _ms(sample.stored_p50_ms),
-            _ms(sample.stored_p99_ms),
-        )
-    table.add_section()
-    table.add_row("oldest without an answer", f"{sample.lag_s:.1f} s")
-    done = {"acknowledged": counts.acknowledged}
-    if counts.with_receipts:
-        done = {
-            "stored": counts.stored,
-            "duplicate": counts.duplicate,
-            "quarantined": counts.quarantined,
-        }
-    table.add_row("sent", _count(counts.sent))
-    for name, value in (done | {"waiting": counts.waiting}).items():
-        table.add_row(f"  {name}", _count(value))
+        names = ("stored", "duplicate", "quarantined", "waiting")
+        parts = {name: getattr(counts, name) for name in names}
+    law = " + ".join(f"{name} {_count(number)}" for name, number in parts.items())
+    yield f"sent {_count(counts.sent)} = {law}"
+    yield f"oldest without an answer {sample.lag_s:.1f} s"
     if counts.broken:
-        table.add_row("lines broken", _count(counts.broken))
-        table.add_row("sent again", _count(counts.again))
-    table.add_section()
-    for name, cores in sample.cores.items():
-        table.add_row(name, f"{cores:.2f} cores")
-    table.add_row("memory of the simulator", f"{sample.resident_mb:,.0f} MB")
-    return table
+        yield f"lines broken {_count(counts.broken)}, readings sent again {_count(counts.again)}"
+    yield "cores: " + ", ".join(f"{name} {cores:.2f}" for name, cores in sample.cores.items())
+    yield f"memory of the simulator {sample.resident_mb:,.0f} MB"
 
 
 def _count(value: float) -> str:

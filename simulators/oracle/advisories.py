@@ -7,7 +7,8 @@ so does the end of the contract. An emergency value forms none.
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date, datetime, timedelta
 
-from simulators.oracle.case import Alert, midnight_after
+from simulators.oracle import shown
+from simulators.oracle.alert import Alert, midnight_after
 from simulators.oracle.normal import Act, Reading
 from simulators.oracle.person import Resident, local_day
 from simulators.oracle.sittings import (
@@ -17,6 +18,7 @@ from simulators.oracle.sittings import (
     group_findings,
     mean,
     period_of,
+    seen_in,
 )
 
 ROUTINE_DAYS = timedelta(days=90)
@@ -36,7 +38,16 @@ def advise(
         period = group[0].period
         if group[-1].verdict == "over" and active is None:
             anchor = group[0].first
-            active = Alert(condition, code, "info", anchor.id, None, since=anchor.at)
+            active = Alert(
+                condition,
+                code,
+                "info",
+                anchor.id,
+                None,
+                since=anchor.at,
+                seen=seen_in(group),
+                limit=group[-1].limit,
+            )
             alerts.append(active)
     if active is not None and period is not None and period.end is not None:
         active.status = "resolved"
@@ -51,8 +62,10 @@ def home_findings(
     for sitting in sittings:
         if resident.has("hypertension", sitting.day) and not _urgent(sitting, emergencies):
             high, low = sitting.pressure
-            limit = 145 if resident.is_elderly(sitting.day) else 135
-            found.append(_finding(sitting, over=high >= limit or low >= 85))
+            elderly = resident.is_elderly(sitting.day)
+            over = high >= (145 if elderly else 135) or low >= 85
+            seen = shown.of_readings(sitting.counted)
+            found.append(_finding(sitting, seen, shown.at_home(elderly=elderly), over=over))
     return found
 
 
@@ -63,7 +76,8 @@ def arm_findings(sittings: Iterable[Sitting], emergencies: Collection[str]) -> l
         left, right = sitting.arms
         if left and right and not _urgent(sitting, emergencies):
             apart = abs(mean(left)[0] - mean(right)[0])
-            found.append(_finding(sitting, over=apart >= 20))
+            seen = shown.of_difference(apart)
+            found.append(_finding(sitting, seen, shown.ARMS, over=apart >= 20))
     return found
 
 
@@ -78,7 +92,8 @@ def meal_findings(
         if period and after_meal and resident.has("diabetes_t2", local_day(reading.at)):
             assert reading.glucose is not None
             verdict = "over" if reading.glucose >= 10 else "below"
-            found.append(Finding((reading,), period, verdict))
+            seen = shown.of_reading(reading)
+            found.append(Finding((reading,), period, verdict, seen, shown.AFTER_MEAL))
     return found
 
 
@@ -86,8 +101,8 @@ def _urgent(sitting: Sitting, emergencies: Collection[str]) -> bool:
     return any(reading.id in emergencies for reading in sitting.readings)
 
 
-def _finding(sitting: Sitting, *, over: bool) -> Finding:
-    return Finding(sitting.readings, sitting.period, "over" if over else "below")
+def _finding(sitting: Sitting, seen: str, limit: shown.Limit, *, over: bool) -> Finding:
+    return Finding(sitting.readings, sitting.period, "over" if over else "below", seen, limit)
 
 
 class Routine:
@@ -103,10 +118,11 @@ class Routine:
         self.condition = condition
         self.alerts: list[Alert] = []  # Those that have been dealt with.
         self._from: tuple[date, str] | None = None
+        self._by = ""  # What the days run from.
         if condition not in resident.diagnosed:
             return
         if resident.enrolled_on:
-            self._from = resident.enrolled_on, resident.id
+            self._from, self._by = (resident.enrolled_on, resident.id), "enrolment"
         closed = False
         for act in acts:
             if act.kind == "closure":
@@ -114,6 +130,7 @@ class Routine:
                 self._from, closed = None, True
             elif act.kind == "reopening" and closed:
                 self._from, closed = (local_day(act.at), act.id), False
+                self._by = "return"
             elif not closed and act.kind == "visit" and act.condition == condition:
                 self._visit(act)
 
@@ -128,7 +145,7 @@ class Routine:
         self._end(act.at)
         on = local_day(act.at)
         if self._from is None or on >= self._from[0]:
-            self._from = on, act.id
+            self._from, self._by = (on, act.id), "visit"
 
     def _end(self, at: datetime) -> None:
         alert = self._alert(local_day(at))
@@ -151,4 +168,6 @@ class Routine:
             due,
             since=midnight_after(due),
             overdue_days=(on - due).days,
+            seen=frozenset({self._by}),
+            limit=shown.ROUTINE,
         )

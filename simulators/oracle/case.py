@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final
 
+from simulators.oracle import shown
+from simulators.oracle.alert import Alert, midnight_after
 from simulators.oracle.normal import Act, Reading
-from simulators.oracle.person import SHANGHAI, Profile, local_day
+from simulators.oracle.person import Profile, local_day
+from simulators.oracle.shown import Limit
 from simulators.oracle.sittings import Assessment
 
 DAY: Final = timedelta(days=1)
@@ -17,35 +20,6 @@ FOURTEEN: Final = 14 * DAY
 NINETY: Final = 90 * DAY
 REFERRAL: Final = {"referral_recommended", "emergency_referral", "screening_referral"}
 RESET: Final = {"none", "controlled", "referral_closed", "closed"}
-
-
-def midnight_after(day: date) -> datetime:
-    """00:00 local of the next day."""
-    return datetime.combine(day + DAY, datetime.min.time(), tzinfo=SHANGHAI)
-
-
-@dataclass
-class Alert:
-    """Raised once, perhaps dealt with.
-
-    Attributes:
-        anchor: The event (for a routine alert without a visit: the resident) it stands on.
-        since: When it became true.
-    """
-
-    condition: str
-    code: str
-    severity: str
-    anchor: str
-    due: date | None
-    since: datetime
-    status: str = "active"
-    overdue_days: int = 0
-
-    @property
-    def key(self) -> tuple[str, str, str]:
-        """What makes it this alert and no other."""
-        return self.condition, self.code, self.anchor
 
 
 @dataclass
@@ -60,6 +34,7 @@ class Case:
     due: date | None = None
     routine: date | None = None
     anchor: str = ""  # What opened the state, for an overdue alert.
+    seen: frozenset[str] = frozenset()  # What that was, where no alert tells of it.
     asked_by: set[str] = field(default_factory=set)  # Who wants the open second follow-up.
     high_days: list[date] = field(default_factory=list)  # Screening: counted local days.
     last_high: date | None = None
@@ -86,7 +61,12 @@ class Case:
         on = local_day(reading.at)
         if not self.is_closed:
             self._open_referral("emergency_referral", reading.id, on)
-        self._raise(code, "critical", reading.id, on + FOURTEEN, reading.at)
+        seen = frozenset({shown.of_reading(reading)})
+        self._raise(
+            *(code, "critical", reading.id, on + FOURTEEN, reading.at),
+            seen=seen,
+            limit=shown.EMERGENCIES[code],
+        )
 
     def on_assessment(self, assessment: Assessment) -> None:
         """B1, G1 for the diagnosed; B3, G4 for those who are not."""
@@ -109,7 +89,12 @@ class Case:
             return
         self._move("screening", reading.id, None)
         self.last_high = local_day(reading.at)
-        self._raise("SCREEN_GLU_HIGH", "info", reading.id, None, reading.at)
+        seen = frozenset({shown.of_reading(reading)})
+        self._raise(
+            *("SCREEN_GLU_HIGH", "info", reading.id, None, reading.at),
+            seen=seen,
+            limit=shown.RANDOM,
+        )
 
     def on_visit(self, act: Act) -> None:
         """F1 and F2: first the reaction, then the complication."""
@@ -123,7 +108,7 @@ class Case:
         if findings & {"new_complication", "worse_complication"}:
             on = local_day(act.at)
             self._open_referral(self._recommended(), act.id, on)
-            self._raise("COMPLICATION", "high", act.id, self.due, act.at)
+            self._raise_by(act, "COMPLICATION", "high")
 
     def on_referral_followup(self, act: Act) -> None:
         """Somebody asked what became of the referral."""
@@ -153,7 +138,7 @@ class Case:
             "second_followup_overdue": "second_followup_open",
             "referral_followup_overdue": "referral_recommended",
         }
-        self._move(named.get(said, said), act.id, day)
+        self._move(named.get(said, said), act.id, day, seen=frozenset({"override"}))
         if self.state == "second_followup_open":
             self.asked_by.add("doctor")
 
@@ -166,7 +151,7 @@ class Case:
             self.routine = self.routine and day
         elif self.due is not None:
             self._note_overdue(local_day(act.at))
-            self._move(self.state, act.id, day)
+            self._move(self.state, act.id, day, seen=frozenset({"reschedule"}))
 
     def on_closure(self, act: Act) -> None:
         """Death, moved away, contract ended."""
@@ -205,10 +190,10 @@ class Case:
             self._note_overdue(on)
             self._move("second_followup_open", anchor.id, on + FOURTEEN)
             self.asked_by.add("value")
-            self._raise(f"{self.short}_UNSATISFIED_1", "warn", anchor.id, self.due, anchor.at)
+            self._raise_of(assessment, f"{self.short}_UNSATISFIED_1", "warn", self.due)
         else:
             self._open_referral("referral_recommended", anchor.id, on)
-            self._raise(f"{self.short}_UNSATISFIED_2", "high", anchor.id, self.due, anchor.at)
+            self._raise_of(assessment, f"{self.short}_UNSATISFIED_2", "high", self.due)
 
     def _on_reaction(self, act: Act) -> None:
         on = local_day(act.at)
@@ -216,12 +201,12 @@ class Case:
         referred = self.state in REFERRAL
         if self.reactions == 2 or (self.reactions > 2 and not referred):
             self._open_referral(self._recommended(), act.id, on)
-            self._raise("ADR_2", "high", act.id, self.due, act.at)
+            self._raise_by(act, "ADR_2", "high")
         elif not referred:
             self._note_overdue(on)
             self._move("second_followup_open", act.id, on + FOURTEEN)
             self.asked_by.add("reaction")
-            self._raise("ADR_1", "warn", act.id, self.due, act.at)
+            self._raise_by(act, "ADR_1", "warn")
 
     def _on_no_reaction(self, act: Act) -> None:
         self.reactions = 0
@@ -242,16 +227,17 @@ class Case:
         self.high_days, self.last_high = days, days[-1]
         if self.short == "BP" and len(days) >= 3 and days[-1] - days[-3] <= NINETY:
             self._open_referral("screening_referral", anchor.id, on)
-            self._raise("SCREEN_HTN_SUSPECTED", "warn", anchor.id, self.due, anchor.at)
+            limit = shown.suspected(self.profile)
+            self._raise_of(assessment, "SCREEN_HTN_SUSPECTED", "warn", self.due, limit=limit)
             return
         wait = self.profile.recheck_days
         due = on + wait * DAY if wait else None
         if not self.asked_by:
             self._note_overdue(on)
-            self._move("screening", anchor.id, due)
+            self._move("screening", anchor.id, due, seen=assessment.seen)
         if len(days) == 1:
             severity = self.profile.screen_severity
-            self._raise(f"SCREEN_{self.short}_HIGH", severity, anchor.id, due, anchor.at)
+            self._raise_of(assessment, f"SCREEN_{self.short}_HIGH", severity, due)
 
     def _on_normal(self, assessment: Assessment) -> None:
         on = local_day(assessment.anchor.at)
@@ -292,16 +278,50 @@ class Case:
         self.high_days, self.last_high = [], None
         self._move(state, "", None)
 
-    def _move(self, state: str, anchor: str, due: date | None) -> None:
+    def _move(
+        self, state: str, anchor: str, due: date | None, *, seen: frozenset[str] = frozenset()
+    ) -> None:
         self.state, self.anchor, self.due, self.routine = state, anchor, due, None
+        self.seen = seen
         if state != "second_followup_open":
             self.asked_by.clear()
 
+    def _raise_of(
+        self,
+        assessment: Assessment,
+        code: str,
+        severity: str,
+        due: date | None,
+        *,
+        limit: Limit | None = None,
+    ) -> None:
+        anchor = assessment.anchor
+        self._raise(
+            *(code, severity, anchor.id, due, anchor.at),
+            seen=assessment.seen,
+            limit=limit or assessment.limit,
+        )
+
+    def _raise_by(self, act: Act, code: str, severity: str) -> None:
+        self._raise(
+            *(code, severity, act.id, self.due, act.at),
+            seen=frozenset({act.kind}),
+            limit=shown.RECORDED[code],
+        )
+
     def _raise(
-        self, code: str, severity: str, anchor: str, due: date | None, since: datetime
+        self,
+        code: str,
+        severity: str,
+        anchor: str,
+        due: date | None,
+        since: datetime,
+        *,
+        seen: frozenset[str],
+        limit: Limit,
     ) -> None:
         self._resolve(code)  # One of a code is active.
-        self.alerts.append(Alert(self.condition, code, severity, anchor, due, since))
+        self.alerts.append(Alert(self.condition, code, severity, anchor, due, since, seen, limit))
 
     def _resolve(self, *codes: str) -> None:
         for alert in self.alerts:
@@ -320,6 +340,7 @@ class Case:
         if self.due is None or on <= self.due:
             return None
         referred = self.state in REFERRAL
+        seen, limit = self._opener(referred=referred)
         return Alert(
             self.condition,
             "REFERRAL_FOLLOWUP_OVERDUE" if referred else "FOLLOWUP_OVERDUE",
@@ -327,8 +348,32 @@ class Case:
             self.anchor,
             self.due,
             since=midnight_after(self.due),
+            seen=seen,
+            limit=limit,
             overdue_days=(on - self.due).days,
         )
+
+    def _opener(self, *, referred: bool) -> tuple[frozenset[str], Limit]:
+        """What an overdue alert shows: what asked for an answer, and how long it gave."""
+        assert self.due is not None
+        first = {f"{self.short}_UNSATISFIED_1", f"SCREEN_{self.short}_HIGH", "ADR_1"}
+        openers = [
+            alert
+            for alert in self.alerts
+            if alert.anchor == self.anchor
+            and not alert.code.endswith("_OVERDUE")
+            and (alert.code in first) is not referred
+        ]
+        if openers:
+            opener = openers[-1]
+            days = (self.due - local_day(opener.since)).days
+            return opener.seen, shown.within(days, opener.code, opener.limit, self.profile)
+        if self.seen <= {"override", "reschedule"}:
+            return self.seen, shown.BY_DOCTOR
+        code = f"SCREEN_{self.short}_HIGH"  # High again: no alert tells of it.
+        again = shown.in_office(self.profile, diagnosed=False, elderly=False)
+        days = self.profile.recheck_days or 0
+        return self.seen, shown.within(days, code, again, self.profile)
 
     def tell(self, on: date) -> dict[str, object]:
         """The case as the worked cases write it, on that day."""

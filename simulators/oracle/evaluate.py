@@ -19,7 +19,8 @@ from simulators.oracle.advisories import (
     home_findings,
     meal_findings,
 )
-from simulators.oracle.case import Alert, Case
+from simulators.oracle.alert import Alert
+from simulators.oracle.case import Case
 from simulators.oracle.normal import (
     MINUTE,
     Act,

@@ -1,4 +1,4 @@
-"""The plain evaluator's resident and the two profiles: numbers from the clinical decision table.
+"""The plain evaluator's resident and the profiles: numbers from the clinical decision table.
 
 Independent of ``rules`` and of its profiles: every number is written down here once more, from
 sections 1 and 2 of the table and the worked cases' own ``meta``. Never import the engine here.
@@ -17,8 +17,9 @@ CONDITIONS: Final = ("hypertension", "diabetes_t2")
 
 @dataclass(frozen=True)
 class Profile:
-    """Where ``wuzhou`` and ``cn_nbphs_2017`` differ; every other number is the same in both."""
+    """Where the profiles differ; every other number is the same in all of them."""
 
+    id: str
     strict: bool  # B1, B3, G1 and fasting G4 ask for more than the limit, not for the limit.
     tier_from_65: bool  # B1: 150/90 from 65 years.
     screen_pressure_age: int  # B3.
@@ -29,6 +30,7 @@ class Profile:
 
 PROFILES: Final = {
     "wuzhou": Profile(
+        id="wuzhou",
         strict=True,
         tier_from_65=False,
         screen_pressure_age=18,
@@ -37,8 +39,18 @@ PROFILES: Final = {
         recheck_days=14,
     ),
     "cn_nbphs_2017": Profile(
+        id="cn_nbphs_2017",
         strict=False,
         tier_from_65=True,
+        screen_pressure_age=35,
+        screen_fasting_age=0,
+        screen_severity="info",
+        recheck_days=None,
+    ),
+    "who_hearts": Profile(  # Table 1.4: treated at or above 140/90; the rest is the norm's.
+        id="who_hearts",
+        strict=False,
+        tier_from_65=False,
         screen_pressure_age=35,
         screen_fasting_age=0,
         screen_severity="info",

@@ -11,8 +11,10 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Final
 
+from simulators.oracle import shown
 from simulators.oracle.normal import MINUTE, Act, Reading
 from simulators.oracle.person import Profile, Resident, above, local_day
+from simulators.oracle.shown import Limit
 
 _HIGH_EMERGENCY, _LOW_EMERGENCY = Fraction("16.7"), Fraction("3.9")  # E3, E4; mmol/L.
 _RANDOM_HIGH: Final = Fraction("11.1")  # G4.
@@ -54,19 +56,31 @@ class Sitting:
         return left, [reading for reading in self.readings if reading.arm == "right"]
 
     @cached_property
-    def pressure(self) -> tuple[Fraction, Fraction]:
-        """The mean, mmHg; with both arms that of the arm with the higher one."""
+    def counted(self) -> Sequence[Reading]:
+        """Those of the mean: with both arms, of the arm with the higher one."""
         left, right = self.arms
-        return max(mean(left), mean(right)) if left and right else mean(self.readings)
+        return max(left, right, key=mean) if left and right else self.readings
+
+    @cached_property
+    def pressure(self) -> tuple[Fraction, Fraction]:
+        """The mean, mmHg."""
+        return mean(self.counted)
 
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """A sitting, or one glucose value, and what the table says of it."""
+    """A sitting, or one glucose value, and what the table says of it.
+
+    Attributes:
+        seen: What an alert shows of it.
+        limit: What it was compared with.
+    """
 
     readings: tuple[Reading, ...]
     period: Period
     verdict: str
+    seen: str
+    limit: Limit
 
     @property
     def first(self) -> Reading:
@@ -83,6 +97,9 @@ class Assessment:
         place: Where among emergencies and visits it comes: the last reading of the first finding
             that agrees with the decision.
         holds_emergency: One of its readings is an emergency.
+        seen: What its alert may show: the first to say so is shown, whatever follows it within
+            the day.
+        limit: Of the deciding finding.
     """
 
     verdict: str
@@ -90,6 +107,8 @@ class Assessment:
     decided_on: date
     place: Reading
     holds_emergency: bool
+    seen: frozenset[str]
+    limit: Limit
 
 
 def mean(readings: Sequence[Reading]) -> tuple[Fraction, Fraction]:
@@ -203,7 +222,15 @@ def pressure_findings(
         elderly = diagnosed and profile.tier_from_65 and resident.is_elderly(on)
         bad = above(high, 150 if elderly else 140, strict=profile.strict)
         bad = bad or above(low, 90, strict=profile.strict)
-        findings.append(Finding(sitting.readings, sitting.period, _verdict(diagnosed, bad)))
+        findings.append(
+            Finding(
+                sitting.readings,
+                sitting.period,
+                _verdict(diagnosed, bad),
+                shown.of_readings(sitting.counted),
+                shown.in_office(profile, diagnosed=diagnosed, elderly=elderly),
+            )
+        )
     return findings
 
 
@@ -222,7 +249,8 @@ def fasting_findings(
         if not diagnosed and not resident.is_from(profile.screen_fasting_age, on):
             continue
         bad = reading.glucose is None or above(reading.glucose, 7, strict=profile.strict)
-        findings.append(Finding((reading,), period, _verdict(diagnosed, bad)))
+        verdict, limit = _verdict(diagnosed, bad), shown.fasting(profile, diagnosed=diagnosed)
+        findings.append(Finding((reading,), period, verdict, shown.of_reading(reading), limit))
     return findings
 
 
@@ -293,6 +321,12 @@ def group_findings(findings: Iterable[Finding], words: Sequence[datetime]) -> li
     return groups
 
 
+def seen_in(group: Iterable[Finding]) -> frozenset[str]:
+    """What those of a group show that say what the latest says."""
+    found = list(group)
+    return frozenset(each.seen for each in found if each.verdict == found[-1].verdict)
+
+
 def assess(
     findings: Iterable[Finding], emergencies: Iterable[str], words: Sequence[datetime]
 ) -> list[Assessment]:
@@ -311,6 +345,8 @@ def assess(
                 holds_emergency=any(
                     reading.id in ids for finding in group for reading in finding.readings
                 ),
+                seen=seen_in(group),
+                limit=group[-1].limit,
             )
         )
     return assessments

@@ -234,14 +234,54 @@ def label_of_madness(disturbance: Disturbance) -> str:
     return f"mad-{disturbance.since:%Y%m%d%H%M}-{disturbance.fields['device']}"
 
 
+def outages(
+    disturbances: Sequence[Disturbance], started: Mapping[str, datetime], day: Day
+) -> Iterator[Happening]:
+    """When lines are cut and mended on this day.
+
+    A line is back when the last of the disturbances that hold it is over, not the first.
+
+    Args:
+        disturbances: All of the scenario.
+        started: Gateways, and since when they run; one that starts into an outage is cut at once.
+        day: This one.
+    """
+    edges: dict[tuple[datetime, bool], list[str]] = {}
+    for gateway_id, at in started.items():
+        gone = [each for each in disturbances if each.kind == "network_gone"]
+        spans = sorted(
+            (max(each.since, at), each.until)
+            for each in gone
+            if each.until > at and gateway_id in (each.gateways or started)
+        )
+        for since, until in _merged(spans):
+            edges.setdefault((since, False), []).append(gateway_id)
+            edges.setdefault((until, True), []).append(gateway_id)
+    for (at, back), gateway_ids in sorted(edges.items()):
+        if day.holds(at):
+            happening = LineBack if back else LineCut
+            yield happening(at=at, gateway_ids=gateway_ids)
+
+
+def _merged(
+    spans: Sequence[tuple[datetime, datetime]],
+) -> Iterator[tuple[datetime, datetime]]:
+    """Ascending spans; those that overlap or touch as one."""
+    whole: tuple[datetime, datetime] | None = None
+    for since, until in spans:
+        if whole is not None and since <= whole[1]:
+            whole = (whole[0], max(whole[1], until))
+            continue
+        if whole is not None:
+            yield whole
+        whole = (since, until)
+    if whole is not None:
+        yield whole
+
+
 def happenings_of(disturbance: Disturbance, day: Day) -> Iterator[Happening]:
-    """What the disturbance does to gateways and lines on this day."""
+    """What the disturbance does to gateways on this day."""
     gateways = list(disturbance.gateways or day.gateways)
-    if disturbance.kind == "network_gone":
-        if day.holds(disturbance.since):
-            yield LineCut(at=disturbance.since, gateway_ids=gateways)
-        if day.holds(disturbance.until):
-            yield LineBack(at=disturbance.until, gateway_ids=gateways)
     if disturbance.kind == "corrupt_bytes":
         for number in range(disturbance.fields["batches_per_day"]):
             at = day.begins_at + timedelta(seconds=float(day.random.uniform(6, 20)) * 3_600)

@@ -7,10 +7,12 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from simulators.ledger import Truth
-from simulators.planned import Expected, PlannedReading, encode_line, refusal_of
+from simulators.oracle.dispositions import why_put_aside
+from simulators.planned import Expected, Numeral, PlannedReading, encode_line
 from simulators.scenarios.happenings import Measured
 from simulators.sites import Kind, device_of
 
@@ -78,13 +80,15 @@ class Terminals:
             fields["device_now"] = draft.device_now.isoformat(timespec="milliseconds")
         line = encode_line(fields | draft.values)
         twins = f"{device}-{number}" if draft.copies else None
-        expected = Expected.QUARANTINED if refusal_of(line) else Expected.STORED
+        reason = why_put_aside(draft.kind, _as_numbers(draft.values))
+        expected = Expected.STORED if reason is None else Expected.QUARANTINED
         if draft.spoilt_before:
             broken = PlannedReading(
                 gateway_id=draft.gateway_id,
                 device_id=device,
                 card_number=draft.card,
                 line=line[: len(line) // 2] + b"\xff\xfe",
+                expected=Expected.REFUSED,
                 broken=True,
             )
             yield Measured(at=draft.at, reading=broken)
@@ -98,9 +102,18 @@ class Terminals:
                     device_id=device,
                     card_number=draft.card,
                     line=line,
-                    expected=Expected.DUPLICATE if copy else expected,
+                    expected=Expected.DUPLICATE if copy and reason is None else expected,
+                    reason=reason,
                     twins=twins,
                 ),
                 truth=truth if not copy else None,
                 label=draft.label if not copy else None,
             )
+
+
+def _as_numbers(values: Mapping[str, Any]) -> dict[str, Any]:
+    """As the wire reads them: digits that go bare are a number."""
+    return {
+        name: Decimal(value) if isinstance(value, Numeral) else value
+        for name, value in values.items()
+    }

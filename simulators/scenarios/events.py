@@ -13,7 +13,7 @@ from ingest.db import records
 from simulators.scenarios.scenario import Event
 from simulators.scenarios.table import NAME, Table
 
-_CONDITIONS: Final = ("hypertension", "diabetes")
+CONDITIONS: Final = ("hypertension", "diabetes")
 _MODES: Final = ("clinic", "home", "phone")
 _MEALS: Final = ("fasting", "postprandial_2h", "random", "preprandial", "bedtime", "unknown")
 _SETTINGS: Final = ("office", "home")
@@ -38,7 +38,7 @@ def _visit(table: Table) -> tuple[Any, dict[str, Any]]:
 
 
 def _condition(table: Table) -> dict[str, Any]:
-    return {"condition": table.word("condition", _CONDITIONS) if table.has("condition") else None}
+    return {"condition": table.word("condition", CONDITIONS) if table.has("condition") else None}
 
 
 def _referral_followup(table: Table) -> tuple[Any, dict[str, Any]]:
@@ -63,7 +63,7 @@ def _sign(table: Table) -> tuple[Any, dict[str, Any]]:
 
 
 def _diagnose(table: Table) -> tuple[Any, dict[str, Any]]:
-    return table.word("diagnose", _CONDITIONS), {}
+    return table.word("diagnose", CONDITIONS), {}
 
 
 _KINDS: Final[Mapping[str, Callable[[Table], tuple[Any, dict[str, Any]]]]] = {

@@ -1,15 +1,17 @@
 """Whether what had to come of a scenario has come: every expectation with what was seen.
 
-Pure: values in, verdicts out. A cancelled alert counts only where its status is asked for.
+Pure: values in, verdicts out. A cancelled alert counts only where its status is asked for. All
+times are told in the one zone of a scenario, and it is named.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
-from simulators.scenarios.outcome import AlertSeen, Outcome
+from simulators.scenarios.outcome import AlertSeen, FigureSeen, Outcome
 from simulators.scenarios.scenario import Expectation
+from simulators.series import local_text
 
 _SHOWN_MAX: Final = 5
 
@@ -36,7 +38,11 @@ class Verdict:
 
 
 def judge_expectations(
-    expectations: Sequence[Expectation], outcome: Outcome, names: Mapping[str, str]
+    expectations: Sequence[Expectation],
+    outcome: Outcome,
+    names: Mapping[str, str],
+    *,
+    database: str,
 ) -> list[Verdict]:
     """One verdict an expectation.
 
@@ -44,13 +50,17 @@ def judge_expectations(
         expectations: Of the scenario.
         outcome: What the system holds.
         names: Pseudonym by the scenario's id of a person.
+        database: Which one people are to look into, in words; never a deployment's.
     """
-    return [_judge(each, outcome, names) for each in expectations]
+    found = [_judge(each, outcome, names) for each in expectations]
+    return [replace(each, look=f"{each.look}, in {database}") for each in found]
 
 
 def _judge(wanted: Expectation, outcome: Outcome, names: Mapping[str, str]) -> Verdict:
     if wanted.what == "case":
         return _judge_case(wanted, outcome, names[wanted.person or ""])
+    if wanted.what == "figure":
+        return _judge_figure(wanted, outcome.figures.get(wanted.value))
     seen, examples, look = _count(wanted, outcome, names)
     met = wanted.at_least <= seen and (wanted.at_most is None or seen <= wanted.at_most)
     return Verdict(
@@ -81,9 +91,9 @@ def _count(
         reasons = [f"{reason} {number}" for reason, number in outcome.reasons.items()]
         every = wanted.value == "any"
         number = outcome.reasons.total() if every else outcome.reasons[wanted.value]
-        return number, reasons, "suifang quarantine list"
+        return number, reasons, "table quarantine"
     if wanted.what == "refused":
-        return outcome.refused, [], '"refused" in the ledger'
+        return outcome.refused, [], '"refused" in the ledger, quarantine'
     totals = {**outcome.totals, "sent": outcome.sent}
     return totals[wanted.value], [], "table gateway_day"
 
@@ -98,12 +108,31 @@ def _fits(wanted: Expectation, alert: AlertSeen) -> bool:
     return fits and (wanted.due is None or alert.due == wanted.due)
 
 
+def _judge_figure(wanted: Expectation, figure: FigureSeen | None) -> Verdict:
+    if figure is None:
+        seen, met = "not computed: the days were not played to their end", False
+    elif figure.percent is None:
+        seen, met = "over nobody", False
+    else:
+        of = "" if figure.denominator is None else f" ({figure.numerator} of {figure.denominator})"
+        seen = f"{figure.percent} %{of}"
+        low, high = wanted.at_least, wanted.at_most
+        met = low <= figure.percent and (high is None or figure.percent <= high)
+    return Verdict(
+        where=wanted.where,
+        expected=f"figure {wanted.value}: {_bounds(wanted)} %",
+        seen=seen,
+        met=met,
+        look="the tables that `suifang indicators` counts",
+    )
+
+
 def _judge_case(wanted: Expectation, outcome: Outcome, name: str) -> Verdict:
     key = (name, wanted.value)
     state = outcome.states.get(key, "none")
     if wanted.on is not None:
         state = _state_at(outcome, key, wanted.on)
-    at = f" on {wanted.on:%Y-%m-%d %H:%M}" if wanted.on else " at the end"
+    at = f" on {local_text(wanted.on)}" if wanted.on else " at the end"
     return Verdict(
         where=wanted.where,
         expected=f"case {wanted.value} of {wanted.person}{at}: {wanted.state}",
@@ -124,22 +153,22 @@ def _state_at(outcome: Outcome, key: tuple[str, str], at: datetime) -> str:
 
 def _tell(alert: AlertSeen) -> str:
     due = f", due {alert.due}" if alert.due else ""
-    day = f"{alert.effective_at:%Y-%m-%d %H:%M}Z"
-    return f"{alert.code} {alert.status} of {day}{due}, raised {alert.raised_at:%Y-%m-%d %H:%M}Z"
+    of, raised = local_text(alert.effective_at), local_text(alert.raised_at)
+    return f"{alert.code} {alert.status} of {of}{due}, raised {raised}"
 
 
 def _describe(wanted: Expectation) -> str:
     text = f"{wanted.what} {wanted.value}"
     text += f" of {wanted.person}" if wanted.person else ""
     text += f" {wanted.status}" if wanted.status else ""
-    text += f" from {wanted.since:%Y-%m-%d %H:%M}" if wanted.since else ""
-    text += f" by {wanted.by:%Y-%m-%d %H:%M}" if wanted.by else ""
+    text += f" from {local_text(wanted.since)}" if wanted.since else ""
+    text += f" by {local_text(wanted.by)}" if wanted.by else ""
     return text + (f" due {wanted.due}" if wanted.due else "")
 
 
 def _bounds(wanted: Expectation) -> str:
     if wanted.at_most is None:
-        return f"at least {wanted.at_least}"
+        return f"at least {wanted.at_least:g}"
     if wanted.at_least == wanted.at_most:
-        return f"exactly {wanted.at_least}"
-    return f"{wanted.at_least} to {wanted.at_most}"
+        return f"exactly {wanted.at_least:g}"
+    return f"{wanted.at_least:g} to {wanted.at_most:g}"

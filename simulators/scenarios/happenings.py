@@ -6,7 +6,7 @@ is all that a script, a made-up town or a doctor has to know of the engine.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Literal, TypeAlias
 
 from ingest.db.amendments import Changes
@@ -41,6 +41,16 @@ class Recorded:
 
     at: datetime
     record: Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthChecked:
+    """A doctor says that these had their health check on this day."""
+
+    at: datetime
+    resident_ids: Sequence[str]
+    on: date
+    author: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,5 +100,13 @@ class LineBack:
 
 
 Happening: TypeAlias = (
-    Measured | Enrolled | Recorded | Amended | Garbled | GatewayStarted | LineCut | LineBack
+    Measured
+    | Enrolled
+    | Recorded
+    | HealthChecked
+    | Amended
+    | Garbled
+    | GatewayStarted
+    | LineCut
+    | LineBack
 )

@@ -1,8 +1,10 @@
 """What the system has made of a scenario: alerts, cases, counts, out of its database. Read only."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Final, NamedTuple
 
 from simulators.holdings import opened
@@ -42,6 +44,14 @@ class Change(NamedTuple):
     at: datetime
 
 
+class FigureSeen(NamedTuple):
+    """One indicator of the whole town, over the calendar year of the last day."""
+
+    percent: Decimal | None  # None: over nobody.
+    numerator: int
+    denominator: int | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """Everything that expectations ask about."""
@@ -53,10 +63,20 @@ class Outcome:
     totals: dict[str, int]
     refused: int = 0
     sent: int = 0
+    figures: Mapping[str, FigureSeen] = field(default_factory=dict)
 
 
-def read_outcome(dsn: str, *, sent: int, refused: int) -> Outcome:
-    """Look at all of it in one snapshot. Raises ``ReconcileError``."""
+def read_outcome(
+    dsn: str, *, sent: int, refused: int, figures: Mapping[str, FigureSeen] | None = None
+) -> Outcome:
+    """Look at all of it in one snapshot. Raises ``ReconcileError``.
+
+    Args:
+        dsn: The rehearsal's database.
+        sent: How many readings the ledger has.
+        refused: How many of them no gateway took.
+        figures: By the code of the indicator; None: they were not computed.
+    """
     with opened(dsn) as snapshot:
         totals = snapshot.execute(_TOTALS).fetchone() or (0,) * 5
         names = ("stored", "duplicate", "quarantined", "unsettling", "redelivered")
@@ -68,4 +88,5 @@ def read_outcome(dsn: str, *, sent: int, refused: int) -> Outcome:
             totals=dict(zip(names, map(int, totals), strict=True)),
             refused=refused,
             sent=sent,
+            figures=figures or {},
         )

@@ -10,6 +10,7 @@ from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
+from simulators.people.practice import Practice
 from simulators.series import SHANGHAI
 from simulators.sites import Site, sites_of
 
@@ -96,9 +97,9 @@ class Expectation:
     """What must have come of it; ``where`` is file and line, for whoever has to look.
 
     Attributes:
-        what: ``alert``, ``case``, ``quarantined``, ``refused`` or ``readings``.
-        value: The code, the condition, the reason or the disposition.
-        at_least: Bounds of the count, inclusive.
+        what: ``alert``, ``case``, ``quarantined``, ``refused``, ``readings`` or ``figure``.
+        value: The code, the condition, the reason, the disposition or the indicator.
+        at_least: Bounds of the count, inclusive; of a figure, in percent.
         at_most: None: no bound.
     """
 
@@ -112,13 +113,13 @@ class Expectation:
     due: date | None = None
     state: str | None = None
     on: datetime | None = None
-    at_least: int = 1
-    at_most: int | None = None
+    at_least: float = 1
+    at_most: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """All of a file."""
+    """All of a file. With a ``practice``, teams work by plan and people measure by habit."""
 
     id: str
     title: str
@@ -130,6 +131,7 @@ class Scenario:
     step: timedelta
     profile: str
     town: TownPlan
+    practice: Practice | None = None
     persons: Sequence[PersonPlan] = ()
     events: Sequence[Event] = ()
     disturbances: Sequence[Disturbance] = ()

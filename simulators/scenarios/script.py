@@ -7,6 +7,7 @@ sorted; every reading's truth is what was measured, whatever a disturbance made 
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -21,10 +22,12 @@ from simulators.scenarios.disturb import (
     happenings_of,
     label_of_madness,
     label_of_swap,
+    outages,
 )
-from simulators.scenarios.doctors import Due, answer
 from simulators.scenarios.drafts import Draft, Terminals
 from simulators.scenarios.happenings import Amended, Enrolled, GatewayStarted, Happening
+from simulators.scenarios.living import Living, OpenCase
+from simulators.scenarios.practising import PractisingTown
 from simulators.scenarios.scenario import Disturbance, Scenario
 from simulators.scenarios.stories import tell_day, to_resident
 from simulators.scenarios.town import Town
@@ -32,7 +35,6 @@ from simulators.series import SHANGHAI
 from simulators.sites import Site
 
 _STREAM_DISTURBANCES: Final = 3
-_STREAM_DOCTORS: Final = 4
 _DAY: Final = timedelta(days=1)
 _NEVER: Final = datetime.max.replace(tzinfo=SHANGHAI)
 _DESK: Final = "data desk"
@@ -43,16 +45,19 @@ class Script:
 
     def __init__(self, scenario: Scenario, key: bytes) -> None:
         self.scenario = scenario
-        self._key = key
-        self.town = Town(scenario)
+        name_of = partial(pseudonym, key)
+        self.town: Living = (
+            Town(scenario, name_of)
+            if scenario.practice is None
+            else PractisingTown(scenario, scenario.practice, name_of)
+        )
         self._sites = scenario.town.sites
         self._started: dict[str, datetime] = {}  # Gateways, and since when they run.
         self._enrolled: dict[str, datetime] = {}  # Likewise residents of the town, by card.
         self._present = 0
-        self.names = {card: pseudonym(key, card) for card in self.town.cards}
-        self.names |= {p.card_number: pseudonym(key, p.card_number) for p in scenario.persons}
+        self.names = dict(zip(self.town.cards, self.town.names, strict=True))
+        self.names |= {each.card_number: name_of(each.card_number) for each in scenario.persons}
         self._terminals = Terminals(f"{scenario.id}-{scenario.seed}", self.names)
-        self.cards = {name: card for card, name in self.names.items()}
 
     def name_of(self, person: str) -> str:
         """The pseudonym of somebody with a story."""
@@ -79,21 +84,20 @@ class Script:
     def _site(self, gateway_id: str) -> Site:
         return next(site for site in self._sites if site.gateway_id == gateway_id)
 
-    def play_day(self, begins_at: datetime, due: Sequence[Due]) -> list[Happening]:
+    def play_day(self, begins_at: datetime, cases: Sequence[OpenCase]) -> list[Happening]:
         """What happens on one local day, in order.
 
         Args:
             begins_at: Its midnight; each day once, in order.
-            due: What the system asks the teams for on this morning.
+            cases: What the system asks the teams for on this morning.
         """
         scenario = self.scenario
         random = np.random.default_rng([scenario.seed, _STREAM_DISTURBANCES, begins_at.toordinal()])
         grown = list(self._grow(begins_at))
         told, drafts = tell_day(scenario, begins_at, self.names)
-        drafts += self.town.readings_of(begins_at, self._present, self._attendance(begins_at))
-        doctors = np.random.default_rng([scenario.seed, _STREAM_DOCTORS, begins_at.toordinal()])
-        visits, measured = answer(self.town, due, begins_at, self.cards, doctors)
-        drafts = [draft for draft in (*drafts, *measured) if self._is_there(draft)]
+        attendance = self._attendance(begins_at)
+        lived = self.town.pass_day(begins_at, cases, present=self._present, attendance=attendance)
+        drafts = [draft for draft in (*drafts, *lived.drafts) if self._is_there(draft)]
         day = Day(
             begins_at=begins_at,
             gateways=sorted(self._started),
@@ -101,7 +105,8 @@ class Script:
             or [person.card_number for person in scenario.persons],
             random=random,
         )
-        others: list[Happening] = [*grown, *told, *visits]
+        others: list[Happening] = [*grown, *told, *lived.happenings]
+        others += outages(scenario.disturbances, self._started, day)
         for disturbance in scenario.disturbances:
             drafts = disturb(disturbance, drafts, day)
             others += happenings_of(disturbance, day)
@@ -154,9 +159,7 @@ class Script:
                 rows = range(self._present, present)
                 self._present = present
                 self._enrolled |= dict.fromkeys((self.town.cards[row] for row in rows), at)
-                names = [self.names[self.town.cards[row]] for row in rows]
-                residents = self.town.residents(rows, names, at.date())
-                yield Enrolled(at=at, population=Population(residents=residents))
+                yield Enrolled(at=at, population=self.town.population(rows, at.date()))
 
     def _start(self, at: datetime, number: int) -> Iterator[Happening]:
         for site in self._sites[:number]:

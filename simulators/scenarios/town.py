@@ -3,13 +3,14 @@
 Who they are and what their bodies do is the town's; when and how many come is the scenario's.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from typing import Final
 
 import numpy as np
 
-from ingest.db.residents import Resident
+from ingest.db.residents import Population
 from simulators.people.columns import (
     FASTING,
     GLUCOSE,
@@ -24,12 +25,15 @@ from simulators.people.town import TownPlan, make_town
 from simulators.people.traits import BoolArray, FloatArray, IntArray
 from simulators.planned import Numeral
 from simulators.residents import TEAMS_PER_CENTRE, team_id
+from simulators.scenarios.doctors import answer
 from simulators.scenarios.drafts import Draft
+from simulators.scenarios.living import Lived, OpenCase
 from simulators.scenarios.scenario import Scenario
 
 _FIRST_HOUR, _LAST_HOUR = 6.0, 18.0
 _FASTING_UNTIL_HOUR: Final = 10.0
 _STREAM_DAY: Final = 2
+_STREAM_DOCTORS: Final = 4
 _GROWN_UP_YEARS: Final = 35  # Who comes to a terminal.
 _SECOND_READING: Final = 0.5  # Share of sittings at a cuff.
 
@@ -37,7 +41,8 @@ _SECOND_READING: Final = 0.5  # Share of sittings at a cuff.
 class Town:
     """Residents by row; the first ones live there first while a district grows."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, name_of: Callable[[str], str]) -> None:
+        """Args: ``name_of``: the pseudonym of a card."""
         self.plan, self._seed = scenario.town, scenario.seed
         sites, size = self.plan.sites, self.plan.residents
         self._people = make_town(
@@ -50,19 +55,29 @@ class Town:
             scenario.seed,
         )
         self.cards = [str(card) for card in self._people.traits.card_numbers]
+        self.names = [name_of(card) for card in self.cards]
+        self.counts: Counter[str] = Counter()
         self.sites = [sites[row % len(sites)] for row in range(size)]
-        self.rows = {card: row for row, card in enumerate(self.cards)}
 
-    def residents(self, rows: Sequence[int], names: Sequence[str], today: date) -> list[Resident]:
+    def population(self, rows: Sequence[int], today: date) -> Population:
         """Those rows as the contract system knows them today."""
-        name_of = dict(zip(rows, names, strict=True))
 
         def team_of(row: int) -> str:
             return team_id(self.sites[row].centre_id, row % TEAMS_PER_CENTRE)
 
-        return list_residents(
-            self._people, today, name_of=name_of.__getitem__, team_of=team_of, rows=rows
+        residents = list_residents(
+            self._people, today, name_of=self.names.__getitem__, team_of=team_of, rows=rows
         )
+        return Population(residents=residents)
+
+    def pass_day(
+        self, day: datetime, cases: Sequence[OpenCase], *, present: int, attendance: float
+    ) -> Lived:
+        """One local day: who comes by themselves, and whom doctors see."""
+        drafts = self.readings_of(day, present, attendance)
+        random = np.random.default_rng([self._seed, _STREAM_DOCTORS, day.toordinal()])
+        happenings, measured = answer(self, cases, day, random)
+        return Lived(happenings, [*drafts, *measured])
 
     def readings_of(self, day: datetime, present: int, attendance: float) -> list[Draft]:
         """What the first ``present`` residents measure on a local day.

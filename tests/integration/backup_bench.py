@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psycopg
 
 from deploy.embedded import postgres
@@ -23,6 +24,7 @@ from tests.builders import enrol
 from tests.fix_broker import TestBroker
 from tests.fix_db import Database
 from tests.fix_processes import COMMAND, Processes, eventually
+from tests.fix_prometheus import free_port
 from tests.fix_stack import home_of
 
 GATEWAY, CENTRE, DATABASE = "gateway-1", "east", "drilled"
@@ -92,6 +94,33 @@ class Installation:
         )
         self.processes.running.append(process)
         return process
+
+    def start_watch(self) -> Callable[[str], float]:
+        """Start the watch over the shelf; returns what one of its metrics is now, NaN: not yet."""
+        port = free_port()
+        command: list[str | Path] = [
+            COMMAND,
+            "backup",
+            "watch",
+            "--port",
+            str(port),
+            "--every-s",
+            "0.2",
+        ]
+        process = subprocess.Popen(
+            command, env=self._environment(), stderr=subprocess.DEVNULL, text=True
+        )
+        self.processes.running.append(process)
+
+        def ask(name: str) -> float:
+            try:
+                text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=60).text
+            except httpx.HTTPError:
+                return float("nan")
+            lines = (line.rpartition(" ") for line in text.splitlines())
+            return next(float(value) for own, _, value in lines if own == f"suifang_backup_{name}")
+
+        return ask
 
     def write_log(self, segments: int) -> None:
         """Have the server fill segments of its log."""

@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,9 +20,12 @@ from uuid import UUID
 
 import aiomqtt
 import httpx
+import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.types.json import Jsonb
 
+from deploy.backup.tools import RECEIVER as SLOT
+from deploy.embedded import postgres
 from gateway.wire.ids import new_id
 from gateway.wire.status import SpoolStatus, Status, write_status
 from gateway.wire.times import utc_now
@@ -32,12 +36,23 @@ from tests.builders import enrol
 from tests.faults.proxy import FaultProxy
 from tests.fix_broker import TestBroker
 from tests.fix_db import Database
-from tests.fix_processes import COMMAND
+from tests.fix_processes import COMMAND, eventually
 from tests.fix_prometheus import Prometheus, a_prometheus, free_port
 
 DIVISOR: Final = 60
 BOX, LOST_BOX, REAL_BOX = "monitored-1", "monitored-2", "monitored-3"
-PROCESSES: Final = ("ingest", "judge", "dispatcher", "deliver", "notify", "api", "gateway")
+PROCESSES: Final = (
+    *("ingest", "judge", "dispatcher", "deliver", "notify", "api", "gateway"),
+    "backup",  # Who watches the shelf.
+)
+RECEIVER: Final = "receive"  # Of the log: it becomes PostgreSQL's own program, without metrics.
+_COMMANDS: Final = {
+    "backup": ("backup", "watch", "--every-s", "0.5"),
+    RECEIVER: ("backup", "receive"),
+    "take": ("backup", "take"),
+}
+_LOG_MB, _LOG_MB_MAX = 150, 256
+_OUR_SLOT: Final = f"pg_replication_slots WHERE slot_name = '{SLOT}'"
 _PASSWORDS: Final = {name: secrets.token_urlsafe(16) for name in (BOX, LOST_BOX, REAL_BOX)}
 
 
@@ -63,7 +78,7 @@ class Installation:
             with (self.folder / f"{name}.log").open("a") as log:
                 self.running[name] = await asyncio.create_subprocess_exec(
                     COMMAND,
-                    name,
+                    *_COMMANDS.get(name, (name,)),
                     env={**os.environ, **self.settings[name]},
                     stdout=log,
                     stderr=log,
@@ -82,6 +97,26 @@ class Installation:
             process = self.running.pop(name)
             process.kill()
             await process.wait()
+
+    async def take_backup(self) -> None:
+        """A base backup, to its end."""
+        await self.start("take")
+        code = await self.running.pop("take").wait()
+        assert code == 0, (self.folder / "take.log").read_text("utf-8")
+
+    def write_log(self) -> None:
+        """More than half of what the server keeps for the shelf."""
+        self.as_superuser(
+            f"SELECT count(pg_logical_emit_message(false, 'test', repeat('x', 1000000)))"  # noqa: S608
+            f" FROM generate_series(1, {_LOG_MB}) AS n"
+        )
+
+    def as_superuser(self, statement: str) -> None:
+        """One statement of the server's administrator."""
+        stack = self.broker.stack
+        dsn = stack._dsn(stack._layout(), postgres.SUPERUSER, "postgres")
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute(statement.encode())
 
     async def scrape(self, name: str) -> str:
         """What a process answers now."""
@@ -195,11 +230,13 @@ async def an_installation(
             ports,
             client,
         )
+        _prepare_backups(found)
+        stack.callback(_forget_backups, found)
         stack.push_async_callback(_end, found)
         found.prometheus = await stack.enter_async_context(
             a_prometheus(folder, ports, divisor=DIVISOR)
         )
-        await found.start(*PROCESSES)
+        await found.start(*PROCESSES, RECEIVER)
         yield found
         for box in (BOX, LOST_BOX, REAL_BOX):
             await found.say(box, None)
@@ -208,6 +245,36 @@ async def an_installation(
 
 async def _end(found: Installation) -> None:
     await found.kill(*found.running)
+
+
+def _shelf(found: Installation) -> Path:
+    """Where the account of the server gets to."""
+    return found.broker.stack._layout().root / "monitored-shelf"
+
+
+def _prepare_backups(found: Installation) -> None:
+    """The server is shared: it keeps little for this shelf, also when nobody tidies up."""
+    shutil.rmtree(_shelf(found), ignore_errors=True)
+    found.as_superuser(f"ALTER SYSTEM SET max_slot_wal_keep_size = '{_LOG_MB_MAX}MB'")
+    found.as_superuser("SELECT pg_reload_conf()")
+
+
+def _forget_backups(found: Installation) -> None:
+    found.as_superuser(
+        f"SELECT pg_terminate_backend(active_pid) FROM {_OUR_SLOT} AND active"  # noqa: S608 - ours
+    )
+    eventually(lambda: _dropped(found), within_s=120)
+    found.as_superuser("ALTER SYSTEM RESET max_slot_wal_keep_size")
+    found.as_superuser("SELECT pg_reload_conf()")
+    shutil.rmtree(_shelf(found), ignore_errors=True)
+
+
+def _dropped(found: Installation) -> bool:
+    try:
+        found.as_superuser(f"SELECT pg_drop_replication_slot(slot_name) FROM {_OUR_SLOT}")  # noqa: S608 - ours
+    except psycopg.errors.ObjectInUse:
+        return False
+    return True
 
 
 async def _open(stack: AsyncExitStack, proxy: FaultProxy) -> FaultProxy:
@@ -276,6 +343,17 @@ def _settings(
             "API_METRICS__PORT": str(ports["api"]),
         },
         "gateway": _settings_of_the_gateway(ports, folder),
+        **dict.fromkeys(_COMMANDS, _settings_of_backups(broker, ports)),
+    }
+
+
+def _settings_of_backups(broker: TestBroker, ports: Mapping[str, int]) -> dict[str, str]:
+    stack = broker.stack
+    return {
+        "SUIFANG_HOME": str(stack.home),
+        "SUIFANG_BACKUP_SHELF": str(stack._layout().root / "monitored-shelf"),
+        "SUIFANG_BACKUP_DSN": stack.backup_dsn(),
+        "SUIFANG_BACKUP_METRICS_PORT": str(ports["backup"]),
     }
 
 

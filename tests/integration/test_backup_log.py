@@ -6,6 +6,7 @@ One server of its own for all of them: each leaves it as it found it.
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import datetime
 from threading import Thread
 
 import pytest
@@ -41,6 +42,32 @@ def test_a_base_backup_does_not_pass_for_the_receiver_of_the_log(
         installation.as_superuser("ALTER SYSTEM RESET synchronous_standby_names")
         installation.as_superuser("SELECT pg_reload_conf()")
         commit.join()
+
+
+def test_the_watch_tells_what_is_on_the_shelf_and_what_is_not(installation: Installation) -> None:
+    ask = installation.start_watch()
+    eventually(lambda: ask("log_reached") == 0, within_s=120)  # Nobody receives anything yet.
+    receiver = installation.start_receiver()
+    installation.backup("take")
+    eventually(lambda: ask("log_reached") == 1 and ask("bases") > 0, within_s=120)
+    bases = installation.backup("list")["bases"]
+    ended = datetime.fromisoformat(bases[-1]["ended_at"]).timestamp()
+    eventually(lambda: ask("base_end_timestamp_seconds") == ended, within_s=120)
+    assert ask("bases") == len(bases)
+    assert ask('shelf_bytes{what="bases"}') == sum(base["bytes"] for base in bases)
+    assert ask("log_kept_bytes_max") == 16 * 1024**3
+
+    _end(receiver)
+    installation.write_log(2)
+    eventually(lambda: ask("log_reached") == 0, within_s=120)
+    eventually(lambda: ask("log_behind_bytes") > 16 * 1024**2, within_s=120)
+    record = installation.shelf / "base" / bases[-1]["folder"].rpartition("/")[2] / "backup.json"
+    hidden = record.rename(record.with_suffix(".hidden"))
+    eventually(lambda: ask("base_end_timestamp_seconds") < ended, within_s=120)
+    hidden.rename(record)
+    receiver = installation.start_receiver()
+    eventually(lambda: ask("log_reached") == 1, within_s=120)
+    _end(receiver)
 
 
 def test_a_receiver_that_died_fails_the_list_the_drill_and_the_restore(

@@ -18,6 +18,7 @@ from deploy.doctor.cli import app
 from deploy.doctor.database import judge_timescale
 from deploy.doctor.findings import Verdict
 from deploy.doctor.machine import check_machine
+from deploy.doctor.processes import is_given_alone
 from deploy.embedded.stack import Stack
 from gateway.kernel_time import KernelTime
 from ingest.db import migrate
@@ -30,6 +31,13 @@ from tests.fix_prometheus import ROOT, free_port
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MOSQUITTO = ROOT / "deploy" / "mosquitto"
 SHIPPED = MOSQUITTO / "mosquitto.conf"
+PAGES = b"""
+INSERT INTO alert (id, condition, code, severity, status, anchor_id, effective_at, raised_at, page,
+    late, observed, threshold, source, profile, profile_version, raised_by, updated_at, anchor_kind)
+SELECT id, 'hypertension', 'BP_EMERGENCY', 'critical', 'active', id, at, at, true,
+    false, '186/112 mmHg', '>= 180/110 mmHg', 'x', 'wuzhou', '1', 'judge', at, 'resident'
+FROM (SELECT gen_random_uuid() AS id, timestamptz '2020-01-01T00:00Z' AS at) one"""
+WAITS = b"UPDATE alert_attention SET look_at = '2020-01-01T00:00Z'"
 
 
 class Site:
@@ -238,6 +246,38 @@ def test_an_installation_as_documented_is_well(site: Site) -> None:
     folder.root.chmod(0o750)
     found = site.look(code=0, CREDENTIALS_DIRECTORY=str(folder.root))
     assert "its group" in found["files: secret"]["found"]
+
+
+def test_a_secret_that_is_mounted_for_a_container_alone_is_no_danger() -> None:
+    mounts = (
+        "1 2 0:50 / / rw - overlay overlay rw\n"
+        "3 1 8:1 /etc/suifang/API_DB_DSN /run/secrets/API_DB_DSN ro,relatime - ext4 x rw\n"
+        "4 1 8:1 /x /run/secrets/with\\040space ro - ext4 x rw\n"
+        "5 1 8:1 /y /run/secrets/writable rw,relatime - ext4 x ro\n"
+    )
+    folder = Path("/run/secrets")
+    assert is_given_alone(folder / "API_DB_DSN", mounts)
+    assert is_given_alone(folder / "with space", mounts)
+    assert not is_given_alone(folder / "writable", mounts)
+    assert not is_given_alone(folder, mounts)
+    assert not is_given_alone(folder / "another", mounts)
+    again = "6 1 8:1 /z /run/secrets/API_DB_DSN rw - a b c\n"
+    assert not is_given_alone(folder / "API_DB_DSN", mounts + again)
+
+
+def test_alerts_that_page_and_that_nobody_tells_are_named_once(
+    site: Site, database: Database
+) -> None:
+    with psycopg.connect(database.dsn, autocommit=True) as connection:
+        connection.execute(PAGES)
+        assert connection.execute(WAITS).rowcount == 1
+    found = site.look()
+    assert "suifang notify" in found["database: telling"]["remedy"]
+    for name in [each for each in site.environment if each.startswith("NOTIFY_")]:
+        del site.environment[name]
+    found = site.look(code=0)
+    assert found.keys() == {"database: telling"}
+    assert "nobody runs a notifier" in found["database: telling"]["found"]
 
 
 def test_secrets_that_others_read_and_keys_that_are_none_are_named(site: Site) -> None:

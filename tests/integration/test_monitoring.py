@@ -32,6 +32,7 @@ from tests.integration.monitoring_bench import (
     BOX,
     LOST_BOX,
     REAL_BOX,
+    RECEIVER,
     Installation,
     a_status,
     an_installation,
@@ -192,8 +193,16 @@ async def hurt_by_dead_processes(installation: Installation) -> None:
     await installation.connection.execute(look, (utc_now() - timedelta(minutes=5),))
 
 
+async def hurt_by_a_shelf_without_a_receiver(installation: Installation) -> None:
+    """Nobody took a base backup yet, and the log that is written does not come."""
+    await installation.kill(RECEIVER)
+    installation.write_log()
+
+
 async def mend(installation: Installation) -> None:
     """Everything that is not mended by the end of a block."""
+    await installation.start(RECEIVER)
+    await installation.take_backup()
     for proxy in (installation.to_database, installation.to_broker):
         proxy.calm()
     await installation.connection.execute("UPDATE alert SET status = 'resolved'")
@@ -219,6 +228,7 @@ async def test_every_alert_fires_for_a_real_cause_and_is_resolved_when_it_is_men
         )
 
     await hurt_by_dead_processes(installation)
+    await hurt_by_a_shelf_without_a_receiver(installation)
     tables = "LOCK TABLE indicator_closing, reading IN ACCESS EXCLUSIVE MODE"
     async with holding(installation.dsn, tables), asking(client, "/v1/indicators/periods", 6):
         one_each = [a_batch(a_blood_pressure()) for _ in range(300)]
@@ -232,7 +242,8 @@ async def test_every_alert_fires_for_a_real_cause_and_is_resolved_when_it_is_men
         proxy.weather.refuses = True
         proxy.cut()
     await installation.await_firing(
-        *("SuifangDatabaseUnavailable", "SuifangNobodyDelivers", "SuifangBrokerUnreachable")
+        *("SuifangDatabaseUnavailable", "SuifangNobodyDelivers", "SuifangBrokerUnreachable"),
+        *("SuifangBackupNeeded", "SuifangBackupLogBehind", "SuifangBackupLogPiling"),
     )
 
     await mend(installation)

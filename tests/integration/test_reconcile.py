@@ -65,6 +65,7 @@ class Scene:
     spool_extra: int = 0  # Readings the gateway counted beyond those sent.
     expected: dict[int, Expected] = field(default_factory=dict)
     twins: dict[int, str] = field(default_factory=dict)
+    reasons: dict[int, str] = field(default_factory=dict)
 
     def sent(self, index: int) -> PlannedReading:
         """What the terminal sent."""
@@ -78,6 +79,7 @@ class Scene:
             line=encode_line(fields),
             expected=self.expected.get(index, disposition.get(index, Expected.STORED)),
             twins=self.twins.get(index),
+            reason=self.reasons.get(index),
         )
 
     def store(self, reading_id: UUID, sequence: int, at: datetime = AT) -> None:
@@ -236,17 +238,26 @@ def test_a_conflict_that_settles_nothing_is_beside_the_law(scene: Scene) -> None
 
 
 def test_a_wrong_disposition_is_found_and_breaks_no_law(scene: Scene) -> None:
-    scene.expected = {5: Expected.QUARANTINED, 11: Expected.STORED}
+    scene.expected = {3: Expected.REFUSED, 5: Expected.QUARANTINED, 11: Expected.STORED}
     scene.build()
     report = scene.run()
 
-    assert kinds(report) == [(Kind.UNEXPECTED, 1), (Kind.UNEXPECTED, 1)]
+    assert kinds(report) == [(Kind.UNEXPECTED, 1)] * 3
     assert report.conserved
     assert not report.agrees
-    assert {example for d in report.differences for example in d.examples} == {
-        str(scene.ids[5]),
-        str(scene.ids[11]),
-    }
+    wrong = {example for d in report.differences for example in d.examples}
+    assert wrong == {str(scene.ids[index]) for index in scene.expected}
+
+
+def test_a_reading_put_aside_for_another_reason_is_found(scene: Scene) -> None:
+    scene.reasons = {11: "implausible", 12: "missing_unit"}
+    scene.build()
+    report = scene.run()
+
+    (found,) = report.differences
+    assert found.kind is Kind.UNEXPECTED
+    assert found.examples == [str(scene.ids[12])]
+    assert "not as missing_unit" in found.detail
 
 
 def test_which_of_two_twins_is_the_duplicate_is_chance(scene: Scene) -> None:

@@ -13,6 +13,7 @@ from simulators.reconcile import reconcile
 from simulators.scenarios.reader import list_builtin, read_scenario
 from tests.fix_db import Database
 
+SHOWN = "alerts that show another value, limit or source than stands behind them"
 DAMAGES = {
     "untold": ("DELETE FROM outbox", "alerts the feed does not tell of"),
     "unnumbered": ("UPDATE outbox SET number = NULL", "alerts the feed does not tell of"),
@@ -36,6 +37,14 @@ DAMAGES = {
         UPDATE alert SET raised_at = raised_at + interval '6 hours' WHERE severity = 'critical'""",
         "emergencies told late",
     ),
+    "late by a day": (
+        "UPDATE alert SET raised_at = raised_at + interval '2 days' WHERE severity <> 'critical'",
+        "alerts told late",
+    ),
+    "a wrong limit": ("UPDATE alert SET threshold = '> 160/100 mmHg'", SHOWN),
+    "a wrong value": ("UPDATE alert SET observed = '131/82 mmHg'", SHOWN),
+    "a wrong source": ("UPDATE alert SET source = 'somewhere'", SHOWN),
+    "a wrong profile": ("UPDATE alert SET profile = 'nobodys'", SHOWN),
     "baseless": (
         "UPDATE alert SET anchor_id = gen_random_uuid() WHERE severity = 'critical'",
         "alerts that rest on what nobody sent",
@@ -63,9 +72,9 @@ def test_people_whom_nobody_judges_are_a_difference(played: Run) -> None:
         "".join(line for line in whole.splitlines(keepends=True) if '{"ended"' not in line), "utf-8"
     )
     unknown = played.folder / "unknown.ledger"
-    unknown.write_text(whole.replace('"profile":"wuzhou"', '"profile":"who_hearts"'), "utf-8")
+    unknown.write_text(whole.replace('"profile":"wuzhou"', '"profile":"nobodys"'), "utf-8")
 
-    for ledger, said in ((unended, "judged to its end"), (unknown, "no profile 'who_hearts'")):
+    for ledger, said in ((unended, "judged to its end"), (unknown, "no profile 'nobodys'")):
         report = reconcile([ledger], played.spools, played.dsn)
         (found,) = report.differences
         assert report.judged == 0

@@ -9,6 +9,8 @@ from typer.testing import CliRunner
 from deploy.backup.cli import app
 from deploy.backup.errors import BackupError
 from deploy.backup.shelf import Base, Shelf, first_segment_of, write_record
+from deploy.backup.tools import read_size
+from deploy.backup.watching import BackupMetrics
 
 AT = datetime(2026, 11, 30, 9, 15, tzinfo=UTC)
 
@@ -87,6 +89,33 @@ def test_a_gap_fails_the_list_and_says_what_to_do(tmp_path: Path) -> None:
 
     assert said.exit_code == 1
     assert "a gap begins at 000000010000000000000004: take a base backup now" in said.output
+
+
+def test_a_watch_counts_gaps_and_takes_what_it_cannot_see_for_missing(tmp_path: Path) -> None:
+    metrics = BackupMetrics()
+    ask = metrics.registry.get_sample_value
+    base = a_base(Shelf(tmp_path), AT)
+    segments(Shelf(tmp_path), "000000010000000000000003", "000000010000000000000005")
+
+    metrics.look(Shelf(tmp_path), "host=127.0.0.1 port=1 dbname=x")
+
+    assert ask("suifang_backup_log_gaps") == 1
+    assert ask("suifang_backup_base_end_timestamp_seconds") == base.ended_at.timestamp()
+    assert ask("suifang_backup_log_reached") == 0
+    first, second = metrics.find_problems()
+    assert "a gap begins at" in first
+    assert "does not let a backup in" in second
+    (base.folder / "backup.json").write_text("{}")
+    metrics.look(Shelf(tmp_path), "host=127.0.0.1 port=1 dbname=x")
+    assert ask("suifang_backup_base_end_timestamp_seconds") == 0
+    assert "damaged" in metrics.find_problems()[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("16GB", 16 * 1024**3), ("64MB", 64 * 1024**2), ("-1", float("inf"))]
+)
+def test_a_size_is_read_as_postgresql_shows_it(text: str, size: float) -> None:
+    assert read_size(text) == size
 
 
 def test_an_instant_without_offset_is_refused(tmp_path: Path) -> None:

@@ -21,14 +21,13 @@ from deploy.credential_folder import (
     OWNER_DSN,
 )
 from tests.fix_prometheus import find_program
-from tests.setting_names import build_settings, exists_as_a_setting
+from tests.setting_names import exists_as_a_setting
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 TEXT = re.sub(r"\$\{(\w+):-([^}]*)\}", r"\2", (DEPLOY / "compose.yaml").read_text("utf-8"))
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = {name: one for name, one in SERVICES.items() if one["image"].startswith("suifang:")}
-PROCESSES = {name: one for name, one in OURS.items() if "healthcheck" in one}
+OURS = {name: one for name, one in SERVICES.items() if one["image"].startswith("suifang")}
 SECRETS = {*(OWNER_DSN, BACKUP_DSN, NAMES_KEY, *LOGIN_DSNS, *BROKER_PASSWORDS, *DATABASE_PASSWORDS)}
 
 
@@ -59,14 +58,18 @@ def test_what_runs_for_ever_says_how_it_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n, one in OURS.items() if "command" in one])
 def test_a_command_exists_with_its_options(name: str) -> None:
-    command = OURS[name]["command"]
+    given = OURS[name]["command"]
+    scripts = re.findall(r"suifang ([a-z -]+?) *(?:&&|;)", given[0])
+    commands = [script.split() for script in scripts] if "entrypoint" in OURS[name] else [given]
 
-    assert command[0] in Suifang.COMMANDS
-    words = [word for word in command if not word.startswith("/")]
-    said = CliRunner().invoke(app, [*words[: 2 if len(words) > 1 else 1], "--help"])
-    assert said.exit_code == 0, said.output
-    for option in (word for word in words if word.startswith("--")):
-        assert option in said.output
+    assert commands
+    for command in commands:
+        assert command[0] in Suifang.COMMANDS
+        words = [word for word in command if not word.startswith("/")]
+        said = CliRunner().invoke(app, [*words[: 2 if len(words) > 1 else 1], "--help"])
+        assert said.exit_code == 0, said.output
+        for option in (word for word in words if word.startswith("--")):
+            assert option in said.output
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -76,18 +79,6 @@ def test_settings_exist_and_secrets_are_files(name: str) -> None:
     for setting in [*environment, *(each for each in OURS[name].get("secrets", []))]:
         assert setting in SECRETS or exists_as_a_setting(setting), setting
     assert not [each for each in environment if re.search("DSN|PASSWORD|SECRET", each)]
-
-
-@pytest.mark.parametrize("name", PROCESSES)
-def test_a_process_takes_what_its_container_gives_it(name: str, tmp_path: Path) -> None:
-    one = PROCESSES[name]
-    mounted = {f"/run/secrets/{each}": each for each in one["secrets"]}
-    if "volumes" in one:
-        assert one["volumes"] == ["/etc/suifang/pki:/etc/suifang/pki:ro"]
-        mounted |= {f"/etc/suifang/pki/{each}": each for each in ("ca.pem", "ca.key")}
-    environment = {"CREDENTIALS_DIRECTORY": "/run/secrets", **one["environment"]}
-
-    build_settings(one["command"][0], environment, mounted, tmp_path)
 
 
 def test_every_secret_is_made_by_the_command_and_used() -> None:
@@ -133,28 +124,49 @@ def test_prometheus_asks_every_process_that_runs_where_it_answers() -> None:
     ]
 
 
-def test_what_does_not_run_at_first_is_asked_once_its_target_was_written(tmp_path: Path) -> None:
-    for name, target in (("compose.yml", "notify:9465"), ("prometheus.yml", "127.0.0.1:9465")):
-        text = (DEPLOY / "prometheus" / name).read_text("utf-8")
-        jobs = {job["job_name"]: job for job in yaml.safe_load(text)["scrape_configs"]}
-        written = re.findall(r"echo '(.*)' > /etc/\S*/notify.yml", text)
-        assert [yaml.safe_load(each) for each in written] == [[{"targets": [target]}]]
-        (job,) = jobs["suifang-notify"]["file_sd_configs"]
-        assert "static_configs" not in jobs["suifang-notify"]
-        place = tmp_path / job["files"][0]
-        place.parent.mkdir(exist_ok=True)
-        place.write_text(written[0], "utf-8")
-        (tmp_path / name).write_text(text, "utf-8")
-        (tmp_path / "alerts.yml").write_bytes((DEPLOY / "prometheus/alerts.yml").read_bytes())
-        done = subprocess.run(
-            [find_program("promtool"), "check", "config", name],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=tmp_path,
-            timeout=120,
-        )
-        assert done.returncode == 0, done.stderr
+@pytest.mark.parametrize(
+    ("name", "process", "target"),
+    [
+        ("compose.yml", "notify", "notify:9465"),
+        ("compose.yml", "backup", "backup-watch:9467"),
+        ("prometheus.yml", "notify", "127.0.0.1:9465"),
+    ],
+)
+def test_what_does_not_run_at_first_is_asked_once_its_target_was_written(
+    name: str, process: str, target: str, tmp_path: Path
+) -> None:
+    text = (DEPLOY / "prometheus" / name).read_text("utf-8")
+    jobs = {job["job_name"]: job for job in yaml.safe_load(text)["scrape_configs"]}
+    written = re.findall(rf"echo '(.*)' > /etc/\S*/{process}.yml", text)
+    assert [yaml.safe_load(each) for each in written] == [[{"targets": [target]}]]
+    (job,) = jobs[f"suifang-{process}"]["file_sd_configs"]
+    assert "static_configs" not in jobs[f"suifang-{process}"]
+    place = tmp_path / job["files"][0]
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(written[0], "utf-8")
+    (tmp_path / name).write_text(text, "utf-8")
+    (tmp_path / "alerts.yml").write_bytes((DEPLOY / "prometheus/alerts.yml").read_bytes())
+    done = subprocess.run(
+        [find_program("promtool"), "check", "config", name],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_tools_write_where_root_without_capabilities_may() -> None:
+    """The broker's folder is its account's: root with no capabilities is refused there."""
+    head = TEXT[: TEXT.index("\nname:")].replace("\\\n#", "")
+    outputs = re.findall(r"docker compose run .* tools .*--output (\S+)", head)
+
+    assert outputs
+    assert not [each for each in outputs if each.startswith("/etc/suifang/broker")]
+    assert "cp /etc/suifang/pki/crl.pem /etc/suifang/broker/" in head
+    # What writes the passwords ends by itself: restarting the broker alone writes no new one.
+    assert "up -d --force-recreate broker-users broker" in head
 
 
 def test_every_mounted_file_is_there() -> None:
@@ -175,3 +187,28 @@ def test_the_image_is_made_of_the_wheel_and_the_lock_file_alone() -> None:
     assert ignored[1:] == ["*", "!dist/*.whl", "!deploy/server/requirements.lock"]
     assert re.search(r"(?m)^USER 10001:10001$", text)
     assert "--require-hashes" in text
+
+
+def test_the_image_that_takes_backups_has_the_server_s_own_programs() -> None:
+    text = (DEPLOY / "server/backup.Dockerfile").read_text("utf-8")
+    database = SERVICES["postgres"]
+    major = re.findall(r"-pg(\d+)$", database["image"])[0]
+
+    assert f"FROM {SERVICES['api']['image']}\n" in text
+    assert f"postgresql-{major} postgresql-{major}-timescaledb" in text
+    for name, service in SERVICES.items():
+        if name.startswith("backup-"):
+            assert service["user"] == database["user"]
+            assert service["profiles"] == ["backup"]
+    uid = database["user"].split(":")[0]
+    assert f"usermod --uid {uid} --gid {uid} postgres" in text
+
+
+def test_the_doctor_gets_what_every_process_gets() -> None:
+    doctor = SERVICES["doctor"]
+    given = {
+        each for one in OURS.values() if "profiles" not in one for each in one.get("secrets", [])
+    }
+    unread = {"MAINTENANCE_DB_DSN", "COMMAND_BROKER_PASSWORD", "PROBE_BROKER_PASSWORD"}
+
+    assert set(doctor["secrets"]) == given - unread

@@ -34,9 +34,9 @@ CaseFile: TypeAlias = dict[str, Any]
 Said: TypeAlias = dict[str, Any]
 """What is said of one resident: cases, alerts by identity, and what stands beside them."""
 
-CHOICES = ("wuzhou", "cn_nbphs_2017")
+CHOICES = ("wuzhou", "cn_nbphs_2017", "who_hearts")
 LIMITS: ProfileTable = tabulate([load_versions(name) for name in CHOICES])
-"""Both profiles in use; the first is the deployment's, residents may have the second."""
+"""All profiles in use; the first is the deployment's, residents may have another."""
 _NAMES = {code: name for name, code in CONDITIONS.items()}
 
 

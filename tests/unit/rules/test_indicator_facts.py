@@ -20,7 +20,8 @@ from rules.codes import Condition
 from rules.indicator_facts import collect_facts
 from simulators.oracle import evaluate
 from simulators.oracle.advisories import ROUTINE_DAYS
-from simulators.oracle.case import Alert, Case
+from simulators.oracle.alert import Alert
+from simulators.oracle.case import Case
 from simulators.oracle.normal import Act, Knowledge, know, read_event
 from simulators.oracle.person import PROFILES, Resident, local_day, read_resident
 from tests.unit.rules.oracle.histories import cases, random_case

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from simulators.oracle.person import PROFILES
 from simulators.scenarios.errors import ScenarioError
 from simulators.scenarios.reader import find, list_builtin, read_scenario
 
@@ -83,6 +84,26 @@ WRONG = {
         *('kind = "network_gone"', MAD.format(every="5min", found="2026-04-02T09:00:00")),
         *("25", "outside of the scenario's days"),
     ),
+    "a profile that nobody can judge by": (
+        *("days = 2", 'days = 2\nprofile = "mine"'),
+        *("5", "one of cn_nbphs_2017, who_hearts, wuzhou"),
+    ),
+    "a figure without a band": (
+        *(
+            'alert = "BP_UNSATISFIED_1"\nperson = "resident-a"\nexactly = 1',
+            'figure = "signing.all"',
+        ),
+        *("27", "in percent"),
+    ),
+    "a figure that there is not": (
+        *('alert = "BP_UNSATISFIED_1"\nperson = "resident-a"\nexactly = 1', 'figure = "all"'),
+        *("28", "htn.control_rate"),
+    ),
+    "strangers beside a practice": ("[town]", "[practice]\n[town]", "9", "[practice]"),
+    "a practice that is impossible": (
+        *("per_day = 0.5\n", "\n[practice]\non_time = 1.5\n"),
+        *("10", "a number from 0 to 1"),
+    ),
     "a missing file": ("days = 2", 'days = 2\ninclude = ["gone.toml"]', "5", "not beside"),
 }
 
@@ -115,6 +136,30 @@ def test_what_is_wrong_is_refused_with_its_line_and_a_remedy(what: str, tmp_path
     assert text.startswith(f"{path}, line {line}: ")
     assert said in text
     assert "\n" not in text
+
+
+def test_a_profile_that_the_plain_evaluator_lacks_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path, WHOLE.replace("days = 2", 'days = 2\nprofile = "who_hearts"'))
+    assert read_scenario(path).profile == "who_hearts"
+
+    monkeypatch.delitem(PROFILES, "who_hearts")
+
+    with pytest.raises(ScenarioError, match=r"line 5: profile is 'who_hearts', which the plain"):
+        read_scenario(path)
+
+
+@pytest.mark.parametrize("wave", ['"flu"\nattendance = 2', '"growth"\nstarts_with = 0.5'])
+def test_a_town_with_a_practice_neither_grows_nor_comes_in_waves(wave: str, tmp_path: Path) -> None:
+    text = WHOLE.replace("per_day = 0.5\n", "\n[practice]\non_time = 0.5\n")
+    practised = read_scenario(written(tmp_path, text))
+    assert practised.practice is not None
+    assert practised.practice.on_time == 0.5
+    text = text.replace('"network_gone"\ngateways = ["gateway-1"]', wave)
+
+    with pytest.raises(ScenarioError, match=r"disturbance\.1\.kind is '\w+', which a town with"):
+        read_scenario(written(tmp_path, text))
 
 
 def test_a_reading_is_taken_back_after_it_was_taken(tmp_path: Path) -> None:
