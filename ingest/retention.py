@@ -114,6 +114,8 @@ class Retention:
     async def _run(self, before: datetime) -> Done:
         with translated():
             wanted = await retention.align(self._connection, before)
+        if wanted == retention.NO_EDGE:  # Nothing came yet.
+            return Done(edge=wanted)
         edge = await self.announce(wanted)
         done = Done(edge=edge)
         await self.fold(done)
@@ -129,8 +131,7 @@ class Retention:
         """Tell the writers; returns the edge in force, which never goes back."""
         with translated():
             async with self._connection.transaction():
-                await retention.announce(self._connection, edge, at=self._judge.clock())
-            return await retention.fetch_edge(self._connection)
+                return await retention.announce(self._connection, edge, at=self._judge.clock())
 
     async def fold(self, done: Done) -> None:
         """Close the past of everybody who has readings in front of the edge."""
@@ -167,7 +168,7 @@ class Retention:
                 if outcome.verdict is None:
                     return
                 retired = await asyncio.to_thread(retire, outcome.verdict, edge=done.edge)
-                await retention.hold(self._connection, retired.held, done.edge)
+                await retention.hold(self._connection, retired.held)
                 released = await retention.release(self._connection, retired.released)
                 await checkpoints.save(self._connection, retired.checkpoints)
         done.residents += len(retired.checkpoints)
@@ -180,9 +181,7 @@ class Retention:
         last: tuple[str, str, str] | None = ("", "", "")
         while last is not None:
             with translated():
-                last, forgotten = await retention.forget_keys(
-                    self._connection, done.edge, last, KEYS_PER_PAGE
-                )
+                last, forgotten = await retention.forget_keys(self._connection, last, KEYS_PER_PAGE)
             done.keys += forgotten
             self._progress("forgetting keys", done.keys, done.keys)
 

@@ -1,4 +1,4 @@
-"""Commands ``suifang retention plan``, ``run`` and ``status``."""
+"""Commands ``suifang retention plan``, ``run``, ``events``, ``floor`` and ``status``."""
 
 import asyncio
 import json
@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
+from psycopg.errors import InsufficientPrivilege
 from pydantic import SecretStr
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -31,15 +32,15 @@ app = typer.Typer(help="Let old readings go; what they came to stays.", no_args_
 
 _SPAN: Final = re.compile(r"(\d{1,4})\s*(days?|months?|years?)")
 _DAYS: Final = {"day": 1, "month": 30.4375, "year": 365.25}
-_KEEP_DAYS_MIN: Final = 91
-"""A quarter: screening looks back 90 days, and a routine visit is due within 90."""
 _KEEP_EVENTS: Final = f"{KEEP_DAYS}days"
 _EVENTS_PER_PAGE: Final = 5_000
 Report = Callable[[str, int, int], None]
 
 
 def _read_span(
-    text: str, days_min: int = _KEEP_DAYS_MIN, why: str = "open screenings look back that far"
+    text: str,
+    days_min: int = retention.FLOOR_DAYS_MIN,
+    why: str = "open screenings look back that far",
 ) -> timedelta:
     found = _SPAN.fullmatch(text.strip())
     if found is None:
@@ -227,6 +228,34 @@ async def _prune(dsn: str, before: datetime) -> dict[str, Any]:
         "oldest_at": state.oldest_at and state.oldest_at.isoformat(),
         "held_at": state.held_at,
     }
+
+
+@app.command("floor")
+def set_floor(
+    dsn: Dsn,
+    span: Annotated[str, typer.Argument(metavar="SPAN", help="24months, 2years, 730days.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say how long readings are kept at least, whatever `run` is told. As the database's owner.
+
+    The login that runs retention cannot lower it: who has stolen that cannot let younger ones go.
+    """
+    days = _read_span(span).days
+    _run(_set_floor(dsn, days))
+    if as_json:
+        sys.stdout.write(json.dumps({"floor_days": days}) + "\n")
+        return
+    sys.stdout.write(f"readings are kept for {days} days at least\n")
+
+
+async def _set_floor(dsn: str, days: int) -> None:
+    async with await connect(dsn, application_name="suifang-retention", autocommit=True) as opened:
+        with translated():
+            try:
+                await retention.set_floor(opened, days)
+            except InsufficientPrivilege:
+                _fail("only the owner of the database says so: use the address `migrate` uses")
 
 
 @app.command("status")

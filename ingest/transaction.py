@@ -210,9 +210,7 @@ class Transaction:
         rows = [row for _, _, _, row in fresh.values()]
         merged = await readings.merge(self._connection, sorted(rows, key=lambda row: row.id))
         old = [row.id for row in rows if row.partition_at < self._edge]
-        await retention.hold(
-            self._connection, [id_ for id_ in old if id_ in merged.inserted], self._edge
-        )
+        await retention.hold(self._connection, [id_ for id_ in old if id_ in merged.inserted])
         raced: list[tuple[int, Decoded, Accepted]] = []
         for id_, (index, decoded, accepted, row) in fresh.items():
             if id_ in merged.inserted:

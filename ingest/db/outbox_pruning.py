@@ -4,7 +4,8 @@ Only numbered ones go, from the lowest number on and without a gap, so that ``fe
 number before the lowest that is there) says all that readers must know. What stays, however old:
 the event with the highest number, from which numbering goes on, and what a subscription that is
 being told has not been told yet. Every page is a transaction of its own; killed anywhere it is run
-again. Beside the dispatcher: it only numbers what has no number, above all that is here.
+again. Beside the dispatcher: it only numbers what has no number, above all that is here. It is a
+function of the schema (migration 0032): nobody else deletes events, and half a year stays.
 """
 
 from datetime import datetime
@@ -12,20 +13,7 @@ from typing import Final, NamedTuple
 
 from ingest.db.connections import Connection
 
-_PRUNE: Final = """
-WITH bound AS (
-    SELECT least(max(number) - 1,
-                 (SELECT min(after) FROM webhook WHERE enabled AND parked_at IS NULL)) AS last
-    FROM outbox),
-page AS (
-    SELECT number, created_at FROM outbox
-    WHERE number <= (SELECT last FROM bound) ORDER BY number LIMIT %(rows)s),
-kept AS (SELECT min(number) AS first FROM page WHERE created_at >= %(before)s),
-gone AS (
-    DELETE FROM outbox WHERE number IN (
-        SELECT number FROM page, kept WHERE kept.first IS NULL OR number < kept.first)
-    RETURNING 1)
-SELECT count(*) FROM gone"""
+_PRUNE: Final = "SELECT prune_events(%s, %s)"
 _STATE: Final = """
 SELECT feed_floor(), min(created_at),
        (SELECT min(after) FROM webhook WHERE enabled AND parked_at IS NULL)
@@ -46,7 +34,7 @@ async def prune(connection: Connection, before: datetime, *, rows_max: int) -> i
     Returns:
         How many went; fewer than ``rows_max``: there are no more. Cost: two looks at an index.
     """
-    cursor = await connection.execute(_PRUNE, {"before": before, "rows": rows_max})
+    cursor = await connection.execute(_PRUNE, (before, rows_max))
     row = await cursor.fetchone()
     return 0 if row is None else int(row[0])
 

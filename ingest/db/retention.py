@@ -1,7 +1,9 @@
 """SQL of retention: the edge, readings that are held beyond it, and chunks that are dropped.
 
 The edge is a partition time. It is told to writers first (``announce``): after that nothing is
-stored in front of it, so what lies there only gets less.
+stored in front of it, so what lies there only gets less. What is let go here goes by functions of
+the schema (migration 0032), whatever is asked of them: nothing that came within the least time
+that readings are kept, which the database's owner says (``set_floor``), nothing behind the edge.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -10,13 +12,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from ingest.db import storing
 from ingest.db.amendments import CHOSEN
 from ingest.db.connections import Connection
 from ingest.db.readings import Known
 
 NO_EDGE: Final = datetime.min.replace(tzinfo=UTC)
 """Retention was never used: nothing is older."""
+FLOOR_DAYS_MIN: Final = 91
+"""A quarter: screening looks back 90 days, and a routine visit is due within 90."""
 
 _READING: Final = 0x5F1FA601  # Key of the advisory lock; any number that nothing else uses.
 KEEP_CHUNKS: Final = f"SELECT pg_advisory_lock_shared({_READING})"
@@ -31,16 +34,30 @@ async def fetch_edge(connection: Connection) -> datetime:
     return edge
 
 
-_ANNOUNCE: Final = """
-INSERT INTO retention (edge, set_at) VALUES (%s, %s)
-ON CONFLICT (single) DO UPDATE SET edge = EXCLUDED.edge, set_at = EXCLUDED.set_at
-WHERE retention.edge < EXCLUDED.edge"""
+async def announce(connection: Connection, edge: datetime, *, at: datetime) -> datetime:
+    """Move the edge on, once nobody is storing anything. Inside a transaction.
+
+    Args:
+        connection: Of a role that may.
+        edge: As ``align`` gave it.
+        at: When it is announced.
+
+    Returns:
+        The edge in force, which never goes back.
+    """
+    cursor = await connection.execute("SELECT announce_retention(%s, %s)", (edge, at))
+    row = await cursor.fetchone()
+    return row[0] if row else NO_EDGE
 
 
-async def announce(connection: Connection, edge: datetime, *, at: datetime) -> None:
-    """Move the edge on, once nobody is storing anything. Inside a transaction."""
-    await storing.keep_out_writers(connection)
-    await connection.execute(_ANNOUNCE, (edge, at))
+_SET_FLOOR: Final = """
+INSERT INTO retention_floor (days) VALUES (%s)
+ON CONFLICT (single) DO UPDATE SET days = EXCLUDED.days"""
+
+
+async def set_floor(connection: Connection, days: int) -> None:
+    """Say how many days readings are kept at least. As the owner of the database."""
+    await connection.execute(_SET_FLOOR, (days,))
 
 
 @asynccontextmanager
@@ -79,44 +96,33 @@ async def fetch_held(connection: Connection, ids: Sequence[UUID]) -> dict[UUID, 
     return {row[0]: Known(*row[1:]) for row in await cursor.fetchall()}
 
 
-_HOLD: Final = """
-WITH moved AS (
-    DELETE FROM reading WHERE id = ANY(%s) AND partition_at < %s RETURNING *)
-INSERT INTO reading_held SELECT * FROM moved"""
-
-
-async def hold(connection: Connection, ids: Sequence[UUID], edge: datetime) -> None:
+async def hold(connection: Connection, ids: Sequence[UUID]) -> None:
     """Take readings out of the chunks in front of the edge; they stay stored. Never commits."""
     if ids:
-        await connection.execute(_HOLD, (list(ids), edge))
+        await connection.execute("SELECT hold_readings(%s)", (list(ids),))
 
 
+_RELEASABLE: Final = """
+SELECT id FROM reading_held WHERE id = ANY(%s) AND received_at < readings_kept_from()"""
 _RETIRE_CONTEXTS_OF: Final = f"""
 UPDATE amendment SET retired = true WHERE id IN (
     SELECT a.id FROM reading_held r JOIN amendment a ON {CHOSEN} WHERE r.id = ANY(%s))"""  # noqa: S608 - our own condition
-_RELEASE: Final = """
-DELETE FROM reading_held WHERE id = ANY(%s) RETURNING gateway_id"""
-_ADD_RETIRED: Final = """
-INSERT INTO gateway_retired (gateway_id, readings)
-SELECT * FROM unnest(%s::text[], %s::bigint[]) ORDER BY 1
-ON CONFLICT (gateway_id) DO UPDATE
-SET readings = gateway_retired.readings + EXCLUDED.readings"""
 
 
 async def release(connection: Connection, ids: Sequence[UUID]) -> int:
-    """Drop readings that were held and need not be any more, and count them. Never commits."""
+    """Drop readings that were held and need not be any more, and count them. Never commits.
+
+    Those that came within the least time that readings are kept stay until a later run.
+    """
     if not ids:
         return 0
-    await connection.execute(_RETIRE_CONTEXTS_OF, (list(ids),))
-    cursor = await connection.execute(_RELEASE, (list(ids),))
-    gateways = [row[0] for row in await cursor.fetchall()]
-    await _add_retired(connection, {each: gateways.count(each) for each in set(gateways)})
-    return len(gateways)
-
-
-async def _add_retired(connection: Connection, counts: Mapping[str, int]) -> None:
-    if counts:
-        await connection.execute(_ADD_RETIRED, (list(counts), list(counts.values())))
+    cursor = await connection.execute(_RELEASABLE, (list(ids),))
+    old = [row[0] for row in await cursor.fetchall()]
+    if not old:
+        return 0
+    await connection.execute(_RETIRE_CONTEXTS_OF, (old,))
+    row = await (await connection.execute("SELECT release_readings(%s)", (old,))).fetchone()
+    return int(row[0]) if row else 0
 
 
 # Whose past must be folded before the chunks in front of an edge may go: who reported a reading
@@ -199,7 +205,7 @@ SELECT range_start, range_end FROM timescaledb_information.chunks
 WHERE hypertable_schema = 'public' AND hypertable_name = 'reading' AND range_end <= %s
 ORDER BY range_start"""
 _GRID: Final = """
-SELECT time_interval FROM timescaledb_information.dimensions
+SELECT time_interval, readings_kept_from() FROM timescaledb_information.dimensions
 WHERE hypertable_schema = 'public' AND hypertable_name = 'reading'"""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -211,11 +217,17 @@ async def list_chunks(connection: Connection, edge: datetime) -> list[Chunk]:
 
 
 async def align(connection: Connection, before: datetime) -> datetime:
-    """The latest boundary of chunks that is not after ``before``: only whole chunks go."""
-    cursor = await connection.execute(_GRID)
-    row = await cursor.fetchone()
-    span: timedelta = row[0] if row else timedelta(days=30)
-    return before - (before - _EPOCH) % span
+    """The latest boundary of chunks that is not after ``before``: only whole chunks go.
+
+    Nor after the time from which on readings are kept whatever is asked; ``NO_EDGE`` where nothing
+    has come yet.
+    """
+    row = await (await connection.execute(_GRID)).fetchone()
+    if row is None or row[1] is None:
+        return NO_EDGE
+    span: timedelta = row[0]
+    latest: datetime = min(before, row[1])
+    return latest - (latest - _EPOCH) % span
 
 
 _RETIRE_CONTEXTS: Final = f"""
@@ -227,7 +239,7 @@ UPDATE amendment SET retired = true WHERE id IN (
 _COUNT: Final = """
 SELECT gateway_id, count(*) FROM reading
 WHERE partition_at >= %(low)s AND partition_at < %(high)s GROUP BY gateway_id"""
-_DROP: Final = "SELECT drop_retired_readings(%(high)s)"
+_DROP: Final = "SELECT drop_retired_readings(%s, %s::text[], %s::bigint[])"
 
 
 async def count_readings(connection: Connection, chunk: Chunk) -> dict[str, int]:
@@ -241,49 +253,22 @@ async def drop_chunk(connection: Connection, chunk: Chunk, counts: Mapping[str, 
     """Drop the oldest chunk, and count what was in it. Inside a transaction without writers."""
     bounds = {"low": chunk.begins_at, "high": chunk.ends_at}
     await connection.execute(_RETIRE_CONTEXTS, bounds)
-    await _add_retired(connection, counts)
-    await connection.execute(_DROP, bounds)
+    given = (chunk.ends_at, list(counts), list(counts.values()))
+    await connection.execute(_DROP, given)
 
 
-# A key outlives its reading unless the same measurement, should it come again under another id,
-# has the same effective time, and so falls before the checkpoint: without a clock it would count
-# as taken on the day it comes, and the next correction of a clock may be another one.
-_FORGET_KEYS: Final = """
-WITH page AS (
-    SELECT device_id, rule_key, resident_id, reading_id FROM reading_key
-    WHERE (device_id, rule_key, resident_id) > (%(device)s, %(rule)s, %(resident)s)
-    ORDER BY device_id, rule_key, resident_id LIMIT %(rows)s),
-gone AS (
-    DELETE FROM reading_key k USING page p JOIN reading r ON r.id = p.reading_id
-    WHERE (k.device_id, k.rule_key, k.resident_id) = (p.device_id, p.rule_key, p.resident_id)
-      AND r.partition_at < %(edge)s AND p.reading_id < %(id)s
-      AND r.effective_at = r.measured_at AND NOT r.time_suspect
-    RETURNING 1)
-SELECT device_id, rule_key, resident_id, (SELECT count(*) FROM gone) FROM page
-ORDER BY device_id DESC, rule_key DESC, resident_id DESC LIMIT 1"""
+_FORGET_KEYS: Final = "SELECT * FROM forget_reading_keys(%s, %s, %s, %s)"
 
 
 async def forget_keys(
-    connection: Connection, edge: datetime, after: tuple[str, str, str], rows_max: int
+    connection: Connection, after: tuple[str, str, str], rows_max: int
 ) -> tuple[tuple[str, str, str] | None, int]:
     """Look at the duplicate keys that follow; forget those of readings that are let go.
 
     Returns:
         The last one looked at, None: there are no more; and how many were forgotten.
     """
-    milliseconds = (edge - _EPOCH) // timedelta(milliseconds=1)
-    cursor = await connection.execute(
-        _FORGET_KEYS,
-        {
-            "device": after[0],
-            "rule": after[1],
-            "resident": after[2],
-            "rows": rows_max,
-            "edge": edge,
-            "id": UUID(int=milliseconds << 80),
-        },
-    )
-    row = await cursor.fetchone()
+    row = await (await connection.execute(_FORGET_KEYS, (*after, rows_max))).fetchone()
     return (None, 0) if row is None else ((row[0], row[1], row[2]), row[3])
 
 
@@ -298,6 +283,7 @@ class Counts(NamedTuple):
     before_retention: int  # Quarantined for their age.
     unfolded: int  # Stored, but measured before their resident's checkpoint.
     policies: int  # Retention policies of TimescaleDB on ``reading``: they fold nothing.
+    floor_days: int  # Readings are kept for so many days at least.
     edition: str
 
 
@@ -313,12 +299,13 @@ SELECT (SELECT count(*) FROM timescaledb_information.chunks WHERE hypertable_nam
          WHERE r.effective_at < c.until AND r.received_at >= c.made_at),
        (SELECT count(*) FROM timescaledb_information.jobs
          WHERE proc_name = 'policy_retention' AND hypertable_name = 'reading'),
+       coalesce((SELECT days FROM retention_floor), %s),
        current_setting('timescaledb.license')"""
 
 
 async def count(connection: Connection) -> Counts:
     """Look at everything once."""
-    row = await (await connection.execute(_COUNTS)).fetchone()
+    row = await (await connection.execute(_COUNTS, (FLOOR_DAYS_MIN,))).fetchone()
     if row is None:
         msg = "no row from a query that has one"
         raise AssertionError(msg)

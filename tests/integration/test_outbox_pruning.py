@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import httpx
+import psycopg
 import pytest
 from typer.testing import CliRunner
 
@@ -18,6 +19,8 @@ from tests.integration.webhook_bench import BROKEN, Bench, Receiver, a_bench, a_
 from tests.roles import working_as
 
 LATER = NOW + timedelta(days=36_500)
+# Half a year of events is kept before the last day on which a reading came.
+MUCH_LATER = "INSERT INTO gateway_day (gateway_id, day) VALUES ('gw', %s) ON CONFLICT DO NOTHING"
 
 
 @pytest.fixture
@@ -34,6 +37,7 @@ async def bench(database: Database, connection: Connection) -> AsyncIterator[Ben
 
 async def let_go(connection: Connection, *, rows_max: int = 1_000) -> int:
     """Prune whatever its age, as retention does."""
+    await connection.execute(MUCH_LATER, (LATER + timedelta(days=184),))
     async with working_as(connection, ProcessRole.MAINTENANCE):
         return await prune(connection, LATER, rows_max=rows_max)
 
@@ -48,6 +52,7 @@ async def test_only_what_is_older_goes_from_the_front_on_and_page_by_page(
     connection: Connection,
 ) -> None:
     await tell(connection, "anna", 10)
+    await connection.execute(MUCH_LATER, (LATER + timedelta(days=184),))
     await connection.execute("UPDATE outbox SET created_at = %s", (NOW,))
     await connection.execute(  # Written later, numbered before: it is a gap that nobody may see.
         "UPDATE outbox SET created_at = %s WHERE number = 7", (NOW + timedelta(days=1),)
@@ -59,6 +64,23 @@ async def test_only_what_is_older_goes_from_the_front_on_and_page_by_page(
 
     assert gone == [4, 2, 0]
     assert state == FeedState(floor=6, oldest_at=NOW + timedelta(days=1), held_at=None)
+
+
+async def test_half_a_year_of_events_stays_whatever_is_asked(connection: Connection) -> None:
+    """Before the last day on which a reading came; where none came, before the newest event."""
+    await tell(connection, "anna", 10)
+    for number, days in enumerate((400, 200, 150, 120), 1):
+        at = NOW - timedelta(days=days)
+        await connection.execute(
+            "UPDATE outbox SET created_at = %s WHERE number = %s", (at, number)
+        )
+    async with working_as(connection, ProcessRole.MAINTENANCE):
+        assert await prune(connection, LATER, rows_max=100) == 2
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            await connection.execute("DELETE FROM outbox")
+    await connection.execute(MUCH_LATER, (NOW + timedelta(days=40),))
+    async with working_as(connection, ProcessRole.MAINTENANCE):
+        assert await prune(connection, LATER, rows_max=100) == 1
 
 
 async def test_who_goes_on_from_what_is_gone_is_told_where_to_begin(bench: Bench) -> None:
@@ -121,6 +143,7 @@ async def test_a_parked_subscription_goes_on_where_its_owner_says_and_skips_noth
 async def test_numbering_goes_on_without_a_gap_while_events_go(
     database: Database, connection: Connection
 ) -> None:
+    await connection.execute(MUCH_LATER, (LATER + timedelta(days=184),))
     async with (
         a_dispatcher(database, DISPATCHER_ROWS_MAX="10"),
         await connect(

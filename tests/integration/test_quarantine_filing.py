@@ -10,7 +10,6 @@ import pytest_asyncio
 
 from gateway.wire.errors import Reason
 from gateway.wire.ids import new_id
-from ingest.db import retention
 from ingest.db.connections import Connection
 from ingest.db.quarantine_items import Selection
 from ingest.metrics import IngestMetrics
@@ -122,8 +121,10 @@ async def test_what_is_older_than_what_is_kept_stays_and_what_only_seems_so_is_s
         measured_at=None,
     )
     await bench.refuse(old, clock_lost)
-    async with bench.connection.transaction():
-        await retention.announce(bench.connection, AT - timedelta(days=90), at=AT)
+    edge = AT - timedelta(days=90)
+    await bench.connection.execute(
+        "INSERT INTO retention (edge, set_at) VALUES (%s, %s)", (edge, AT)
+    )
 
     tally = await bench.replay()
 

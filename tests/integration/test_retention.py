@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
+from gateway.wire.times import utc_now
 from ingest.backtest import Question, backtest
 from ingest.checkpoints import UnreadableCheckpointError
 from ingest.db import retention
@@ -303,6 +304,11 @@ async def test_the_command_plans_runs_and_says_how_things_stand(
     await send_at(bench, old, a_glucose("5.6", at=old))
     await bench.settle()
     place = ("--database", database.dsn)
+    kept = _run("plan", *place, "--keep", "2years", "--json")
+    assert json.loads(kept.stdout)["readings"] == 0  # Nothing came since: it is the last quarter.
+    await bench.connection.execute(
+        "INSERT INTO gateway_day (gateway_id, day) VALUES ('gw-others', %s)", (utc_now().date(),)
+    )
 
     planned = _run("plan", *place, "--keep", "2years", "--json")
     dry = _run("run", *place, "--keep", "2years", "--dry-run", "--json")
@@ -317,6 +323,7 @@ async def test_the_command_plans_runs_and_says_how_things_stand(
 
     said = json.loads(_run("status", *place, "--json").stdout)
     assert (said["retired"], said["held"], said["chunks"]) == (1, 0, 0)
+    assert said["floor_days"] == 91
     assert said["edition"] in {"apache", "timescale"}
     assert "kept since" in _run("status", *place).stdout
 
