@@ -1,6 +1,7 @@
 """SQL of alerts, cases, what they ask for, and where readings come from. Reads only.
 
-Every statement runs under row-level security and pages by a key, as in ``queries``.
+Every statement runs under row-level security and pages by a key, as in ``queries``. What is asked
+of one pseudonym is asked of the person: of all that are merged.
 """
 
 from datetime import UTC, datetime
@@ -10,6 +11,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
+from api.fhir.queries import find_person
 from api.fhir.resources.service_request import REFERRALS
 from api.fhir.searches import (
     DetectedIssueQuery,
@@ -21,7 +23,7 @@ from api.fhir.searches import (
 )
 
 _WITHIN: Final = """
-  AND (%(resident)s::text IS NULL OR {t}.resident_id = %(resident)s)
+  AND (%(person)s::text[] IS NULL OR {t}.resident_id = ANY(%(person)s))
   AND {at} >= %(since)s AND {at} < %(until)s"""
 _ALERTS: Final = f"""
 SELECT a.id, a.number, a.resident_id, a.condition, a.code, a.severity, a.status, a.anchor_id,
@@ -112,8 +114,11 @@ async def _fetch(
     return await (await connection.execute(statement.encode(), asked)).fetchall()
 
 
-def _common(query: OfPatientQuery, after: object, rows: int) -> dict[str, Any]:
-    return {"after": after, "resident": query.resident, "rows": rows, **query.updated._asdict()}
+async def _common(
+    connection: AsyncConnection[DictRow], query: OfPatientQuery, after: object, rows: int
+) -> dict[str, Any]:
+    person = await find_person(connection, query.resident)
+    return {"after": after, "person": person, "rows": rows, **query.updated._asdict()}
 
 
 async def list_alerts(
@@ -122,7 +127,7 @@ async def list_alerts(
     """Alerts in the order in which they were raised, above ``after``."""
     raised = query.raised
     asked = {
-        **_common(query, after or 0, rows),
+        **await _common(connection, query, after or 0, rows),
         "id": as_uuid(query.id),
         "code": query.alert_code,
         "status": query.status,
@@ -137,7 +142,9 @@ async def list_cases(
 ) -> list[DictRow]:
     """Cases in the order in which they were opened, above ``after``."""
     asked = {"id": as_number(query.id), "status": query.status}
-    return await _fetch(connection, _CASES, {**_common(query, after or 0, rows), **asked})
+    return await _fetch(
+        connection, _CASES, {**await _common(connection, query, after or 0, rows), **asked}
+    )
 
 
 async def list_tasks(
@@ -147,7 +154,7 @@ async def list_tasks(
     number, kind = after or (0, "")
     named, _, what = (query.id or "").partition("-")
     asked = {
-        **_common(query, number, rows),
+        **await _common(connection, query, number, rows),
         "after_kind": kind,
         "id": query.id,
         "number": as_number(named),
@@ -161,7 +168,9 @@ async def list_referrals(
 ) -> list[DictRow]:
     """Referrals in the order in which they were asked for, above ``after``."""
     asked = {"id": as_number(query.id), "referrals": list(REFERRALS)}
-    return await _fetch(connection, _REFERRALS, {**_common(query, after or 0, rows), **asked})
+    return await _fetch(
+        connection, _REFERRALS, {**await _common(connection, query, after or 0, rows), **asked}
+    )
 
 
 async def list_provenance(

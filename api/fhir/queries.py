@@ -24,6 +24,8 @@ from api.fhir.searches import (
     own_reading,
 )
 from api.readings.standing import standing
+from api.registry.writing import as_tuples
+from ingest.db import merges
 
 ReadingKey = tuple[datetime, datetime, UUID]  # effective_at, captured_at, id.
 _BEFORE_ALL: Final = (datetime.min.replace(tzinfo=UTC),) * 2 + (UUID(int=0),)
@@ -119,15 +121,16 @@ async def list_readings(
 ) -> list[DictRow]:
     """Readings as they stand, in order of time, after the key: at most ``rows``.
 
-    Who asks by a merged pseudonym is told what is the survivor's.
+    Whose they are now is the survivor of a merge, by whatever pseudonym is asked.
     """
     ids = await _named_ids(connection, query)
+    person = await find_person(connection, query.resident)
     effective, captured, last = after or _BEFORE_ALL
     candidates = _OF_RESIDENT if ids is None else _OF_ID
     taken, updated, kinds = query.taken, query.updated, query.kinds
     asked: dict[str, Any] = {
         "ids": ids,
-        "resident": await _find_survivor(connection, query.resident),
+        "resident": person and person[0],
         "after_effective": effective,
         "after_captured": captured,
         "after_id": last,
@@ -148,16 +151,14 @@ async def list_readings(
     return await (await connection.execute(statement.encode(), asked)).fetchall()
 
 
-_SURVIVOR: Final = """
-SELECT into_id FROM resident_merge WHERE resident_id = %s AND unmerged_at IS NULL"""
-
-
-async def _find_survivor(connection: AsyncConnection[DictRow], resident: str | None) -> str | None:
-    """Under which pseudonym this resident's readings are seen now."""
+async def find_person(
+    connection: AsyncConnection[DictRow], resident: str | None
+) -> list[str] | None:
+    """All pseudonyms of whom is asked for, under which they are seen now first; None: anybody."""
     if resident is None:
         return None
-    row = await (await connection.execute(_SURVIVOR, (resident,))).fetchone()
-    return resident if row is None else str(row["into_id"])
+    with as_tuples(connection) as tuples:
+        return await merges.find_person(tuples, resident)
 
 
 async def _named_ids(

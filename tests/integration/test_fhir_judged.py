@@ -14,20 +14,21 @@ from tests.fix_db import Database as Fresh
 from tests.integration.registry_bench import NOW, a_registry
 from tests.integration.security_world import INSERT_READING
 
-_ALERT: Final = """
+ALERT: Final = """
 INSERT INTO alert (id, resident_id, centre_id, condition, code, severity, status, anchor_id,
     effective_at, raised_at, page, late, observed, threshold, source, profile, profile_version,
     raised_by, updated_at, anchor_kind)
-VALUES (%(id)s, 'anna', 'north', 'hypertension', %(code)s, 'critical', %(status)s, %(id)s, %(at)s,
-    %(at)s, true, false, '182/112 mmHg', '> 180/110 mmHg', 'a document, 2.2', 'wuzhou', '1',
+VALUES (%(id)s, %(resident)s, 'north', 'hypertension', %(code)s, 'critical', %(status)s, %(id)s,
+    %(at)s, %(at)s, true, false, '182/112 mmHg', '> 180/110 mmHg', 'a document, 2.2', 'wuzhou', '1',
     'judge', %(at)s, 'reading')"""
-_CASE: Final = """
+CASE: Final = """
 INSERT INTO resident_case (resident_id, condition, state, consecutive_unsatisfied,
     second_followup_due, next_routine_due, profile, profile_version, updated_at)
-VALUES ('anna', %(condition)s, %(state)s, 1, %(second)s, %(routine)s, 'wuzhou', '1', %(at)s)"""
-_MOVE: Final = """
+VALUES (%(resident)s, %(condition)s, %(state)s, 1, %(second)s, %(routine)s, 'wuzhou', '1',
+    %(at)s)"""
+MOVE: Final = """
 INSERT INTO case_transition (resident_id, condition, from_state, to_state, at, profile,
-    profile_version, author) VALUES ('anna', 'hypertension', %s, %s, %s, 'wuzhou', '1', %s)"""
+    profile_version, author) VALUES (%s, 'hypertension', %s, %s, %s, 'wuzhou', '1', %s)"""
 
 
 @pytest.fixture
@@ -42,10 +43,12 @@ async def client(database: Fresh, connection: Connection) -> AsyncIterator[httpx
         yield opened
 
 
-async def raise_alert(connection: Connection, code: str, status: str, **ago: float) -> str:
-    id_ = uuid4()
-    values = {"id": id_, "code": code, "status": status, "at": NOW - timedelta(**ago)}
-    await connection.execute(_ALERT, values)
+async def raise_alert(
+    connection: Connection, code: str, status: str, resident: str = "anna", **ago: float
+) -> str:
+    id_, at = uuid4(), NOW - timedelta(**ago)
+    values = {"id": id_, "resident": resident, "code": code, "status": status, "at": at}
+    await connection.execute(ALERT, values)
     return str(id_)
 
 
@@ -77,11 +80,11 @@ async def test_alerts_are_found_by_patient_code_status_and_day(
 async def test_a_case_is_a_flag_and_each_of_its_dates_a_task(
     client: httpx.AsyncClient, connection: Connection
 ) -> None:
-    asked: Json = {"at": NOW, "second": "2026-03-30", "routine": None}
+    asked: Json = {"resident": "anna", "at": NOW, "second": "2026-03-30", "routine": None}
     state = {"condition": "hypertension", "state": "second_followup_open"}
-    await connection.execute(_CASE, {**asked, **state})
+    await connection.execute(CASE, {**asked, **state})
     state = {"condition": "diabetes", "state": "closed"}
-    await connection.execute(_CASE, {**asked, **state, "second": None, "routine": "2026-06-01"})
+    await connection.execute(CASE, {**asked, **state, "second": None, "routine": "2026-06-01"})
 
     flags = resources_in(await ask(client, "Flag", patient="anna"))
     assert [each["status"] for each in flags] == ["active", "inactive"]
@@ -103,7 +106,7 @@ async def test_a_referral_says_what_became_of_it(
     client: httpx.AsyncClient, connection: Connection
 ) -> None:
     async def move(*states: str, author: str = "judge", **ago: float) -> None:
-        await connection.execute(_MOVE, (*states, NOW - timedelta(**ago), author))
+        await connection.execute(MOVE, ("anna", *states, NOW - timedelta(**ago), author))
 
     async def statuses() -> list[str]:
         found = resources_in(await ask(client, "ServiceRequest", patient="anna"))

@@ -15,6 +15,7 @@ from tests.fix_clock import TestClock
 from tests.fix_db import Database as Fresh
 from tests.integration.fhir_bench import fill
 from tests.integration.registry_bench import NOW, a_registry, put
+from tests.integration.test_fhir_judged import CASE, MOVE, raise_alert
 from tests.integration.test_fhir_reads import store
 
 
@@ -114,6 +115,43 @@ async def test_observations_are_found_by_both_pseudonyms_and_belong_to_one(
     subjects = [each["subject"]["reference"] for each in (before, during, after)]
     assert subjects == ["Patient/carl", "Patient/anna", "Patient/carl"]
     assert [each["meta"]["versionId"] for each in (before, during, after)] == ["1", "2", "3"]
+
+
+async def test_what_was_judged_is_found_by_both_pseudonyms(
+    client: httpx.AsyncClient, connection: Connection, clock: TestClock
+) -> None:
+    """What stands under the merged one keeps its subject: it was said of that pseudonym."""
+    kinds = ("DetectedIssue", "Flag", "Task", "ServiceRequest")
+    for who in ("anna", "carl"):
+        await raise_alert(connection, "BP_EMERGENCY", "resolved", who, days=9)
+        state = {"condition": "diabetes", "state": "controlled", "second": None, "at": NOW}
+        await connection.execute(CASE, {"resident": who, "routine": "2026-06-01", **state})
+        moved = ("controlled", "referral_recommended", NOW - timedelta(days=9), "judge")
+        await connection.execute(MOVE, (who, *moved))
+
+    async def look(kind: str) -> dict[str, list[str]]:
+        found = {}
+        for name, asked in (("anna", "patient"), ("carl", "subject")):
+            page = await ask(client, kind, **{asked: f"Patient/{name}"})
+            about = [
+                (one.get("patient") or one.get("subject") or one["for"])["reference"]
+                for one in resources_in(page)
+            ]
+            found[name] = [reference.removeprefix("Patient/") for reference in about]
+        return found
+
+    apart = {kind: await look(kind) for kind in kinds}
+    await merge(client, clock)
+    together = {kind: await look(kind) for kind in kinds}
+    await part(client, clock)
+
+    assert apart == {kind: {"anna": ["anna"], "carl": ["carl"]} for kind in kinds}
+    assert together == {
+        kind: {name: ["anna", "carl"] for name in ("anna", "carl")} for kind in kinds
+    }
+    assert {kind: await look(kind) for kind in kinds} == apart
+    one = resources_in(await ask(client, "Patient", identifier="urn:suifang:resident|carl"))
+    assert [each["id"] for each in one] == ["carl"]  # Itself, with a link while it is merged.
 
 
 async def test_a_version_does_not_go_back_for_who_sees_one_of_the_two_again(
