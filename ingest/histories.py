@@ -132,7 +132,11 @@ async def _join_merged(
 
 
 def _join_people(ids: Sequence[str], people: Mapping[str, Person], kin: Kin) -> list[Person]:
-    """Who is judged, row by row: a merged one is nobody, its diagnoses are the survivor's, too."""
+    """Who is judged, row by row: a merged one is nobody.
+
+    Its diagnoses and its enrolment are the survivor's, too: of each the earliest day counts, as in
+    figures. Team and birth date are the survivor's alone.
+    """
     found = [NOBODY if id_ in kin.into else people.get(id_, NOBODY) for id_ in ids]
     rows = {id_: row for row, id_ in enumerate(ids)}
     for gone, survivor in kin.into.items():
@@ -144,6 +148,7 @@ def _join_people(ids: Sequence[str], people: Mapping[str, Person], kin: Kin) -> 
                     found[row].hypertension_since, other.hypertension_since
                 ),
                 diabetes_since=_earlier(found[row].diabetes_since, other.diabetes_since),
+                enrolled_on=_earlier(found[row].enrolled_on, other.enrolled_on),
             )
     return found
 

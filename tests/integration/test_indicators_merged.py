@@ -1,10 +1,13 @@
-"""Promise: who was registered twice is counted once, with the diagnoses of both, and apart again.
+"""Promise: who was registered twice is one person, with the diagnoses of both, and apart again.
 
 Two of team east-1 are merged and parted; what is expected is written down by hand.
 """
 
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
+
+import pytest
 
 from ingest.db.connections import Connection
 from tests.builders import AT, a_blood_pressure
@@ -64,3 +67,43 @@ def _both_but(code: str) -> list[str]:
     return (
         ["r-2"] if code in {"t2dm.standard_management_rate", "signing.diabetes"} else ["r-1", "r-2"]
     )
+
+
+@pytest.mark.parametrize("survivors", [None, AT.date() + timedelta(days=30)])
+async def test_the_earlier_enrolment_counts_until_they_are_parted(
+    connection: Connection,
+    database: Database,
+    clock: TestClock,
+    tmp_path: Path,
+    survivors: date | None,
+) -> None:
+    """Who is managed under either pseudonym owes visits since that day (ADR 0045)."""
+    async with a_desk(connection, database, clock, tmp_path) as desk:
+
+        async def overdue() -> list[str]:
+            rows = await desk.rows(
+                "SELECT resident_id FROM alert WHERE code = 'ROUTINE_OVERDUE' AND status = 'active'"
+                " AND condition = 'hypertension' AND resident_id IN ('r-1', 'r-2')"
+            )
+            return [row[0] for row in rows]
+
+        await desk.connection.execute(
+            "UPDATE resident SET enrolled_on = CASE id WHEN 'r-1' THEN %s::date ELSE %s END"
+            " WHERE id IN ('r-1', 'r-2')",
+            (survivors, AT.date()),
+        )
+        for resident in ("r-1", "r-2"):
+            await desk.send(a_blood_pressure("128", "78", at=AT, resident_id=resident))
+        await desk.settle(minutes=11)
+        desk.clock.now = AT + timedelta(days=95)
+        await desk.work()
+        assert await overdue() == ["r-2"]
+
+        await merge(desk, "r-2", "r-1")
+        await desk.work()
+        assert await overdue() == ["r-1"]
+        await desk.require_fresh()
+        await unmerge(desk, "r-2")
+        await desk.work()
+        assert await overdue() == ["r-2"]
+        await desk.require_fresh()
