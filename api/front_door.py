@@ -1,8 +1,9 @@
 """What every request passes and every response carries, before and after any route.
 
 Too many, too long and too large are refused here, as problem+json, before anything is read. It
-must never log an address or read a body itself. Invariant: every response has the security
-headers, also those of errors and of addresses that do not exist.
+must never log an address or read a body itself. Invariants: every response has the security
+headers, also those of errors and of addresses that do not exist; answers of an operation that is to
+go have also those that say so.
 """
 
 from typing import Final
@@ -12,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.deprecation import headers_of
 from api.errors import AddressTooLongError, ApiError, TooLargeError
 from api.headers import HEADERS
 from api.limits import Limiter, LimitSettings
@@ -57,7 +59,8 @@ class FrontDoor:
                 given = {name.lower() for name, _ in message["headers"]}
                 ours = _OURS_BY_TLS if scope["scheme"] == "https" else _OURS
                 missing = [header for header in ours if header[0] not in given]
-                message["headers"] = [*message["headers"], *missing]
+                going = headers_of(scope.get("route"))
+                message["headers"] = [*message["headers"], *missing, *going]
             await send(message)
 
         try:

@@ -1,7 +1,7 @@
 """Promise: every answer carries the headers, and too much is refused before any route sees it."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import httpx
@@ -10,6 +10,7 @@ from fastapi import Request
 from pydantic import SecretStr
 
 from api.app import create_app
+from api.deprecation import deprecated
 from api.headers import HEADERS
 from api.limits import LimitSettings
 from api.settings import ApiSettings
@@ -26,6 +27,12 @@ def a_client(address: str = "127.0.0.1", *, scheme: str = "http") -> httpx.Async
     @app.post("/count")
     async def count(request: Request) -> dict[str, int]:
         return {"bytes": len(await request.body())}
+
+    going = deprecated(since=date(2026, 3, 2), sunset=date(2027, 3, 2), instead="/v1/new")
+
+    @app.get("/old/{number}", **going)
+    async def old(number: int) -> dict[str, int]:
+        return {"number": number}
 
     @app.get("/bug")
     async def bug() -> None:
@@ -52,6 +59,26 @@ async def test_every_answer_has_the_security_headers(path: str, status: int) -> 
 async def test_over_tls_it_says_to_stay_there() -> None:
     async with a_client(scheme="https") as client:
         assert (await client.get("/")).headers["strict-transport-security"].startswith("max-age=")
+
+
+@pytest.mark.parametrize(("path", "status"), [("/old/7", 200), ("/old/seven", 400)])
+async def test_an_operation_that_is_to_go_says_so_in_every_answer(path: str, status: int) -> None:
+    async with a_client() as client:
+        response = await client.get(path)
+        other = await client.get("/")
+        document = (await client.get("/openapi.json")).json()
+
+    assert response.status_code == status
+    assert response.headers["deprecation"] == "@1772409600"
+    assert response.headers["sunset"] == "Tue, 02 Mar 2027 00:00:00 GMT"
+    assert response.headers["link"] == '</v1/new>; rel="deprecation"'
+    assert not {"deprecation", "sunset"} & {*other.headers}
+    assert document["paths"]["/old/{number}"]["get"]["deprecated"] is True
+
+
+def test_nobody_is_given_less_than_three_months() -> None:
+    with pytest.raises(ValueError, match="nobody could follow"):
+        deprecated(since=date(2026, 3, 2), sunset=date(2026, 5, 30), instead="/v1/new")
 
 
 async def in_pieces(total: int) -> AsyncIterator[bytes]:
