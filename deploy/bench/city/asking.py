@@ -70,11 +70,14 @@ DRAWS: Final[Mapping[str, Draw]] = {
     "feed": _feed,
     "alerts": _by_doctor(lambda _place, _team, _random: "/v1/alerts?limit=50"),
     "resident_year": _by_doctor(_year),
+    "timeline": _by_doctor(
+        lambda place, t, random: f"/v1/residents/{place.resident_of(t, random)}/timeline?limit=100"
+    ),
     "resident": _by_doctor(
         lambda place, t, random: f"/v1/residents/{place.resident_of(t, random)}"
     ),
 }
-"""By name, each as a page of its own is measured."""
+"""By name, each as a page of its own is measured. A timeline's page is the newest of all kinds."""
 WEIGHTS: Final[Mapping[str, int]] = {
     "worklist": 30,
     "alerts": 20,
