@@ -16,6 +16,9 @@ from api.auth.signing import Bearer
 from deploy.embedded.issuer import Issuer
 from deploy.embedded.stack import Stack
 from gateway.wire.times import utc_now
+from ingest.db import outbox
+from ingest.db.connections import connect
+from ingest.db.outbox import Event
 from tests.builders import a_batch, a_blood_pressure
 from tests.fix_db import Database
 from tests.integration.api_processes import API, a_dispatcher, a_process, await_feed
@@ -73,6 +76,21 @@ class Console:
     async def stop(self) -> None:
         """Kill the API."""
         await self.api.aclose()
+
+    async def forget_events(self, up_to: int) -> None:
+        """Something else happens; once the feed has come so far, all before the newest go."""
+        told = Event("contract.changed", {"resident_id": "r-nobody"})
+        async with (
+            await connect(self.database.dsn, application_name="test", autocommit=True) as owner,
+            asyncio.timeout(60),
+        ):
+            await outbox.insert(owner, [told], at=utc_now())
+            while True:
+                row = await (await owner.execute("SELECT max(number) FROM outbox")).fetchone()
+                if row and (row[0] or 0) >= up_to:
+                    break
+                await asyncio.sleep(0.1)
+            await owner.execute("DELETE FROM outbox WHERE number < %s", (row[0],))
 
     async def measure(self, person: Person, systolic: str, diastolic: str) -> dict[str, Any]:
         """A pressure arrives at ingest's writer, now."""

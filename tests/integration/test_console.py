@@ -4,11 +4,12 @@ A real Chromium on the real API, dispatcher and database; readings come through 
 and are judged by the judge.
 """
 
+import asyncio
 from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.async_api import Browser, ViewportSize, expect
+from playwright.async_api import Browser, Response, Route, ViewportSize, expect
 
 from tests.integration.console_bench import (
     DESKTOP,
@@ -131,6 +132,39 @@ async def test_the_api_restarts_and_the_open_page_says_so_and_misses_no_alert(
 
     # A browser says that it cannot reach a server that is not there; nothing else is wrong.
     assert all("ERR_" in fault for fault in desk.faults), desk.faults
+
+
+async def test_a_page_behind_what_the_feed_keeps_begins_anew_and_misses_no_alert(
+    chromium: Browser, console: Console
+) -> None:
+    """It was loaded, and the browser slept before it could follow: the answer is 410."""
+    awake, answers = asyncio.Event(), []
+
+    async def sleep(route: Route) -> None:
+        await awake.wait()
+        await route.continue_()
+
+    def note(response: Response) -> None:
+        if "/console/feed/stream" in response.url:
+            answers.append(response.status)
+
+    async with a_desk(chromium, console) as desk:
+        await desk.page.route("**/console/feed/stream?*", sleep, times=1)
+        desk.page.on("response", note)
+        await desk.sign_in(OTHER_DOCTOR)
+        place = int(await desk.page.locator("#panel").get_attribute("data-feed") or 0)
+        await console.measure(PEOPLE[-1], "199", "118")
+        await console.forget_events(place + 2)
+        await expect(desk.page.locator(".alert", has_text="199/118 mmHg")).to_have_count(0)
+        awake.set()
+        await expect(desk.page.locator(".alert", has_text="199/118 mmHg")).to_be_visible()
+        await desk.is_live()
+        await expect(desk.page.locator("#lost")).to_be_hidden()
+
+    assert answers[0] == 410
+    assert {*answers[1:]} == {200}  # It follows from where the list that it asked for ends.
+    # The browser says of an answer that it is none; nothing else is wrong.
+    assert all("410" in fault for fault in desk.faults), desk.faults
 
 
 async def test_an_alert_is_taken_without_leaving_the_page_and_given_back(
