@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK: Final = (
-    256  # Drawn at once: bounds memory, and how long drawing keeps the sender from sending.
+    512  # Drawn at once: bounds memory, and how long drawing keeps the sender from sending.
 )
 
 
