@@ -1,11 +1,12 @@
 """Where the limit is: the load rises until it is not carried any more, then halves the gap.
 
-A step is carried when p99 from due to stored keeps a bound, nothing was cut short and the lag does
-not grow. The lowest rate that broke is looked at twice, so that one hiccup is no limit. Whose limit
-it is follows from who used its processor; a step that broke while the simulator itself was late
-says nothing of the system, and the answer says so. Pure: no clock.
+A step is carried when its rate was reached, p99 from due to stored keeps a bound, nothing was cut
+short and the lag does not grow. The lowest rate that broke is looked at twice, so that one hiccup
+is no limit. Whose limit it is follows from who used its processor; a step that broke while the
+simulator itself was late says nothing of the system, and the answer says so. Pure: no clock.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -19,6 +20,8 @@ OTHERS: Final = "others"
 WAITING: Final = "waiting"
 _FULL: Final = 0.85  # Of one core: then a single-threaded process can do no more.
 _FOREIGN: Final = 0.2  # Of all processors, used by programs that are not looked at.
+_REACHED: Final = 0.9  # Of the asked rate, beside what chance does: a short step hides a lag.
+_CHANCE: Final = 4.0  # Standard deviations of a Poisson process.
 _LATE_SHARE: Final = 0.25  # Of the bound: more of it is ours, and the step says nothing.
 
 
@@ -77,7 +80,8 @@ def judge_step(rate_per_s: float, run: LoadRun, bound: Bound) -> Step:
         )
     )
     sending = [sample for sample in run.samples if sample.sent_per_s > 0]
-    broke = _why_broken(run, p99_ms, _growth(sending), bound)
+    short = _why_short(run, rate_per_s)  # No system slows an open loop.
+    broke = _why_broken(run, p99_ms, _growth(sending), bound) or short
     cores = _mean_cores(sending)
     late = (late_ms or 0.0) > _LATE_SHARE * bound.p99_ms or cores.get(SIMULATOR, 0.0) > _FULL
     return Step(
@@ -88,7 +92,7 @@ def judge_step(rate_per_s: float, run: LoadRun, bound: Bound) -> Step:
         lateness_p99_ms=late_ms,
         waiting=run.counts.waiting,
         broke=broke,
-        ours=broke is not None and late,
+        ours=broke is not None and (late or short is not None),
         cores=cores,
     )
 
@@ -112,6 +116,16 @@ def _why_broken(run: LoadRun, p99_ms: float | None, growth_s: float, bound: Boun
     if growth_s > bound.lag_growth_s:
         return Words(f"the lag grew by {growth_s:.1f} s", f"滞后增加了 {growth_s:.1f} 秒")
     return None
+
+
+def _why_short(run: LoadRun, rate_per_s: float) -> Words | None:
+    due = rate_per_s * run.sending_s
+    if run.counts.sent >= _REACHED * due - _CHANCE * math.sqrt(due):
+        return None
+    reached = run.counts.sent / run.sending_s
+    return Words(
+        f"only {reached:,.0f} readings/s were reached", f"实际仅达到每秒 {reached:,.0f} 条读数"
+    )
 
 
 def _growth(samples: Sequence[Sample]) -> float:

@@ -60,7 +60,7 @@ def a_sample(**changes: object) -> Sample:
 
 
 def a_run(*, stored_s: float = 0.02, late_s: float = 0.001, waiting: int = 0) -> LoadRun:
-    run = LoadRun(counts=Counts(sent=100, receipted=100 - waiting), sending_s=1.0)
+    run = LoadRun(counts=Counts(sent=100, receipted=100 - waiting), sending_s=0.1)
     run.latencies.stored.record_many([stored_s] * 100)
     run.latencies.lateness.record_many([late_s] * 100)
     run.samples = [a_sample() for _ in range(6)]
@@ -110,6 +110,7 @@ class FakeSystem:
         full = max(rate * cost / 1e6 for cost in self.costs_us.values())
         late_s = 2.0 if rate * self.costs_us["simulator"] > 1e6 else 0.001
         run = a_run(stored_s=2.0 if full > 1 or number in self.sick else 0.02, late_s=late_s)
+        run.sending_s = run.counts.sent / rate
         run.samples = [a_sample(cores=used | {"machine": sum(used.values())}) for _ in range(6)]
         return run
 
@@ -204,8 +205,10 @@ def test_what_cannot_be_worked_off_ends_the_search() -> None:
             replace(a_run(), samples=[a_sample(lag_s=float(second)) for second in range(9)]),
             "lag grew",
         ),
+        (replace(a_run(), sending_s=0.2), "only 500 readings/s were reached"),
+        (replace(a_run(), sending_s=0.11), None),
     ],
-    ids=["carried", "slow", "unreceipted", "saturated", "lagging"],
+    ids=["carried", "slow", "unreceipted", "saturated", "lagging", "not reached", "by chance"],
 )
 def test_why_a_step_broke(run: LoadRun, broke: str | None) -> None:
     found = judge_step(1_000, run, BOUND).broke
@@ -219,6 +222,7 @@ def test_a_late_simulator_is_named_first() -> None:
     assert limit == "simulator"
     assert "at least" in words.en
     assert not judge_step(1_000, a_run(late_s=0.4), BOUND).ours, "carried all the same"
+    assert judge_step(1_000, replace(a_run(), sending_s=0.2), BOUND).ours, "no system slows it"
 
 
 @pytest.mark.parametrize(
