@@ -6,7 +6,7 @@ condition, code and anchor. A follow-up is an alert that asks for somebody to ac
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any, Final
@@ -19,7 +19,7 @@ from ingest.db.errors import translated
 from ingest.histories import Loaded, load_histories
 from ingest.profiles import Profiles
 from rules.codes import AlertCode
-from rules.columns import Periods, Readings
+from rules.columns import DateArray, Periods, Readings
 from rules.engine import judge
 from rules.judgement import Alerts
 from rules.limits import ProfileTable
@@ -46,7 +46,11 @@ class Question:
 
 @dataclass(slots=True, kw_only=True)
 class Comparison:
-    """What was found so far. Weeks are ISO weeks of the day by which somebody must act."""
+    """What was found so far.
+
+    By ISO week: of an alert that of the day on which it became true, of a follow-up that of the day
+    by which somebody must act.
+    """
 
     since: date | None = None  # Older readings may be gone: what they came to is taken as it was.
     residents: int = 0
@@ -56,6 +60,8 @@ class Comparison:
     new: Counter[str] = field(default_factory=Counter)  # Only the second profile raises them.
     lost: Counter[str] = field(default_factory=Counter)
     affected: set[str] = field(default_factory=set)
+    raised_before: Counter[tuple[str, str]] = field(default_factory=Counter)  # Team, week.
+    raised_after: Counter[tuple[str, str]] = field(default_factory=Counter)
     followups_before: Counter[tuple[str, str]] = field(default_factory=Counter)  # Team, week.
     followups_after: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -81,17 +87,25 @@ class Comparison:
                 }
                 for code in sorted({*self.alerts_before, *self.alerts_after})
             ],
-            "followups": [
-                {
-                    "team": team or None,
-                    "week": week,
-                    "before": self.followups_before[team, week],
-                    "after": self.followups_after[team, week],
-                    "extra": self.followups_after[team, week] - self.followups_before[team, week],
-                }
-                for team, week in sorted({*self.followups_before, *self.followups_after})
-            ],
+            "alerts_by_week": _by_week(self.raised_before, self.raised_after),
+            "followups": _by_week(self.followups_before, self.followups_after),
         }
+
+
+def _by_week(
+    before: Counter[tuple[str, str]], after: Counter[tuple[str, str]]
+) -> list[dict[str, Any]]:
+    """One row a team and week, in that order; ``extra`` may be below nothing."""
+    return [
+        {
+            "team": team or None,
+            "week": week,
+            "before": before[team, week],
+            "after": after[team, week],
+            "extra": after[team, week] - before[team, week],
+        }
+        for team, week in sorted({*before, *after})
+    ]
 
 
 async def backtest(
@@ -128,18 +142,22 @@ async def backtest(
 def compare(loaded: Loaded, question: Question, found: Comparison) -> None:
     """Judge these residents by both profiles and add what differs to ``found``."""
     readings = normalise(loaded.reported, loaded.amendments, deduplicate=False).readings
-    told = [
-        _judge_by(profiles.limits, loaded, readings, question)
-        for profiles in (question.before, question.after)
-    ]
+    both = (question.before.limits, question.after.limits)
+    told = [_judge_by(limits, loaded, readings, question) for limits in both]
     found.residents += len(loaded.ids)
     found.readings += len(readings)
     codes = (found.alerts_before, found.alerts_after)
+    raised = (found.raised_before, found.raised_after)
     followups = (found.followups_before, found.followups_after)
     keys: list[dict[tuple[int, ...], int]] = []
-    for alerts, by_code, by_week in zip(told, codes, followups, strict=True):
+    for limits, alerts, by_code, by_day, by_due in zip(
+        both, told, codes, raised, followups, strict=True
+    ):
         by_code.update(_names(alerts))
-        by_week.update(_weeks(alerts, loaded))
+        became_true_on = local_date(alerts.became_true_at, limits.utc_offset)
+        asks = ~np.isnat(alerts.due) & ~np.isin(alerts.code, list(_REPEATS))
+        by_day.update(_weeks(alerts, became_true_on, loaded))
+        by_due.update(_weeks(alerts.take(asks), alerts.due[asks], loaded))
         keys.append({_key(alerts, row): row for row in range(len(alerts))})
     for alerts, mine, other, counter in (
         (told[1], keys[1], keys[0], found.new),
@@ -185,14 +203,11 @@ def _names(alerts: Alerts) -> list[str]:
     return [AlertCode(code).name for code in alerts.code.tolist()]
 
 
-def _weeks(alerts: Alerts, loaded: Loaded) -> list[tuple[str, str]]:
-    """(team, ISO week of the due day) of every alert that asks for a follow-up of its own."""
-    asks = ~np.isnat(alerts.due) & ~np.isin(alerts.code, list(_REPEATS))
-    rows: Sequence[int] = np.flatnonzero(asks).tolist()
-    found = []
-    for row in rows:
-        person = loaded.people.get(loaded.ids[alerts.resident[row]])
-        year, week, _ = alerts.due[row].astype("datetime64[D]").item().isocalendar()
+def _weeks(alerts: Alerts, days: DateArray, loaded: Loaded) -> Iterator[tuple[str, str]]:
+    """Team and ISO week of a day of each alert."""
+    each_day: list[date] = days.astype("datetime64[D]").tolist()
+    for resident, day in zip(alerts.resident.tolist(), each_day, strict=True):
+        person = loaded.people.get(loaded.ids[resident])
+        year, week, _ = day.isocalendar()
         team = NO_TEAM if person is None else person.team_id or NO_TEAM
-        found.append((team, f"{year}-W{week:02d}"))
-    return found
+        yield team, f"{year}-W{week:02d}"

@@ -93,7 +93,8 @@ def _show(record: dict[str, Any]) -> None:
         console.print(f"readings are kept since {record['since']}; what is older was not judged")
     _table(console, "Alerts", record["alerts"], ("code", "before", "after", "new", "lost"))
     columns = ("team", "week", "before", "after", "extra")
-    _table(console, "Follow-ups by team and week", record["followups"], columns)
+    _table(console, "Alerts by team and week", record["alerts_by_week"], columns)
+    _table(console, "Follow-ups by team and week due", record["followups"], columns)
 
 
 def _table(

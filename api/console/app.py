@@ -131,6 +131,7 @@ def _problem(
         status=status,
         slug=slug,
         detail=detail,
+        asked_by_get=request.method == "GET",
     )
     response.headers.update(cast("dict[str, str]", headers or {}))
     return response

@@ -163,6 +163,7 @@ async def test_a_box_enrols_by_the_page_s_token_and_is_refused_by_the_broker_onc
     [
         ("ingest-0", "west", "只能用小写字母"),
         ("Große Box", "west", "只能用小写字母"),
+        ("", "west", "只能用小写字母"),  # In one's own language, not in the browser's.
         (ONLINE, "west", "属于另一个中心"),
     ],
 )
@@ -177,6 +178,22 @@ async def test_a_form_says_in_one_s_language_what_is_wrong_beside_the_field(
         await expect(desk.page.locator("#enrol .field-error")).to_contain_text(told)
         await expect(desk.page.locator('[aria-invalid="true"]')).to_have_count(1)
         await expect(desk.page.get_by_label("网关名称")).to_have_value(gateway)
+
+
+async def test_a_gateway_is_not_revoked_without_a_word_and_the_page_says_so(
+    browser: Browser, console: Console
+) -> None:
+    async with a_desk(browser, console, language="en") as desk:
+        await desk.sign_in(OPERATOR)
+        box = desk.page.locator(f"#gateway-{SILENT}")
+        await box.locator("summary").click()
+        await box.get_by_role("button", name="Revoke this gateway").click()
+        await expect(box.locator(".field-error")).to_contain_text("Say why")
+        await expect(box.get_by_label("Why it is revoked")).to_be_visible()
+
+    assert await console.world.rows(
+        f"SELECT revoked_at FROM gateway WHERE id = '{SILENT}'"  # noqa: S608 - our own word
+    ) == [(None,)]
 
 
 async def test_who_is_no_operator_gets_none_of_it_and_changes_nothing(

@@ -7,7 +7,14 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from gateway.wire.times import utc_now
-from tests.integration.console_bench import DOCTOR, LEADER, Console, a_desk
+from tests.integration.console_bench import (
+    DOCTOR,
+    LEADER,
+    OPERATOR,
+    PHONE,
+    Console,
+    a_desk,
+)
 from tests.integration.console_world import OTHER_TEAM, PEOPLE, STRANGER, TEAM, Person
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -44,6 +51,20 @@ async def test_a_figure_leads_to_the_persons_behind_it(chromium: Browser, consol
     assert {*counted} <= {*people}
     assert {*people} <= {code_of(person) for person in PEOPLE if person.team == TEAM}
     assert "htn.control_rate" in text
+    assert desk.faults == []
+
+
+@pytest.mark.parametrize(("who", "page"), [(LEADER, "quality"), (OPERATOR, "operations")])
+async def test_columns_of_many_teams_and_many_pages_fit_a_phone(
+    chromium: Browser, console: Console, who: str, page: str
+) -> None:
+    async with a_desk(chromium, console, viewport=PHONE, language="en") as desk:
+        await desk.sign_in(who)
+        await desk.go(page)
+        await expect(desk.page.locator("h1")).to_be_visible()
+        width = await desk.page.evaluate("document.documentElement.scrollWidth")
+
+    assert width <= PHONE["width"]
     assert desk.faults == []
 
 

@@ -5,7 +5,9 @@ A real Chromium on the real API and database; the comparison is the command's ow
 
 import json
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import Any, Final
 
 import pytest
 import pytest_asyncio
@@ -23,6 +25,7 @@ from tests.integration.test_console import serious_violations
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 BEFORE, AFTER = "wuzhou", "cn_nbphs_2017"
+BY_WEEK: Final = ("alerts_by_week", "followups")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -75,16 +78,18 @@ async def test_a_comparison_runs_beside_the_page_and_says_what_the_command_says(
         last = await desk.page.locator("input[name=last]").input_value()
         await compare(desk.page, BEFORE, AFTER)
         await desk.page.locator('#comparison[data-state="done"]').wait_for()
-        await expect(desk.page.locator("#comparison")).to_contain_text("1 residents, 10 readings")
+        await expect(desk.page.locator("#comparison")).to_contain_text("Residents: 1; readings: 10")
         rows = {
             await row.get_attribute("data-code"): [
                 int(cell.replace("−", "-")) for cell in await row.locator("td").all_inner_texts()
             ]
             for row in await desk.page.locator("#codes tbody tr").all()
         }
-        chart = desk.page.locator("#weeks")
-        data = json.loads(await chart.get_attribute("data-weeks") or "")
-        bars = await chart.locator("svg path").count()
+        drawn: dict[str, Any] = {}
+        for name in BY_WEEK:
+            chart = desk.page.locator(f"#weeks-{name}")
+            drawn[name] = json.loads(await chart.get_attribute("data-weeks") or "")
+            assert await chart.locator("svg path").count() > 0
         page = await desk.page.content()
 
     question = Question(
@@ -99,9 +104,11 @@ async def test_a_comparison_runs_beside_the_page_and_says_what_the_command_says(
         for each in told["alerts"]
     }
     assert any(values[2] or values[3] for values in rows.values())  # They do differ.
-    assert data["teams"] == ["east-1"]
-    assert sum(data["extra"][0]) == sum(each["extra"] for each in told["followups"])
-    assert bars > 0
+    for name, data in drawn.items():
+        assert data["teams"] == ["east-1"]
+        assert sum(data["extra"][0]) == sum(each["extra"] for each in told[name])
+        mondays = [date.fromisoformat(f"{week}-1") for week in data["weeks"]]
+        assert {b - a for a, b in pairwise(mondays)} == {timedelta(days=7)}  # None is left out.
     assert RESIDENT not in page
     noted = await console.world.rows(
         "SELECT subject, things FROM audit_entry WHERE object = 'backtest'"
@@ -123,6 +130,9 @@ async def test_what_cannot_be_compared_is_said_beside_the_form(
         await compare(desk.page, BEFORE, AFTER)
         await expect(desk.page.locator("#error-days")).to_contain_text("开始日不能晚于结束日")
         await expect(desk.page.locator("input[name=first]")).to_have_value("2026-03-02")
+        await desk.page.locator("input[name=first]").fill("")
+        await compare(desk.page, BEFORE, AFTER)
+        await expect(desk.page.locator("#error-days")).to_contain_text("开始日")
 
 
 async def test_doctors_get_no_rules_page_and_begin_nothing(

@@ -110,6 +110,105 @@ async def test_asked_to_end_it_settles_what_it_has_taken_and_keeps_its_session(
     assert await _count(connection) == 300
 
 
+async def test_told_to_end_while_the_database_hangs_it_ends_by_its_deadline_and_loses_nothing(
+    processes: Processes, database: Database, connection: Connection
+) -> None:
+    worker = processes.start_ingest(INGEST_SHUTDOWN_S_MAX="1")
+    _said(worker)
+    async with _gateway(processes.broker, "gw-1") as client:
+        async with connection.transaction():  # Held until the worker is gone.
+            await connection.execute("LOCK TABLE gateway_day IN ACCESS EXCLUSIVE MODE")
+            await client.publish("suifang/v1/east/gw-1/readings", _series(50), qos=1)
+            eventually(lambda: _waits_for_a_lock(database))
+            worker.send_signal(signal.SIGTERM)
+            code = await asyncio.to_thread(worker.wait, 60)
+        assert code == 0
+        assert await _count(connection) == 0
+        _said(processes.start_ingest())  # The broker has kept what nobody acknowledged.
+        (receipt,) = await _next_receipts(client, 1)
+    assert receipt.stored == 50
+
+
+async def test_what_comes_while_the_writer_is_busy_shares_the_next_transaction(
+    processes: Processes, database: Database, connection: Connection
+) -> None:
+    worker = processes.start_ingest(INGEST_OBSERVATION__PORT="0")
+    address = _said(worker)["observation"]
+    async with _gateway(processes.broker, "gw-1") as client:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE gateway_day IN ACCESS EXCLUSIVE MODE")
+            await client.publish("suifang/v1/east/gw-1/readings", _series(1), qos=1)
+            eventually(lambda: _waits_for_a_lock(database))
+            for minute in range(10, 40):
+                batch = _series(1, minute=minute)
+                await client.publish("suifang/v1/east/gw-1/readings", batch, qos=1)
+            eventually(lambda: _metric(address, "messages_received_total") == 31)
+        receipts = await _next_receipts(client, 31)
+        eventually(lambda: _metric(address, "messages_acknowledged_total") == 31)
+    assert sum(receipt.stored for receipt in receipts) == 31
+    assert _metric(address, "transactions_total") == 2
+
+
+async def test_a_broker_that_restarts_finds_the_session_kept_and_delivers_again(
+    processes: Processes, database: Database, connection: Connection
+) -> None:
+    """Nobody publishes twice here: what comes again comes from the worker's own session."""
+    worker = processes.start_ingest(INGEST_OBSERVATION__PORT="0")
+    address = _said(worker)["observation"]
+    broker = processes.broker
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE gateway_day IN ACCESS EXCLUSIVE MODE")
+        async with _gateway(broker, "gw-1") as client:
+            await client.publish("suifang/v1/east/gw-1/readings", _series(7), qos=1)
+            eventually(lambda: _waits_for_a_lock(database))
+        broker.stack.stop("broker")
+        broker.stack.start("broker")
+        eventually(lambda: _metric(address, "broker_losses_total") > 0)
+        eventually(lambda: _metric(address, "messages_received_total") == 2, within_s=60)
+    eventually(lambda: _metric(address, "messages_acknowledged_total") == 1)
+    row = await (
+        await connection.execute("SELECT sum(stored), sum(redelivered) FROM gateway_day")
+    ).fetchone()
+    assert row == (7, 7)
+    assert await _count(connection) == 7
+
+
+async def test_its_log_says_what_is_wrong_and_nothing_of_anybody(processes: Processes) -> None:
+    worker = processes.start_ingest(
+        INGEST_THROTTLE__READINGS_PER_S="1", INGEST_THROTTLE__BURST_READINGS="2000"
+    )
+    _said(worker)
+    person, typed = "r-5ec4e75ec4e75ec4e75ec4e7", "typed-by-somebody"
+    urgent = a_blood_pressure("231", "131", resident_id=person)
+    bad = [
+        {**a_glucose(resident_id=person), "unit": typed},
+        {**a_glucose(resident_id=person), "note": f"{typed} \u0000"},
+        {**urgent, "diastolic": "x"},
+    ]
+    async with _gateway(processes.broker, "gw-1") as client:
+        for payload in (a_batch(urgent, *bad), a_batch(urgent).replace(b"{", b"{{", 1)):
+            await client.publish("suifang/v1/east/gw-1/readings", payload, qos=1)
+        for minute in range(10, 60, 10):  # More than its share: said in the log.
+            batch = _series(500, minute=minute)
+            await client.publish("suifang/v1/east/gw-1/readings", batch, qos=1)
+        log = next(processes.folder.glob("ingest-*.log"))
+        eventually(lambda: "gateway_throttled" in log.read_text())
+    processes.broker.stack.signal("postgres", signal.SIGKILL)
+    processes.broker.stack.start("postgres")
+    eventually(lambda: "database_unavailable" in log.read_text() or worker.poll() is not None)
+    text = log.read_text()
+
+    assert "emergency_stored" in text
+    assert worker.poll() is None
+    assert not [each for each in (person, typed, "231/131") if each in text]
+
+
+def _metric(address: str, name: str) -> float:
+    """The sum of a counter over its labels."""
+    lines = _get(f"{address}/metrics")[1].splitlines()
+    return sum(float(x.rpartition(" ")[2]) for x in lines if x.startswith(f"suifang_ingest_{name}"))
+
+
 def _waits_for_a_lock(database: Database) -> bool:
     with psycopg.connect(database.dsn) as connection:
         row = connection.execute(

@@ -68,6 +68,12 @@ async def test_a_back_test_counts_what_another_profile_would_change(
     assert codes["BP_UNSATISFIED_2"]["new"] == 1
     weeks = {row["week"]: (row["before"], row["after"]) for row in found["followups"]}
     assert weeks == {"2026-W12": (1, 2)}
+    raised = {row["week"]: (row["before"], row["after"]) for row in found["alerts_by_week"]}
+    assert raised == {"2026-W10": (1, 2)}
+    for weekly, each in (("alerts_by_week", "extra"), ("alerts_by_week", "after")):
+        assert sum(row[each] for row in found[weekly]) == sum(
+            row["after"] - (row["before"] if each == "extra" else 0) for row in found["alerts"]
+        )
 
 
 async def test_a_back_test_looks_at_alerts_of_its_days_only(

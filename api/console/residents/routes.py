@@ -65,6 +65,7 @@ async def show_resident(
             rows=_TABLE_ROWS,
             retracted=True,
         )
+        flags = await queries.list_flags(connection, resident_id, since=since)
     unclaimed = await _list_unclaimed(running, principal)
     await running.audit.saw(principal, "console_resident", [resident_id])
     return pages.render(
@@ -75,6 +76,7 @@ async def show_resident(
         days=days,
         spans=SPANS_DAYS,
         readings=readings,
+        flags=_by_reading(flags),
         unclaimed=unclaimed,
         new_id=str(uuid4()),
         may_amend=principal.may(Permission.READINGS_WRITE),
@@ -160,6 +162,14 @@ async def _find(connection: AsyncConnection[DictRow], resident_id: str) -> DictR
     if found is None:
         msg = "no such resident; use the links on the pages"
         raise NotFoundError(msg)
+    return found
+
+
+def _by_reading(flags: Sequence[DictRow]) -> dict[Any, list[DictRow]]:
+    """What the rules said, by the reading that stands for it; the loudest first."""
+    found: dict[Any, list[DictRow]] = {}
+    for flag in reversed(flags):
+        found.setdefault(flag["anchor_id"], []).append(flag)
     return found
 
 

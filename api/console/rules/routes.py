@@ -24,6 +24,7 @@ Reader = Annotated[Principal, require(Permission.OPERATIONS_READ)]
 Writer = Annotated[Principal, require(Permission.OPERATIONS_READ, Permission.OPERATIONS_WRITE)]
 _DAYS: Final = 90  # Offered at first.
 _DAYS_MAX: Final = 366
+_BY_WEEK: Final = ("alerts_by_week", "followups")
 
 
 @router.get("/rules")
@@ -144,12 +145,13 @@ def _read_job(
     running: Services, pages: Pages, request: Request, principal: Principal
 ) -> dict[str, Any]:
     job = running.backtests.job
-    chart = None
+    charts = {}
     if job is not None and job.result is not None:
-        chart = chart_of(job.result, pages.words(request)("rules.no_team"))
+        nobody = pages.words(request)("rules.no_team")
+        charts = {name: chart_of(job.result[name], nobody) for name in _BY_WEEK}
     return {
         "job": job,
         "is_busy": running.backtests.is_busy,
-        "chart": chart,
+        "charts": charts,
         "may_stop": principal.may(Permission.OPERATIONS_WRITE),
     }

@@ -79,7 +79,6 @@
     setInterval(refresh, SAFETY_MS);
     document.addEventListener("suifang:refresh", refresh);
     document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
-    wireSound();
 
     // --- the stream, in the one tab that leads -------------------------------------------------
 
@@ -142,6 +141,7 @@
       } else {
         panel().outerHTML = text;
       }
+      document.dispatchEvent(new Event("suifang:listed"));
       const rows = [...document.querySelectorAll(".alert")];
       const fresh = rows.filter((each) => !before.has(each.id));
       for (const each of fresh) arrived.set(each.id, Date.now());
@@ -155,7 +155,7 @@
       if (!critical) return;
       const news = document.getElementById("drawer-news");
       if (news) news.textContent = teller.dataset.arrived.replace("{what}", critical.dataset.what);
-      beep();
+      document.dispatchEvent(new Event("suifang:critical"));
     }
 
     // --- what is shown of it -------------------------------------------------------------------
@@ -168,37 +168,6 @@
       live.querySelector(".text").textContent = live.dataset[next];
       document.getElementById("lost").hidden = next !== "lost";
     }
-  }
-
-  // --- sound, off until somebody wants it ---------------------------------------------------------
-
-  function wireSound() {
-    const button = document.getElementById("sound");
-    const showSound = () => {
-      const on = localStorage.getItem("suifang-sound") === "on";
-      button.setAttribute("aria-pressed", String(on));
-      button.querySelector("span").textContent = on ? button.dataset.on : button.dataset.off;
-    };
-    button.addEventListener("click", () => {
-      localStorage.setItem("suifang-sound", localStorage.getItem("suifang-sound") === "on" ? "off" : "on");
-      showSound();
-      beep();
-    });
-    showSound();
-  }
-
-  function beep() {
-    if (localStorage.getItem("suifang-sound") !== "on") return;
-    const sound = new AudioContext();
-    const tone = sound.createOscillator();
-    const volume = sound.createGain();
-    tone.frequency.value = 880;
-    volume.gain.setValueAtTime(0.15, sound.currentTime);
-    volume.gain.exponentialRampToValueAtTime(0.001, sound.currentTime + 0.5);
-    tone.connect(volume).connect(sound.destination);
-    tone.start();
-    tone.stop(sound.currentTime + 0.5);
-    tone.onended = () => sound.close();
   }
 
   function wait(ms) { return new Promise((done) => setTimeout(done, ms)); }

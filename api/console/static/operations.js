@@ -99,22 +99,24 @@
     });
   }
 
-  // Follow-ups that the second profile asks for beyond the first, by week, a bar for each team.
+  // What the second profile asks for beyond the first, by week, a bar for each team.
   function drawWeeks() {
-    const place = document.getElementById("weeks");
-    if (!place || !window.echarts || place.dataset.drawn) return;
-    place.dataset.drawn = "yes";
-    const data = JSON.parse(place.dataset.weeks);
+    if (!window.echarts) return;
     const tones = ["#0b6b6b", "#8a3f8f", "#34558b", "#9a4a00", "#4b6a2f", "#5b4a9b"];
-    chartOf(place).setOption({
-      ...base(data.teams),
-      xAxis: { type: "category", data: data.weeks, axisLabel: { color: INK, hideOverlap: true } },
-      yAxis: { type: "value", minInterval: 1, axisLabel: { color: INK }, splitLine: { lineStyle: { color: GRID } } },
-      series: data.teams.map((name, at) => ({
-        name, type: "bar", data: data.extra[at], itemStyle: { color: tones[at % tones.length], decal: { symbol: SYMBOLS[at % 3], symbolSize: 0.5, color: "rgba(255,255,255,0.5)" } }, emphasis: { disabled: true },
-      })),
-    });
-    place.setAttribute("aria-busy", "false");
+    for (const place of document.querySelectorAll("[data-weeks]")) {
+      if (place.dataset.drawn) continue;
+      place.dataset.drawn = "yes";
+      const data = JSON.parse(place.dataset.weeks);
+      chartOf(place).setOption({
+        ...base(data.teams),
+        xAxis: { type: "category", data: data.weeks, axisLine: { onZero: true }, axisLabel: { color: INK, hideOverlap: true }, axisTick: { show: false } },
+        yAxis: { type: "value", minInterval: 1, axisLabel: { color: INK }, splitLine: { lineStyle: { color: GRID } } },
+        series: data.teams.map((name, at) => ({
+          name, type: "bar", barMaxWidth: 40, data: data.extra[at], itemStyle: { color: tones[at % tones.length], decal: { symbol: SYMBOLS[at % 3], symbolSize: 0.5, color: "rgba(255,255,255,0.5)" } }, emphasis: { disabled: true },
+        })),
+      });
+      place.setAttribute("aria-busy", "false");
+    }
   }
 
   function base(names) {

@@ -14,7 +14,8 @@ from api.auth.principal import Principal
 from api.cases import queries as cases
 from api.cases.schemas import CountQuery
 
-# Open first, then critical; of the same severity what is due first, then the newest.
+# Open first, then critical. Of emergencies the newest leads: it is happening now, and must never
+# stand behind old ones, or behind the last row. Of the others what is due first, then the newest.
 _ITEMS: Final = f"""
 WITH loud AS (
     SELECT a.*, severity_rank(a.severity) AS rank, {lead("a", "t")} AS lead,
@@ -40,11 +41,14 @@ SELECT f.id, f.number, f.resident_id, f.team_id, f.centre_id, f.condition, f.cod
 FROM first f
 LEFT JOIN resident r ON r.id = f.resident_id
 LEFT JOIN resident_case c ON c.resident_id = f.resident_id AND c.condition = f.condition
-ORDER BY f.attention <> 'open', f.rank DESC, f.due NULLS LAST, f.raised_at DESC, f.number DESC
+ORDER BY f.attention <> 'open', f.rank DESC,
+         CASE WHEN f.severity = 'critical' THEN f.effective_at END DESC NULLS LAST,
+         f.due NULLS LAST, f.raised_at DESC, f.number DESC
 LIMIT %(rows)s"""  # noqa: S608 - our own words
 
 _CRITICAL: Final = """
-SELECT count(*) AS critical FROM alert a LEFT JOIN alert_attention t ON t.alert_id = a.id
+SELECT count(*) AS critical, coalesce(max(a.number), 0) AS newest
+FROM alert a LEFT JOIN alert_attention t ON t.alert_id = a.id
 WHERE a.status = 'active' AND a.severity = 'critical' AND t.acknowledged_at IS NULL"""
 
 
@@ -61,7 +65,13 @@ async def list_items(
 async def count(
     connection: AsyncConnection[DictRow], principal: Principal, *, today: date
 ) -> dict[str, Any]:
-    """Cases due, overdue and under referral, and critical alerts that nobody has acknowledged."""
+    """Cases due, overdue and under referral, and what ``count_critical`` says."""
     counts = await cases.count(connection, principal, CountQuery(), today=today)
-    critical = await (await connection.execute(_CRITICAL)).fetchone()
-    return {**counts, **(critical or {})}
+    return {**counts, **await count_critical(connection)}
+
+
+async def count_critical(connection: AsyncConnection[DictRow]) -> DictRow:
+    """How many critical alerts nobody has acknowledged, and the number of the newest (or 0)."""
+    row = await (await connection.execute(_CRITICAL)).fetchone()
+    assert row is not None  # noqa: S101 - an aggregate without groups has one row
+    return row

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from psycopg.rows import DictRow
 from pydantic import ValidationError
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from api.alerts.bounds import latest_return
 from api.alerts.schemas import AcknowledgementIn, SnoozeIn
@@ -90,6 +90,13 @@ async def show_panel(
 ) -> Response:
     """Counts and list alone."""
     return await _panel(request, running, pages, principal)
+
+
+@router.get("/today/critical")
+async def read_critical(running: Running, principal: Reader) -> JSONResponse:
+    """What the other pages tell of critical alerts: two numbers, nobody's."""
+    async with running.database.reading(principal) as connection:
+        return JSONResponse(await queries.count_critical(connection))
 
 
 @router.post("/alerts/{alert_id}/acknowledgement")
@@ -218,6 +225,11 @@ async def _read(running: Services, principal: Principal) -> dict[str, Any]:
         "may_record": principal.may(Permission.FOLLOWUPS_WRITE),
         "reasons": get_args(Reason),
         "hours": {item["id"]: _hours_left(item, now) for item in items},
+        "leads_to": {
+            "due_today": "on_today",
+            "overdue": "overdue",
+            "waiting_for_referral": "referral",
+        },
         "failed": {},
         "refused": None,
     }

@@ -25,7 +25,7 @@ from api.services import Running
 router = APIRouter()
 router.include_router(printing.router, prefix="/cases")
 
-Due = Literal["overdue", "today", "week", "referral"]
+Due = Literal["overdue", "on_today", "today", "week", "referral"]
 _SEVERITIES: Final[tuple[Severity, ...]] = ("critical", "high", "warn", "info")
 _WEEK_DAYS: Final = 7
 # A form sends what was not chosen as an empty text.
@@ -132,7 +132,12 @@ async def show_printable(
 def _filters(chosen: Chosen, today: date) -> dict[str, Any]:
     """What the list of cases is asked, from what was chosen on the page."""
     due = chosen.due
-    before = {"today": today + timedelta(days=1), "week": today + timedelta(days=_WEEK_DAYS + 1)}
+    tomorrow = today + timedelta(days=1)
+    before = {
+        "on_today": tomorrow,
+        "today": tomorrow,
+        "week": today + timedelta(days=_WEEK_DAYS + 1),
+    }
     return {
         "condition": chosen.condition or None,
         "state": chosen.state or None,
@@ -141,16 +146,22 @@ def _filters(chosen: Chosen, today: date) -> dict[str, Any]:
         "overdue": True if due == "overdue" else None,
         "waiting_for_referral": True if due == "referral" else None,
         "due_before": before.get(due),
+        "due_after": today - timedelta(days=1) if due == "on_today" else None,
     }
 
 
 def _next_step(case: Mapping[str, Any]) -> str | None:
-    """Which of the three due days is the earliest; a second follow-up before a routine visit."""
+    """Which of the three due days is the earliest; a second follow-up before a routine visit.
+
+    Of an emergency that nobody has followed up, the referral itself comes first.
+    """
     days = {
         "second": case["second_followup_due"],
         "referral": case["referral_followup_due"],
         "routine": case["next_routine_due"],
     }
+    if case["state"] == "emergency_referral":
+        return "emergency"
     return next(
         (name for name, day in days.items() if day is not None and day == case["due"]), None
     )

@@ -5,6 +5,7 @@ import string
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -24,6 +25,7 @@ from api.console.flow.dump import SHOWN_BYTES_MAX, dump
 from api.console.pages import read_words
 from api.console.provider import Beginning
 from api.console.rules.profiles import in_chinese, list_profiles
+from api.console.rules.weeks import TEAMS_MAX, chart_of
 from api.console.settings import ConsoleSettings, OidcSettings
 from api.console.sign_in import _own_path
 from api.console.simulator.scenarios import SCENARIOS
@@ -170,6 +172,23 @@ def test_every_problem_and_outcome_that_a_page_may_tell_has_its_word() -> None:
 
     assert {f"problem_of_gateway.{problem}" for problem in StatusProblem} <= words
     assert {f"replayed.{outcome}" for outcome in Outcome} <= words
+
+
+def test_a_chart_of_weeks_leaves_no_week_out_and_says_which_teams_it_does() -> None:
+    rows: list[dict[str, Any]] = [
+        {"team": "a", "week": "2026-W52", "extra": 2},
+        {"team": None, "week": "2027-W02", "extra": -1},
+    ]
+    others = [{"team": f"t{n:02}", "week": "2026-W53", "extra": 5} for n in range(TEAMS_MAX)]
+
+    assert chart_of(rows, "nobody's") == {
+        "teams": ["a", "nobody's"],
+        "weeks": ["2026-W52", "2026-W53", "2027-W01", "2027-W02"],
+        "extra": [[2, 0, 0, 0], [0, 0, 0, -1]],
+        "left_out": 0,
+    }
+    assert chart_of([*rows, *others], "x")["left_out"] == 2
+    assert chart_of([], "x")["weeks"] == []
 
 
 @pytest.mark.parametrize(
