@@ -66,5 +66,5 @@ DETAIL: Final[Json] = {
 }
 WORKLIST: Final = (
     "\ufeff序号,居民编号,团队,病种,状态,风险,应随访日期,是否逾期,待转诊随访,连续不满意次数\r\n"
-    f"1,{RESIDENT_ID},cx-longgang-3,高血压,待第二次随访,警示,2026-03-16,否,否,1\r\n"
+    f"1,{RESIDENT_ID},cx-longgang-3,高血压,待二次随访,注意,2026-03-16,否,否,1\r\n"
 )

@@ -39,18 +39,19 @@ _HEADINGS: Final = (
     "连续不满意次数",
 )
 _CONDITIONS: Final = {"hypertension": "高血压", "diabetes": "2型糖尿病"}
-_SEVERITIES: Final = {"critical": "紧急", "high": "高", "warn": "警示", "info": "提示"}
+# The console's words, so that a list on paper says of a case what the page says; a test compares.
+_SEVERITIES: Final = {"critical": "危急", "high": "紧急", "warn": "注意", "info": "提示"}
 _STATES: Final = {
-    "none": "无",
+    "none": "无待办",
     "controlled": "控制满意",
-    "second_followup_open": "待第二次随访",
-    "second_followup_overdue": "第二次随访逾期",
+    "second_followup_open": "待二次随访",
+    "second_followup_overdue": "二次随访逾期",
     "referral_recommended": "建议转诊",
     "emergency_referral": "紧急转诊",
     "referral_followup_overdue": "转诊随访逾期",
-    "referral_closed": "转诊已随访",
-    "screening": "筛查待复测",
-    "screening_referral": "筛查待确诊",
+    "referral_closed": "转诊结案",
+    "screening": "筛查复测",
+    "screening_referral": "转诊确诊",
     "closed": "已结案",
 }
 _YES_NO: Final = {True: "是", False: "否"}

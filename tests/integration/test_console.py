@@ -223,6 +223,7 @@ async def test_the_worklist_is_filtered_sorted_by_risk_and_saved_as_a_file(
         await desk.page.wait_for_url("**condition=diabetes**")
         await expect(rows.filter(has_text="高血压")).to_have_count(0)
         sugar = await rows.count()
+        await desk.page.locator("#filters summary", has_text="导出 CSV").click()
         async with desk.page.expect_download() as downloading:
             await desk.page.get_by_role("link", name=f"导出 CSV · {TEAM}").click()
         saved = await (await downloading.value).path()

@@ -162,7 +162,7 @@ async def test_what_a_chart_s_rings_say_stands_in_the_table_for_who_has_no_mouse
     async with a_desk(chromium, console, language="en") as desk:
         await desk.sign_in(DOCTOR)
         await desk.go(f"residents/{LONG.id}?days=365")
-        flag = desk.page.locator(".readings .flag").first
+        flag = desk.page.locator(".readings .flag", has_text="Blood pressure unsatisfied").first
         await expect(flag.locator("summary")).to_contain_text("unsatisfied")
         await flag.locator("summary").press("Enter")
         await expect(flag.locator("p")).to_contain_text("140/90")

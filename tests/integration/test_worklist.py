@@ -330,7 +330,7 @@ async def test_the_printed_list_has_names_only_for_who_may_see_them_and_says_so_
     assert named.headers["content-type"] == "text/csv; charset=utf-8"
     assert named.headers["cache-control"] == "no-store"
     assert named.text.startswith("\ufeff序号,居民编号,姓名,团队")
-    assert "1,anna,'=SUM(A1),n1,高血压,待第二次随访,警示,2026-03-16,是,否,1\r\n" in named.text
+    assert "1,anna,'=SUM(A1),n1,高血压,待二次随访,注意,2026-03-16,是,否,1\r\n" in named.text
     assert "SUM" not in plain.text
     assert "1,anna,n1,高血压" in plain.text
     assert allowed.text == plain.text

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse
 
 from api.auth.permissions import Role
 from api.auth.settings import AuthSettings
+from api.cases.printing import _SEVERITIES, _STATES
 from api.cases.queries import WAITING
 from api.console.doorkeeper import Doorkeeper, is_of_this_site
 from api.console.flow.dump import SHOWN_BYTES_MAX, dump
@@ -79,6 +80,15 @@ def test_every_code_of_the_database_has_its_word(language: str) -> None:
     words = read_words("zh" if language == "zh" else "en")
 
     assert {*codes()} <= words.keys()
+
+
+def test_a_list_on_paper_says_of_a_case_what_the_page_says() -> None:
+    words = read_words("zh")
+
+    assert {words[f"severity.{name}"]: name for name in _SEVERITIES} == {
+        word: name for name, word in _SEVERITIES.items()
+    }
+    assert {name: words[f"state.{name}"] for name in STATES} == _STATES
 
 
 def test_the_states_are_those_of_the_rules() -> None:
