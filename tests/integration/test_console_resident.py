@@ -128,7 +128,7 @@ async def test_a_reading_of_nobody_is_claimed_by_the_centre_that_measured(
         await desk.go(f"residents/{QUIET.id}?days=7")
         nobody = desk.page.locator(".unclaimed li", has_text="127/79")
         await nobody.get_by_role("button", name="认领给此居民").click()
-        await expect(desk.page.get_by_role("dialog").locator(".field-error").first).to_be_visible()
+        await expect(desk.page.get_by_role("dialog").locator("#wrong")).to_be_focused()
         await desk.page.keyboard.press("Escape")
         await nobody.get_by_label("依据").fill("护士在场")
         await nobody.get_by_role("button", name="认领给此居民").click()
