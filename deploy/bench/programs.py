@@ -114,8 +114,8 @@ class Program:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=1)
         lines = self.log.read_text("utf-8", errors="replace").strip().splitlines()
-        last = " / ".join(lines[-_TAIL_LINES:])
-        return BenchError(f"{self.name} ended ({self._process.returncode}): {last}; see {self.log}")
+        said = f": {' / '.join(lines[-_TAIL_LINES:])}" if lines else ""
+        return BenchError(f"{self.name} ended ({self._process.returncode}){said}; see {self.log}")
 
     def stop(self) -> None:
         """End it."""

@@ -67,3 +67,10 @@ def test_a_thread_that_may_end_before_the_process_starts_no_child(tmp_path: Path
     thread.start()
     thread.join()
     assert problems == ["sleeper would end with a thread that is not the main one: start it there"]
+
+
+def test_a_child_that_ended_without_a_word_is_told_without_one(tmp_path: Path) -> None:
+    with Program("silent", ["/bin/false"], folder=tmp_path) as child:
+        with pytest.raises(BenchError) as ended:
+            child.wait_for(None, within_s=_PATIENCE_S)
+        assert str(ended.value) == f"silent ended (1); see {child.log}"
