@@ -7,10 +7,10 @@
 FROM suifang:0.1.0
 
 USER root
-RUN mkdir -p /etc/postgresql-common \
- && echo 'create_main_cluster = false' > /etc/postgresql-common/createcluster.conf \
- && apt-get update \
- && apt-get install -y --no-install-recommends procps postgresql-17 postgresql-17-timescaledb \
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends procps postgresql-common \
+ && sed -ri 's/^#?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf \
+ && apt-get install -y --no-install-recommends postgresql-17 postgresql-17-timescaledb \
  && rm -rf /var/lib/apt/lists/* \
  && groupmod --gid 70 postgres && usermod --uid 70 --gid 70 postgres \
  && ln -s /opt/suifang/bin/suifang /usr/local/bin/suifang
