@@ -83,8 +83,7 @@ def _replace(old: Crew, new: Crew) -> list[str]:
     _settle(old)
     new.start(*PROCESSES, client_id="ingest-1")
     wait(lambda: all(new.is_ready(name) for name in PROCESSES))
-    elected = [name for name in ELECTED if old.is_elected(name)]
-    faults = [f"old {name} was not elected" for name in ELECTED if name not in elected]
+    faults = [f"new {name} did not stand by" for name in ELECTED if new.is_elected(name)]
     say(f"{installation.send('beside', SECONDS)} readings under both versions")
     old.end("judge", *ELECTED)
     wait(lambda: all(new.is_elected(name) for name in ELECTED))
