@@ -62,7 +62,10 @@ def walk(old: Crew, new: Crew) -> list[str]:
     with reading(old.api) as reader:
         faults = _replace(old, new)
     faults += reader.faults
-    say(f"the older API answered {reader.answers} times: {', '.join(reader.paths)}")
+    say(
+        f"the older API answered {reader.answers} times, {reader.again} of them 'try again': "
+        f"{', '.join(reader.paths)}"
+    )
     old.end()
     new.start("ingest")  # Under the number of the one that left: what waits for it is taken.
     say(f"{installation.send('after', SECONDS)} readings under this version")

@@ -14,6 +14,7 @@ PATHS: Final = (
 )
 _PAUSE_S: Final = 0.1
 _FAULTS_MAX: Final = 10
+_AGAIN_MAX, _AGAIN_S = 5, 1.0
 
 
 class Reader:
@@ -23,6 +24,7 @@ class Reader:
         self._client = client
         self.paths = [path for path in PATHS if client.get(path).is_success]
         self.answers = 0
+        self.again = 0  # Answers that said "try again" (503): a table was locked by the migration.
         self.faults: list[str] = []
         self._ended = threading.Event()
 
@@ -31,14 +33,26 @@ class Reader:
         while not self._ended.is_set() and len(self.faults) < _FAULTS_MAX:
             for path in self.paths:
                 try:
-                    answer = self._client.get(path)
+                    answer = self._ask(path)
                 except httpx.HTTPError as error:
                     self.faults.append(f"{path}: {error!r}")
                     continue
-                self.answers += 1
                 if not answer.is_success:
                     self.faults.append(f"{path}: {answer.status_code} {answer.text[:300]}")
             time.sleep(_PAUSE_S)
+
+    def _ask(self, path: str) -> httpx.Response:
+        """Ask, and as any client again while the answer says so."""
+        answer = self._client.get(path)
+        self.answers += 1
+        for _ in range(_AGAIN_MAX):
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            self.again += 1
+            time.sleep(_AGAIN_S)
+            answer = self._client.get(path)
+            self.answers += 1
+        return answer
 
     def end(self) -> None:
         """After this round."""
