@@ -81,6 +81,10 @@ crash: setup ## the gateway killed 300 times at random instants, under load (KIL
 walk: wheel ## docs/operations.md on an empty Debian with a real systemd; root, minutes (ARGS="--folder DIR": keep it)
 	@$(BIN)/python -m tests.walk $(ARGS)
 
+.PHONY: walk-containers
+walk-containers: wheel ## docs/containers.md in real containers, without a registry; root, minutes (ARGS="--folder DIR": keep it)
+	@$(BIN)/python -m tests.walk.containers $(ARGS)
+
 .PHONY: upgrade
 upgrade: setup ## an older version's workers beside this schema, then this version; nothing lost (FROM=COMMIT)
 	@$(BIN)/python -m tests.upgrade $(FROM)

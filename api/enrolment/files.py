@@ -1,12 +1,9 @@
 """Reads the authority from its two files, as an operator has made them."""
 
-import stat
 from pathlib import Path
-from typing import Final
 
 from api.enrolment.authority import Authority, AuthorityError
-
-_OTHERS: Final = 0o077
+from ingest.db.keyring import KeyFileError, read_secret_file
 
 
 def load_authority(certificate: Path, key: Path) -> Authority:
@@ -16,12 +13,11 @@ def load_authority(certificate: Path, key: Path) -> Authority:
         AuthorityError: One cannot be read, or others may read the key.
     """
     try:
-        mode = stat.S_IMODE(key.stat().st_mode)
-        certificate_pem, key_pem = certificate.read_bytes(), key.read_bytes()
+        certificate_pem = certificate.read_bytes()
+        key_pem = read_secret_file(key, "the authority's key")
     except OSError as error:
         msg = f"{error.filename}: {error.strerror}. Make an authority: suifang pki init"
         raise AuthorityError(msg) from error
-    if mode & _OTHERS:
-        msg = f"the authority's key {key} is open to others (mode {mode:o}). Run: chmod 600 {key}"
-        raise AuthorityError(msg)
+    except KeyFileError as error:
+        raise AuthorityError(str(error)) from error
     return Authority.load(certificate_pem, key_pem)

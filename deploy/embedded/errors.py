@@ -13,7 +13,7 @@ StackError
 from pathlib import Path
 from typing import Final
 
-COMPOSE: Final = "docker compose -f deploy/compose.yaml up"
+CONTAINERS: Final = "docs/containers.md"
 
 
 class StackError(Exception):
@@ -24,14 +24,14 @@ class UnsupportedHostError(StackError):
     """This machine can neither run nor fetch the programs."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"{reason}. Use the same services from containers: {COMPOSE}")
+        super().__init__(f"{reason}. Use the same services from containers: {CONTAINERS}")
 
 
 class PackagesError(StackError):
     """Fetching or unpacking the distribution's packages failed."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"{reason}. Run the command again, or use containers: {COMPOSE}")
+        super().__init__(f"{reason}. Run the command again, or use containers: {CONTAINERS}")
 
 
 class UnsafeFolderError(StackError):

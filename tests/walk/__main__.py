@@ -1,198 +1,31 @@
 """``make walk``: docs/operations.md on an empty Debian, block after block, with a real systemd.
 
-A Debian 13 in a folder (debootstrap), booted in namespaces of its own; each block marked
-``sh walked`` of the document is run there as root. It needs root, a Debian host and its mirror,
-and some minutes; the host's own services are never touched. Exit 1 with the block that failed.
+It takes some minutes. Exit 1 with the block that failed; ``tests.walk.machine`` says what it needs.
 """
 
-import argparse
-import os
-import platform
 import re
-import shutil
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
-from deploy.embedded import mirrors
+from tests.walk import machine
 
-ROOT = Path(__file__).parents[2]
-DOCUMENT = ROOT / "docs" / "operations.md"
-SUITE = "trixie"
-BASE = ("ca-certificates", "dbus", "systemd", "systemd-sysv")
-BOOT_S_MAX = 120.0
-
-
-def blocks() -> list[str]:
-    """The commands of the document, in its order."""
-    return re.findall(r"(?ms)^```sh walked\n(.*?)^```$", DOCUMENT.read_text("utf-8"))
+DOCUMENT = machine.ROOT / "docs" / "operations.md"
 
 
 def packages() -> list[str]:
-    """What the document installs."""
-    (line,) = re.findall(r"(?m)^apt-get install .*$", "".join(blocks()))
+    """What the document installs: there beforehand, so that it is quick."""
+    (line,) = re.findall(r"(?m)^apt-get install .*$", "".join(machine.blocks(DOCUMENT)))
     return [word for word in line.split()[2:] if not word.startswith("-")]
-
-
-def say(step: str) -> None:
-    """Tell where we are."""
-    sys.stdout.write(f"walk: {step}\n")
-    sys.stdout.flush()
-
-
-def run(*command: str | Path) -> None:
-    """Run to the end; its words are shown when it fails."""
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode != 0:
-        sys.exit(f"walk: {Path(command[0]).name} failed: {(done.stdout + done.stderr)[-2_000:]}")
-
-
-def make_debian(folder: Path, mirror: str) -> Path:
-    """An empty Debian 13, with the packages the document names so that it is quick."""
-    root = folder / "root"
-    if root.exists():
-        return root
-    run(
-        "sh",
-        "-c",
-        f"cd {folder} && apt-get download -qq debootstrap && dpkg-deb -x debootstrap_*.deb .",
-    )
-    wanted = ",".join([*BASE, *packages()])
-    fresh = folder / "root.new"
-    shutil.rmtree(fresh, ignore_errors=True)
-    say(f"a Debian 13 in {root}")
-    run(
-        *(
-            "env",
-            f"DEBOOTSTRAP_DIR={folder}/usr/share/debootstrap",
-            folder / "usr/sbin/debootstrap",
-        ),
-        *("--variant=minbase", f"--include={wanted}", SUITE, fresh, mirror),
-    )
-    fresh.rename(root)
-    return root
-
-
-def make_luggage(folder: Path) -> Path:
-    """What the document has the operator copy, and the locked packages as files."""
-    luggage = folder / "luggage"
-    if not (luggage / "wheels").exists():
-        say("the locked packages")
-        flat = folder / "requirements.txt"  # As Debian's Python reads it, not the one here.
-        target = (
-            "--python-version",
-            "3.13",
-            "--python-platform",
-            f"{platform.machine()}-manylinux_2_28",
-        )
-        lock = ROOT / "deploy/server/requirements.lock"
-        uv = Path(sys.executable).with_name("uv")
-        run(uv, "pip", "compile", lock, *target, "--generate-hashes", "--no-deps", "-q", "-o", flat)
-        tags = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
-        platforms = [p for tag in tags for p in ("--platform", f"{tag}_{platform.machine()}")]
-        run(
-            *(sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes", "--no-deps"),
-            *("--only-binary", ":all:", "--python-version", "3.13", *platforms),
-            *("-d", luggage / "wheels", "-r", flat),
-        )
-    for name in ("dist", "deploy", "docs"):
-        shutil.rmtree(luggage / name, ignore_errors=True)
-        shutil.copytree(ROOT / name, luggage / name)
-    return luggage
-
-
-@contextmanager
-def booted(root: Path) -> Iterator[int]:
-    """Its systemd, running; yields the number of that process. All of it ends with the block."""
-    unshare = (
-        "unshare",
-        "--pid",
-        "--mount",
-        "--uts",
-        "--cgroup",
-        "--net",
-        "--fork",
-        "--kill-child=KILL",
-    )
-    with (root.parent / "boot.log").open("w") as log:
-        keeper = subprocess.Popen(
-            [*unshare, "sh", Path(__file__).with_name("boot.sh"), root], stdout=log, stderr=log
-        )
-    try:
-        deadline = time.monotonic() + BOOT_S_MAX
-        while time.monotonic() < deadline:
-            time.sleep(1)
-            children = Path(f"/proc/{keeper.pid}/task/{keeper.pid}/children").read_text().split()
-            if children and not inside(int(children[0]), "systemctl list-jobs | grep -q No"):
-                yield int(children[0])
-                return
-        sys.exit(f"walk: systemd does not come up: {(root.parent / 'boot.log').read_text()}")
-    finally:
-        keeper.kill()
-        keeper.wait()
-
-
-def inside(pid: int, script: str, *, quiet: bool = True) -> int:
-    """Run a script there, as root, every line shown as it is run."""
-    enter = ("nsenter", "--target", str(pid), "--mount", "--pid", "--cgroup", "--uts", "--net")
-    clean = (
-        "env",
-        "-i",
-        "HOME=/root",
-        "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-        "LC_ALL=C.UTF-8",
-    )
-    pip = (
-        "PIP_NO_INDEX=1",
-        "PIP_FIND_LINKS=/usr/local/src/suifang/wheels",
-        "DEBIAN_FRONTEND=noninteractive",
-    )
-    output = subprocess.DEVNULL if quiet else None
-    command = [*enter, *clean, *pip, "sh", "-eux"]
-    cwd = "cd /usr/local/src/suifang 2>/dev/null || cd /\n"
-    return subprocess.run(
-        command, input=cwd + script, text=True, stdout=output, stderr=output, check=False
-    ).returncode
-
-
-def host_mirror() -> str:
-    """Where the host's own packages come from."""
-    codename = mirrors.read_codename(Path("/etc/os-release").read_text("utf-8"))
-    sources = mirrors.rewrite_targets(mirrors.list_host_targets(), codename, SUITE)
-    return next(each.address for each in sources if each.suite == SUITE)
 
 
 def main() -> None:
     """Walk."""
-    asked = argparse.ArgumentParser(prog="make walk", description=__doc__)
-    asked.add_argument("--folder", type=Path, help="keep the Debian and the packages here")
-    asked.add_argument("--mirror", help="a Debian mirror; the host's own unless given")
-    given = asked.parse_args()
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        sys.exit("walk: run it as root on a Debian (or in a container of one that may mount)")
-    folder = given.folder or Path(tempfile.mkdtemp(prefix="suifang-walk-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        root, luggage = make_debian(folder, given.mirror or host_mirror()), make_luggage(folder)
-        walked = folder / "walked"
-        shutil.rmtree(walked, ignore_errors=True)
-        run("cp", "-a", "--reflink=auto", root, walked)
-        shutil.copytree(luggage, walked / "usr" / "local" / "src" / "suifang")
-        with booted(walked) as pid:
-            for number, block in enumerate(blocks(), 1):
-                began_s = time.monotonic()
-                if inside(pid, block, quiet=False) != 0:
-                    inside(pid, "journalctl -n 40 --no-pager -o cat", quiet=False)
-                    sys.exit(f"walk: block {number} of {DOCUMENT.name} failed:\n{block}")
-                say(f"block {number} done in {time.monotonic() - began_s:.0f} s")
-        say("an empty server has its first reading")
-    finally:
-        if given.folder is None:
-            shutil.rmtree(folder, ignore_errors=True)
+    with machine.folder_and_mirror(__doc__) as (folder, mirror):
+        root = machine.make_debian(folder / "root", [*machine.BASE, *packages()], mirror)
+        luggage, walked = machine.make_luggage(folder), folder / "walked"
+        machine.copy(root, walked)
+        machine.copy(luggage, walked / machine.SOURCE.strip("/"))
+        with machine.booted(walked) as pid:
+            machine.walk(pid, DOCUMENT)
+            machine.say("an empty server has its first reading")
 
 
 if __name__ == "__main__":

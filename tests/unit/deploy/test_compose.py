@@ -21,13 +21,18 @@ from deploy.credential_folder import (
     OWNER_DSN,
 )
 from tests.fix_prometheus import find_program
-from tests.setting_names import exists_as_a_setting
+from tests.setting_names import build_settings, exists_as_a_setting
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 TEXT = re.sub(r"\$\{(\w+):-([^}]*)\}", r"\2", (DEPLOY / "compose.yaml").read_text("utf-8"))
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: one for name, one in SERVICES.items() if one["image"].startswith("suifang")}
+PROCESSES = {
+    name: one
+    for name, one in OURS.items()
+    if "healthcheck" in one and not name.startswith("backup-")
+}
 SECRETS = {*(OWNER_DSN, BACKUP_DSN, NAMES_KEY, *LOGIN_DSNS, *BROKER_PASSWORDS, *DATABASE_PASSWORDS)}
 
 
@@ -79,6 +84,18 @@ def test_settings_exist_and_secrets_are_files(name: str) -> None:
     for setting in [*environment, *(each for each in OURS[name].get("secrets", []))]:
         assert setting in SECRETS or exists_as_a_setting(setting), setting
     assert not [each for each in environment if re.search("DSN|PASSWORD|SECRET", each)]
+
+
+@pytest.mark.parametrize("name", PROCESSES)
+def test_a_process_takes_what_its_container_gives_it(name: str, tmp_path: Path) -> None:
+    one = PROCESSES[name]
+    mounted = {f"/run/secrets/{each}": each for each in one["secrets"]}
+    if "volumes" in one:
+        assert one["volumes"] == ["/etc/suifang/pki:/etc/suifang/pki:ro"]
+        mounted |= {f"/etc/suifang/pki/{each}": each for each in ("ca.pem", "ca.key")}
+    environment = {"CREDENTIALS_DIRECTORY": "/run/secrets", **one["environment"]}
+
+    build_settings(one["command"][0], environment, mounted, tmp_path)
 
 
 def test_every_secret_is_made_by_the_command_and_used() -> None:
@@ -155,18 +172,6 @@ def test_what_does_not_run_at_first_is_asked_once_its_target_was_written(
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-
-
-def test_the_tools_write_where_root_without_capabilities_may() -> None:
-    """The broker's folder is its account's: root with no capabilities is refused there."""
-    head = TEXT[: TEXT.index("\nname:")].replace("\\\n#", "")
-    outputs = re.findall(r"docker compose run .* tools .*--output (\S+)", head)
-
-    assert outputs
-    assert not [each for each in outputs if each.startswith("/etc/suifang/broker")]
-    assert "cp /etc/suifang/pki/crl.pem /etc/suifang/broker/" in head
-    # What writes the passwords ends by itself: restarting the broker alone writes no new one.
-    assert "up -d --force-recreate broker-users broker" in head
 
 
 def test_every_mounted_file_is_there() -> None:

@@ -1,5 +1,6 @@
 """The manifests fit Kubernetes' own schemas, and name only what exists in the code."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,16 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from api.settings import ApiSettings
 from deploy.cli import Suifang, app
 from deploy.credential_folder import LOGIN_DSNS, OWNER_DSN
-from tests.setting_names import exists_as_a_setting
+from tests.setting_names import build_settings, exists_as_a_setting
 from tests.unit.deploy.test_compose import SECRETS
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "kubernetes"
 BASE: dict[str, Any] = yaml.safe_load((FOLDER / "base/kustomization.yaml").read_text("utf-8"))
 FILES = sorted(path for path in (FOLDER / "base").glob("*.yaml") if path.stem != "kustomization")
+OVERLAY = (FOLDER / "overlays/example/kustomization.yaml").read_text("utf-8")
 VERSION = "1.34"  # Of the schemas; what is used here is stable since 1.21.
 OPTIONAL = {"notify.yaml"}  # It needs a channel first; an overlay adds it.
 
@@ -93,6 +96,36 @@ def test_commands_and_settings_exist_and_secrets_are_files(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", WORKLOADS)
+def test_a_process_takes_what_its_pod_gives_it(name: str, tmp_path: Path) -> None:
+    spec = PODS[name]["spec"]
+    (one,) = spec["containers"]
+    volumes = {each["name"]: each for each in spec["volumes"]}
+    mounted = {
+        f"{mount['mountPath']}/{file}": file
+        for mount in one["volumeMounts"]
+        for file in files_of(volumes[mount["name"]])
+    }
+    environment = {each["name"]: each.get("value", "ingest-0") for each in one["env"]}
+    for literal in BASE["configMapGenerator"][0]["literals"]:
+        setting, _, value = literal.partition("=")
+        if setting.startswith(f"{one['name'].upper()}_"):  # Others do not look at it.
+            environment[setting] = value
+
+    build_settings(one["args"][0], environment, mounted, tmp_path)
+
+
+def files_of(volume: dict[str, Any]) -> list[str]:
+    """Its files: those it names, or all that the overlay's head puts in."""
+    secret, config = volume.get("secret", {}), volume.get("configMap", {})
+    if "items" in secret:
+        return [each["path"] for each in secret["items"]]
+    kind, name = ("secret generic", secret.get("secretName")) if secret else ("configmap", None)
+    made = re.findall(rf"create {kind} {name or config.get('name')} (--from-file.*)", OVERLAY)
+    assert made or "emptyDir" in volume, volume
+    return [Path(each).name for line in made for each in re.findall(r"--from-file=(\S+)", line)]
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
 def test_a_pod_mounts_the_secrets_of_its_process_only(name: str) -> None:
     volumes = {each["name"]: each for each in PODS[name]["spec"]["volumes"]}
     items = volumes["secrets"]["secret"]["items"]
@@ -132,6 +165,7 @@ def test_probes_ask_ports_that_the_process_opens(name: str) -> None:
     assert one["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "metrics"}
     # The API's own /readyz is 503 while the dispatcher lags: no reason to take the console away.
     assert one["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "metrics"}
+    assert ports.get("http") in {None, ApiSettings.model_fields["port"].default}
     assert WORKLOADS[name]["spec"]["selector"]["matchLabels"] == PODS[name]["metadata"]["labels"]
 
 
@@ -173,8 +207,7 @@ def test_everything_is_closed_unless_a_policy_opens_it() -> None:
 
 
 def test_the_overlay_changes_what_is_there() -> None:
-    path = FOLDER / "overlays/example/kustomization.yaml"
-    overlay = yaml.safe_load(path.read_text("utf-8"))
+    overlay = yaml.safe_load(OVERLAY)
     named = {(d["kind"], d["metadata"]["name"]): d for d in DOCUMENTS.values()}
 
     for patch in overlay["patches"]:

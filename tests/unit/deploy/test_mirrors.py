@@ -127,7 +127,7 @@ def test_hooks_of_the_host_are_left_out_and_proxies_stay() -> None:
 
 
 def test_another_distribution_is_told_about_compose() -> None:
-    with pytest.raises(UnsupportedHostError, match=r"docker compose -f deploy/compose\.yaml up"):
+    with pytest.raises(UnsupportedHostError, match=r"docs/containers\.md"):
         read_codename('NAME="Fedora Linux"\nID=fedora\nPRETTY_NAME="Fedora Linux 43"\n')
 
 

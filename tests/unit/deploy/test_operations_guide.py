@@ -9,15 +9,16 @@ from typer.testing import CliRunner
 from deploy.cli import app
 from deploy.credential_folder import BROKER_PASSWORDS, DATABASE_PASSWORDS, LOGIN_DSNS
 from tests.setting_names import exists_as_a_setting
-from tests.walk.__main__ import blocks, packages
+from tests.walk.__main__ import DOCUMENT, packages
+from tests.walk.machine import blocks
 
 ROOT = Path(__file__).parents[3]
-TEXT = "".join(blocks())
+TEXT = "".join(blocks(DOCUMENT))
 COMMANDS = sorted(set(re.findall(r"(?m)(?:^|-- )suifang ([a-z][a-z-]+(?: [a-z][a-z-]+)?)", TEXT)))
 
 
 def test_the_walk_has_every_part() -> None:
-    assert len(blocks()) >= 8
+    assert len(blocks(DOCUMENT)) >= 8
     assert {"postgresql-17-timescaledb", "mosquitto"} <= set(packages())
 
 
@@ -48,7 +49,9 @@ def test_every_secret_of_the_folder_stands_in_the_table_of_rotation() -> None:
     assert LOGIN_DSNS
 
 
-@pytest.mark.parametrize("name", ["operations", "backup", "capacity", "failure-modes"])
+@pytest.mark.parametrize(
+    "name", ["operations", "containers", "backup", "capacity", "failure-modes"]
+)
 def test_what_a_page_points_to_is_there(name: str) -> None:
     text = (ROOT / "docs" / f"{name}.md").read_text("utf-8")
 
