@@ -5,12 +5,13 @@ cannot write. ``writing`` is READ COMMITTED and all or nothing. Both belong to a
 the database knows inside the transaction only (``SET LOCAL``). No statement calls now(): the
 clock is a parameter.
 
-A transaction begins in one round trip, which also finds out whether the connection still lives:
-connections are in psycopg's autocommit mode, where BEGIN is ours to say.
+``read`` is such a reading of which all is known before: it goes to the database and back once.
+Another transaction begins in one round trip, which also finds out whether the connection still
+lives: connections are in psycopg's autocommit mode, where BEGIN is ours to say.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from typing import Any, Final, Self
@@ -23,8 +24,15 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
 
 from api.auth.principal import Principal
-from api.auth.session import API_NAMES, RoleNames, become_process, settings_of
+from api.auth.session import (
+    API_NAMES,
+    RoleNames,
+    become_process,
+    settings_of,
+    statement_for,
+)
 from api.errors import ForbiddenError, UnavailableError
+from api.round_trip import PooledConnection, Statement, exchange
 from api.settings import ApiSettings
 from api.webhooks.settings import DeliverSettings
 from ingest.db.connections import with_limits
@@ -35,6 +43,7 @@ _READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _WRITE: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 _LIMITS: Final = """
 SELECT set_config('default_transaction_read_only', 'on', false),
+       set_config('default_transaction_isolation', 'repeatable read', false),
        set_config('statement_timeout', %(statement_ms_max)s, false),
        set_config('idle_in_transaction_session_timeout', %(statement_ms_max)s, false),
        set_config('TimeZone', 'UTC', false)"""
@@ -69,9 +78,9 @@ class Database:
     ) -> None:
         self._settings = settings
         self._names = names
-        self._pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
+        self._pool: AsyncConnectionPool[PooledConnection] = AsyncConnectionPool(
             with_limits(settings.db_dsn.get_secret_value(), application_name=APPLICATION_NAME),
-            connection_class=AsyncConnection[DictRow],
+            connection_class=PooledConnection,
             kwargs={"row_factory": dict_row},
             min_size=1,
             max_size=settings.db_connections_max,
@@ -117,6 +126,17 @@ class Database:
             with _as_forbidden():
                 yield connection
 
+    async def read(self, principal: Principal, *statements: Statement) -> list[list[DictRow]]:
+        """The rows of each, of one instant, in one read-only transaction and one round trip.
+
+        Bounded, cancelled and refused as ``reading``.
+        """
+        asked = [statement_for(principal, self._names), *statements]
+        with self._outage_told():
+            async with asyncio.timeout(self._patience_s):
+                with world_errors(), _as_forbidden():
+                    return (await self._exchange(asked))[1:]
+
     @asynccontextmanager
     async def writing(
         self, principal: Principal, *, at: datetime
@@ -146,9 +166,8 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, begin: str) -> AsyncIterator[AsyncConnection[DictRow]]:
-        patience_s = (self._settings.db_wait_ms_max + 2 * self._settings.statement_ms_max) / 1_000
-        try:
-            async with asyncio.timeout(patience_s):
+        with self._outage_told():
+            async with asyncio.timeout(self._patience_s):
                 with world_errors():
                     connection = await self._begin(begin)
                     try:
@@ -156,6 +175,16 @@ class Database:
                             yield connection
                     finally:
                         await self._pool.putconn(connection)
+
+    @property
+    def _patience_s(self) -> float:
+        return (self._settings.db_wait_ms_max + 2 * self._settings.statement_ms_max) / 1_000
+
+    @contextmanager
+    def _outage_told(self) -> Iterator[None]:
+        """Say what to do when the database is away, or took too long."""
+        try:
+            yield
         except (DatabaseUnavailableError, TimeoutError) as error:
             msg = "the database cannot be reached just now; try again"
             if isinstance(error.__cause__, UndefinedTable):
@@ -167,7 +196,21 @@ class Database:
                 )
             raise UnavailableError(msg, retry_after_s=self._settings.retry_after_s) from error
 
-    async def _begin(self, begin: str) -> AsyncConnection[DictRow]:
+    async def _exchange(self, statements: Sequence[Statement]) -> list[list[DictRow]]:
+        """Ask on a connection that lives; those that have died are thrown away."""
+        dead = 0
+        while True:
+            connection = await self._take()
+            try:
+                return await exchange(connection, statements)
+            except OperationalError:
+                dead += 1
+                if not connection.closed or dead > self._settings.db_connections_max:
+                    raise
+            finally:
+                await self._pool.putconn(connection)
+
+    async def _begin(self, begin: str) -> PooledConnection:
         """A connection with the transaction begun; those that have died are thrown away."""
         dead = 0
         while True:
@@ -186,7 +229,7 @@ class Database:
             if begun:
                 return connection
 
-    async def _take(self) -> AsyncConnection[DictRow]:
+    async def _take(self) -> PooledConnection:
         """A connection of the pool, or the cancellation that came at the same instant.
 
         The pool returns the connection then and forgets the cancellation, and a task that runs

@@ -31,6 +31,7 @@ from api.auth.session import become_process
 from api.database import APPLICATION_NAME, Database, world_errors
 from api.errors import EventsGoneError, FeedEndedError, ListenersFullError
 from api.reconnecting import run_sessions
+from api.round_trip import Statement
 from api.settings import ApiSettings
 from ingest.db.connections import with_limits
 
@@ -56,7 +57,7 @@ FROM resident r LEFT JOIN team t ON t.id = r.team_id
 WHERE r.id = ANY(%s)"""
 _MOVED: Final = "resident_moved"
 ALERTS_AND_CASES: Final = ("alert.", "case.")
-_ENDS: Final = "SELECT feed_floor() AS floor, feed_head() AS head"
+ENDS: Final = Statement(b"SELECT feed_floor() AS floor, feed_head() AS head", {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +98,8 @@ class Ends(NamedTuple):
 
 async def read_ends(connection: AsyncConnection[DictRow]) -> Ends:
     """As this transaction sees them."""
-    row = await (await connection.execute(_ENDS)).fetchone()
-    return Ends(0, 0) if row is None else Ends(**row)
+    (row,) = await ENDS.run(connection)
+    return Ends(**row)
 
 
 async def read_head(connection: AsyncConnection[DictRow]) -> int:

@@ -17,6 +17,7 @@ from psycopg.rows import DictRow
 
 from api.alerts.schemas import AlertOut, AlertQuery
 from api.auth.principal import Principal, Reach
+from api.round_trip import Statement
 from api.rows import Shown
 
 _REMEMBERED_MAX: Final = 50_000
@@ -111,19 +112,14 @@ WHERE a.id IN (SELECT id FROM leads)
 ORDER BY a.number DESC"""  # noqa: S608 - likewise
 
 
-async def list_newest(
-    connection: AsyncConnection[DictRow],
-    query: AlertQuery,
-    *,
-    principal: Principal,
-    before: int | None,
-    now: datetime,
-    today: date,
-) -> list[dict[str, Any]]:
+def list_newest(
+    query: AlertQuery, *, principal: Principal, before: int | None, now: datetime, today: date
+) -> Statement:
     """Alerts below number ``before``, newest first: one more than the limit, if there is one.
 
     Days overdue are counted to ``today``, a local day: the judge writes them when a step changes.
-    The principal chooses the plan, not the rows: those the database chooses.
+    The principal chooses the plan, not the rows: those the database chooses. They are shown
+    by ``as_listed``.
     """
     asked = {"before": before, **query.model_dump(include={*_GIVEN} - {"before"})}
     given = [part for name, part in _GIVEN.items() if asked[name] is not None]
@@ -139,10 +135,8 @@ async def list_newest(
         .replace("{rows}", str(query.limit + 1))
     )
     # The list as it opens is planned once: to plan it was more than half of what it cost.
-    prepare = None if all(value is None for value in asked.values()) else False
-    values = {**asked, "now": now, "today": today}
-    cursor = await connection.execute(statement.encode(), values, prepare=prepare)
-    return [_as_listed(row) for row in await cursor.fetchall()]
+    is_kept = all(value is None for value in asked.values())
+    return Statement(statement.encode(), {**asked, "now": now, "today": today}, is_kept=is_kept)
 
 
 async def list_news(
@@ -160,7 +154,7 @@ async def list_news(
     asked = query.model_dump(include={"team", "centre", "resident"})
     values = {**asked, "ids": list(ids), "now": now, "today": today}
     cursor = await connection.execute(_NEWS.encode(), values)
-    return [_as_listed(row) for row in await cursor.fetchall()]
+    return [as_listed(row) for row in await cursor.fetchall()]
 
 
 async def fetch_alert(
@@ -173,7 +167,8 @@ async def fetch_alert(
     return None if row is None else AlertOut.model_validate(_as_alert(row))
 
 
-def _as_listed(row: DictRow) -> dict[str, Any]:
+def as_listed(row: DictRow) -> dict[str, Any]:
+    """One alert of a list."""
     shown = _SHOWN.of(_as_alert(row))
     if shown["explanation"] is not None:
         shown["explanation"] = msgspec.Raw(shown["explanation"].encode())

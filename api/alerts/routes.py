@@ -42,11 +42,12 @@ async def list_alerts(
         before = CURSOR.read(query.cursor)
         at = running.clock()
         feed_number = await running.feed.position()
-        async with running.database.reading(principal) as connection:
-            found = await queries.list_newest(
-                connection, query, principal=principal, before=before, now=at, today=local_day(at)
-            )
-        items, more = found[: query.limit], len(found) > query.limit
+        asked = queries.list_newest(
+            query, principal=principal, before=before, now=at, today=local_day(at)
+        )
+        (rows,) = await running.database.read(principal, asked)
+        items = [queries.as_listed(row) for row in rows[: query.limit]]
+        more = len(rows) > query.limit
     await running.audit.saw(principal, "list_alerts", (item["resident_id"] for item in items))
     return answer_page(
         items,

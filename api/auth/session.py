@@ -9,7 +9,6 @@ The settings are text, with BEGIN before them, because a transaction then begins
 trip; every value in it is a literal that psycopg quotes.
 """
 
-from collections.abc import Iterator
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -19,6 +18,7 @@ from psycopg.sql import Literal
 
 from api.auth.permissions import Role
 from api.auth.principal import Principal, Reach
+from api.round_trip import Statement
 
 
 class RoleNames(NamedTuple):
@@ -51,29 +51,46 @@ def settings_of(principal: Principal, *, at: datetime | None, names: RoleNames =
     return f"SELECT {timed}{_settings_of(principal, names)}"
 
 
+def statement_for(principal: Principal, names: RoleNames = API_NAMES) -> Statement:
+    """The same to be asked together with what the principal asks; for reading only."""
+    return _statement_for(principal, names)
+
+
+@lru_cache(maxsize=_REMEMBERED_MAX)
+def _statement_for(principal: Principal, names: RoleNames) -> Statement:
+    return Statement(f"SELECT {_list_settings(principal)}".encode(), _values(principal, names))
+
+
 @lru_cache(maxsize=_REMEMBERED_MAX)
 def _settings_of(principal: Principal, names: RoleNames) -> str:
-    return ", ".join(
-        f"set_config('{name}', {value}, true)" for name, value in _list_settings(principal, names)
-    )
+    quoted = {name: _quoted(value) for name, value in _values(principal, names).items()}
+    return _list_settings(principal) % quoted
 
 
-def _list_settings(principal: Principal, names: RoleNames) -> Iterator[tuple[str, str]]:
-    """Names, and SQL for the values; the role last: it may not look at teams of others."""
-    yield "suifang.subject", _quoted(principal.subject)
+def _list_settings(principal: Principal) -> str:
+    """SQL; the role last: it may not look at teams of others."""
+    teams, found = "%(teams)s::text[]", {"suifang.subject": "%(subject)s"}
     if principal.sees_measured:
-        yield "suifang.measured", "'on'"
+        found["suifang.measured"] = "'on'"
     if Role.AUDITOR in principal.roles:
-        yield "suifang.audit", "'on'"
-    centres = f"{_quoted(sorted(principal.seen_centre_ids))}::text[]"
-    teams = f"{_quoted(sorted(principal.seen_team_ids))}::text[]"
+        found["suifang.audit"] = "'on'"
     if principal.seen_centre_ids:
-        yield "suifang.centres", f"{centres}::text"
-        of_centres = f"SELECT id FROM team WHERE centre_id = ANY({centres})"  # noqa: S608 - quoted
+        found["suifang.centres"] = "%(centres)s::text[]::text"
+        of_centres = "SELECT id FROM team WHERE centre_id = ANY(%(centres)s::text[])"
         teams = f"ARRAY(SELECT unnest({teams}) UNION {of_centres})"
     if principal.seen_team_ids or principal.seen_centre_ids:
-        yield "suifang.teams", f"{teams}::text"
-    yield "role", _quoted(names.of(principal.reach))
+        found["suifang.teams"] = f"{teams}::text"
+    found["role"] = "%(role)s"
+    return ", ".join(f"set_config('{name}', {value}, true)" for name, value in found.items())
+
+
+def _values(principal: Principal, names: RoleNames) -> dict[str, Any]:
+    return {
+        "subject": principal.subject,
+        "centres": sorted(principal.seen_centre_ids),
+        "teams": sorted(principal.seen_team_ids),
+        "role": names.of(principal.reach),
+    }
 
 
 def _quoted(value: object) -> str:

@@ -108,7 +108,8 @@ async def read_whole(
     asked = CaseQuery(**filters, sort="risk", limit=PAGE_ROWS_MAX)
     async with running.database.reading(principal) as connection:
         while len(rows) < ROWS_MAX:
-            page = await queries.list_sorted(connection, principal, asked, after=after, today=today)
+            statement = queries.list_sorted(principal, asked, after=after, today=today)
+            page = await statement.run(connection)
             rows += page[:PAGE_ROWS_MAX]
             if len(page) <= PAGE_ROWS_MAX:
                 break

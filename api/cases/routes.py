@@ -72,8 +72,8 @@ async def find_cases(running: Services, principal: Principal, query: CaseQuery) 
     after = cursors.read(query.cursor)
     today = local_day(running.clock())
     feed_number = await running.feed.position()
-    async with running.database.reading(principal) as connection:
-        rows = await queries.list_sorted(connection, principal, query, after=after, today=today)
+    asked = queries.list_sorted(principal, query, after=after, today=today)
+    (rows,) = await running.database.read(principal, asked)
     items = [_LISTED.of(row) for row in rows[: query.limit]]
     await running.audit.saw(principal, "list_cases", (item["resident_id"] for item in items))
     more = len(rows) > query.limit

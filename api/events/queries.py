@@ -9,10 +9,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from psycopg import AsyncConnection
-from psycopg.rows import DictRow
-
-from api.feed import read_ends
+from api.auth.principal import Principal
+from api.database import Database
+from api.feed import ENDS, Ends
+from api.round_trip import Statement
 
 _VISIBLE: Final = """
 SELECT o.number, o.kind, o.payload ->> 'resident_id' AS resident_id,
@@ -58,29 +58,36 @@ class Page:
 
 
 async def list_visible(
-    connection: AsyncConnection[DictRow],
+    database: Database,
+    principal: Principal,
     *,
     after: int,
     limit: int,
     scan_max: int,
     kinds: Collection[str] | None = None,
 ) -> Page:
-    """The first events above ``after`` that this transaction's principal may see.
+    """The first events above ``after`` that a principal may see.
 
     Args:
-        connection: In a transaction of a principal.
+        database: Where they are.
+        principal: Who asks.
         after: A number, at most the head.
         limit: At most so many events.
         scan_max: At most so many numbers are looked at.
         kinds: Only these; None: all.
 
-    Cost: one index scan of the window.
+    Cost: one round trip, one index scan of the window.
     """
-    floor, head = await read_ends(connection)
+    asked = {
+        "after": after,
+        "upto": after + scan_max,
+        "limit": limit,
+        "kinds": kinds and sorted(kinds),
+    }
+    (ends,), rows = await database.read(principal, ENDS, Statement(_VISIBLE.encode(), asked))
+    floor, head = Ends(**ends)
+    items = [Item(**row) for row in rows]
     upto = max(after, min(after + scan_max, head))
-    asked = {"after": after, "upto": upto, "limit": limit, "kinds": kinds and sorted(kinds)}
-    cursor = await connection.execute(_VISIBLE, asked)
-    items = [Item(**row) for row in await cursor.fetchall()]
     if len(items) == limit:
         upto = items[-1].number
     return Page(items=items, next_after=upto, head=head, floor=floor)

@@ -51,14 +51,14 @@ async def list_events(
 
 
 async def _read(running: Services, principal: Principal, query: EventQuery, after: int) -> Page:
-    async with running.database.reading(principal) as connection:
-        page = await queries.list_visible(
-            connection,
-            after=after,
-            limit=query.limit,
-            scan_max=running.settings.feed.scan_rows_max,
-            kinds=query.type,
-        )
+    page = await queries.list_visible(
+        running.database,
+        principal,
+        after=after,
+        limit=query.limit,
+        scan_max=running.settings.feed.scan_rows_max,
+        kinds=query.type,
+    )
     require_kept(after, page.floor)
     if after > page.head:
         raise BadParameterError(

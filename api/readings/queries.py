@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from api.readings.schemas import Kind, ReadingQuery
+from api.round_trip import Statement
 
 Key = tuple[datetime, datetime, UUID]  # effective_at, captured_at, id: the order of the rules.
 _BEFORE_ALL: Final = (datetime.min.replace(tzinfo=UTC),) * 2 + (UUID(int=0),)
@@ -48,24 +49,17 @@ class Standing(NamedTuple):
     retained_since: datetime | None  # From when on readings are kept; None: all are.
 
 
-async def fetch_standing(connection: AsyncConnection[DictRow], resident: str) -> Standing:
-    """Of a resident who is not there the same as of one without readings."""
-    row = await (await connection.execute(_STANDING, {"resident": resident})).fetchone()
-    assert row is not None  # noqa: S101 - one row, whatever there is
-    return Standing(**row)
+def fetch_standing(resident: str) -> Statement:
+    """One row, a ``Standing``; of a resident who is not there as of one without readings."""
+    return Statement(_STANDING.encode(), {"resident": resident})
 
 
-async def list_by_time(
-    connection: AsyncConnection[DictRow],
-    resident: str,
-    query: ReadingQuery,
-    *,
-    after: Key | None,
-    plain: bool,
-) -> list[DictRow]:
+def list_by_time(
+    resident: str, query: ReadingQuery, *, after: Key | None, plain: bool
+) -> Statement:
     """Readings after the key, in order: one more than the limit, if there is one.
 
-    ``plain`` comes from ``fetch_standing`` of the same transaction and chooses the plan only.
+    ``plain`` leaves some out of whoever is not plain by ``fetch_standing``, asked with it.
     """
     effective, captured, identifier = after or _BEFORE_ALL
     # Every condition is there whatever is asked: PostgreSQL then keeps one plan that uses the
@@ -81,5 +75,4 @@ async def list_by_time(
         "rows": query.limit + 1,
     }
     statement = _LIST.format(view=_PLAIN if plain else _ANY)
-    cursor = await connection.execute(statement.encode(), asked)
-    return await cursor.fetchall()
+    return Statement(statement.encode(), asked)

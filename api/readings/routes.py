@@ -4,6 +4,7 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
+from psycopg.rows import DictRow
 from pydantic import AwareDatetime, TypeAdapter
 
 from api.auth.guard import require
@@ -17,7 +18,7 @@ from api.readings.schemas import ReadingOut, ReadingPage, ReadingQuery
 from api.registry.examples import as_response
 from api.registry.sight import is_known
 from api.rows import Shown, answer_page
-from api.services import Running
+from api.services import Running, Services
 
 router = APIRouter()
 CURSOR: Final[Cursor[queries.Key]] = Cursor(
@@ -52,14 +53,12 @@ async def list_readings(
             field="from", value=query.since.isoformat(), remedy="must not be later than `to`"
         )
     after = CURSOR.read(query.cursor)
-    async with running.database.reading(principal) as connection:
-        standing = await queries.fetch_standing(connection, resident_id)
-        rows = await queries.list_by_time(
-            connection, resident_id, query, after=after, plain=standing.is_plain
-        )
-        if not rows and not await is_known(connection, resident_id):
-            msg = "no such resident; use the pseudonym that cases and alerts name"
-            raise NotFoundError(msg)
+    standing, rows = await _read(running, principal, resident_id, query, after=after)
+    if not rows:
+        async with running.database.reading(principal) as connection:
+            if not await is_known(connection, resident_id):
+                msg = "no such resident; use the pseudonym that cases and alerts name"
+                raise NotFoundError(msg)
     items = [_SHOWN.of(row) for row in rows[: query.limit]]
     await running.audit.saw(principal, "list_readings", [resident_id])
     last = rows[query.limit - 1] if len(rows) > query.limit else None
@@ -68,3 +67,21 @@ async def list_readings(
         next_cursor=last and CURSOR.write((last["effective_at"], last["captured_at"], last["id"])),
         retained_since=standing.retained_since,
     )
+
+
+async def _read(
+    running: Services,
+    principal: Principal,
+    resident_id: str,
+    query: ReadingQuery,
+    *,
+    after: queries.Key | None,
+) -> tuple[queries.Standing, list[DictRow]]:
+    """First as if the resident were plain, which nearly all are, without asking before."""
+    standing = queries.fetch_standing(resident_id)
+    listed = queries.list_by_time(resident_id, query, after=after, plain=True)
+    (found,), rows = await running.database.read(principal, standing, listed)
+    if not found["is_plain"]:
+        listed = queries.list_by_time(resident_id, query, after=after, plain=False)
+        (found,), rows = await running.database.read(principal, standing, listed)
+    return queries.Standing(**found), rows

@@ -41,7 +41,7 @@ async def read_personal_data(
     """Open one resident's name and ID number. Who does is on record; nothing may cache it."""
     response.headers["Cache-Control"] = "no-store"
     async with running.database.reading(principal) as connection:
-        if await queries.fetch(connection, "resident", id) is None:
+        if not await queries.fetch("resident", id).run(connection):
             msg = "no such resident; PUT it first, or look at the list"
             raise NotFoundError(msg)
         with as_tuples(connection) as tuples, keys_at_hand():

@@ -10,6 +10,7 @@ from typing import Any, Final
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
+from api.round_trip import Statement
 from ingest.db.registry import Kind
 
 _SEEN: Final[Mapping[Kind, str]] = {
@@ -44,11 +45,10 @@ JOIN registry_entry e ON e.kind = %(kind)s AND e.id = d.id
 JOIN registry_change c ON c.kind = e.kind AND c.id = e.id AND c.version = e.version"""
 
 
-async def fetch(connection: AsyncConnection[DictRow], kind: Kind, id_: str) -> DictRow | None:
-    """One entry as it stands; None: nobody wrote it, or it may not be seen."""
+def fetch(kind: Kind, id_: str) -> Statement:
+    """One entry as it stands; no row: nobody wrote it, or it may not be seen."""
     statement = _COLUMNS.format(seen=_SEEN[kind]) + " WHERE d.id = %(id)s"
-    cursor = await connection.execute(statement.encode(), {"kind": kind, "id": id_})
-    return await cursor.fetchone()
+    return Statement(statement.encode(), {"kind": kind, "id": id_})
 
 
 async def list_by_id(

@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Body, Path, Query, Response
 from fastapi.openapi.models import Example
-from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 from pydantic import BaseModel, TypeAdapter
 
@@ -110,7 +109,7 @@ def _make_put(collection: Collection) -> Any:  # noqa: ANN401 - a route
                 (outcome,) = await collection.save(tuples, [record], by, sealing)
             if outcome.refusal is not None:
                 raise_refusal(outcome.refusal)
-            row = await _fetch(connection, collection, id)
+            row = _only(collection, await queries.fetch(collection.kind, id).run(connection))
         response.headers["ETag"] = etag(row["version"])
         if outcome.status == "created":
             response.status_code = 201
@@ -151,8 +150,8 @@ def _make_get(collection: Collection) -> Any:  # noqa: ANN401 - a route
     ) -> Any:  # noqa: ANN401 - the collection's answer, or nothing
         """As it stands now, with its ETag. Whom only a terminal has met is not there yet."""
         precondition = Precondition(None, if_none_match)
-        async with running.database.reading(principal) as connection:
-            row = await _fetch(connection, collection, id)
+        (rows,) = await running.database.read(principal, queries.fetch(collection.kind, id))
+        row = _only(collection, rows)
         await _note(running, principal, collection, [row])
         headers = {"ETag": etag(row["version"])}
         if precondition.is_known(row["version"]):
@@ -163,14 +162,11 @@ def _make_get(collection: Collection) -> Any:  # noqa: ANN401 - a route
     return get
 
 
-async def _fetch(
-    connection: AsyncConnection[DictRow], collection: Collection, id_: str
-) -> dict[str, Any]:
-    row = await queries.fetch(connection, collection.kind, id_)
-    if row is None:
+def _only(collection: Collection, rows: Sequence[DictRow]) -> DictRow:
+    if not rows:
         msg = f"no such {collection.kind}; PUT it first, or look at the list"
         raise NotFoundError(msg)
-    return row
+    return rows[0]
 
 
 def _make_list(collection: Collection) -> Any:  # noqa: ANN401 - a route

@@ -109,14 +109,14 @@ class Delivery:
     async def _read(self, found: Subscription) -> Page:
         """What its owner may see and wants, next; after a failure one event, to try."""
         owner = read_reach(found.owner, found.reach)
-        async with self.database.reading(owner) as connection:
-            page = await list_visible(
-                connection,
-                after=found.after,
-                limit=1 if found.failures else self.settings.batch_max,
-                scan_max=self.settings.scan_rows_max,
-                kinds=found.kinds,
-            )
+        page = await list_visible(
+            self.database,
+            owner,
+            after=found.after,
+            limit=1 if found.failures else self.settings.batch_max,
+            scan_max=self.settings.scan_rows_max,
+            kinds=found.kinds,
+        )
         if found.after < page.floor:
             return replace(page, items=[])  # To tell these would be to skip others.
         seen = sorted({item.resident_id for item in page.items if item.resident_id})

@@ -201,10 +201,9 @@ async def _read_years(database: Database, residents: int, now: datetime) -> list
     ) as connection:
         for resident in [chosen[0], *chosen]:
             began = time.perf_counter()
-            standing = await queries.fetch_standing(connection, resident)
-            await queries.list_by_time(
-                connection, resident, query, after=None, plain=standing.is_plain
-            )
+            (standing,) = await queries.fetch_standing(resident).run(connection)
+            plain = standing["is_plain"]
+            await queries.list_by_time(resident, query, after=None, plain=plain).run(connection)
             took.append((time.perf_counter() - began) * 1_000)
     return took[1:]
 

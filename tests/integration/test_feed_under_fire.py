@@ -140,8 +140,8 @@ async def follow_as_doctor(database: Fresh, done: asyncio.Event) -> list[int]:
         after, is_at_end = 0, False
         while not (done.is_set() and is_at_end):
             over = done.is_set()
-            async with opened.reading(SEEN["doctor of n1"][0]) as connection:
-                page = await list_visible(connection, after=after, limit=3, scan_max=17)
+            doctor = SEEN["doctor of n1"][0]
+            page = await list_visible(opened, doctor, after=after, limit=3, scan_max=17)
             seen += [item.number for item in page.items]
             after, is_at_end = page.next_after, over and page.is_at_end
             await asyncio.sleep(0)
