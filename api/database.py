@@ -41,6 +41,8 @@ from ingest.db.errors import BeyondReachError, DatabaseUnavailableError, transla
 APPLICATION_NAME: Final = "suifang-api"
 _READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _WRITE: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+_BEGIN_WRITE: Final = Statement(_WRITE.encode(), {})
+_COMMIT: Final = Statement(b"COMMIT", {})
 _LIMITS: Final = """
 SELECT set_config('default_transaction_read_only', 'on', false),
        set_config('default_transaction_isolation', 'repeatable read', false),
@@ -151,6 +153,17 @@ class Database:
         async with self._transaction(begin) as connection:
             with _as_forbidden():
                 yield connection
+
+    async def write_as_process(self, statement: Statement) -> None:
+        """One statement of the API's own, committed when this returns, in one round trip.
+
+        It may have been carried out twice where a connection died: what it writes must bear that.
+        """
+        asked = [_BEGIN_WRITE, statement, _COMMIT]
+        with self._outage_told():
+            async with asyncio.timeout(self._patience_s):
+                with world_errors():
+                    await self._exchange(asked)
 
     @asynccontextmanager
     async def writing_as_process(self) -> AsyncIterator[AsyncConnection[DictRow]]:

@@ -9,6 +9,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 from psycopg import AsyncConnection, OperationalError, adapt, errors, pq
@@ -69,7 +70,7 @@ async def _exchange(
     server = connection.pgconn
     server.enter_pipeline_mode()
     try:
-        transformers = [_send(connection, statement) for statement in statements]
+        sent = [_send(connection, statement) for statement in statements]
         server.pipeline_sync()
         results = await connection.wait(_receive(server))
     finally:
@@ -80,32 +81,39 @@ async def _exchange(
     for result in results:
         if result.status in _FAILED:
             raise errors.error_from_result(result)
-    rows = [result for result in results if result.status == pq.ExecStatus.TUPLES_OK]
-    return [_load(*pair) for pair in zip(transformers, rows, strict=True)]
+    ends = accumulate(each.answers for each in sent)
+    return [_load(each.transformer, results[end - 1]) for each, end in zip(sent, ends, strict=True)]
 
 
-def _send(connection: PooledConnection, statement: Statement) -> Transformer:
-    server = connection.pgconn
+class _Sent(NamedTuple):
+    transformer: Transformer
+    answers: int  # The last one is what was asked for; one before it says that it is prepared.
+
+
+def _send(connection: PooledConnection, statement: Statement) -> _Sent:
+    server, answers = connection.pgconn, 1
     transformer: Transformer = adapt.Transformer(connection)
     text, names, formats = _with_numbers(statement.text)
     values = transformer.dump_sequence([statement.values[name] for name in names], formats)
     types = transformer.types or ()
     if not statement.is_kept:
         server.send_query_params(text, values, types, transformer.formats)
-        return transformer
+        return _Sent(transformer, answers)
     name = connection.kept.get((text, types))
     if name is None:
         connection.kept_so_far += 1
         name = b"kept_%d" % connection.kept_so_far
         server.send_prepare(name, text, types)
         connection.kept[text, types] = name
+        answers += 1
         if len(connection.kept) > _KEPT_MAX:
             _, oldest = connection.kept.popitem(last=False)
             server.send_query_params(b"DEALLOCATE " + oldest, None)
+            answers += 1
     else:
         connection.kept.move_to_end((text, types))
     server.send_query_prepared(name, values, transformer.formats)
-    return transformer
+    return _Sent(transformer, answers)
 
 
 def _receive(server: pq.abc.PGconn) -> PQGen[list[PGresult]]:

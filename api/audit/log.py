@@ -102,8 +102,7 @@ class AuditLog:
             wanted = [each for each in batch if not each.written.done()]  # Others gave up.
             problem: UnavailableError | None = None
             try:
-                async with self._database.writing_as_process() as connection:
-                    await queries.write(connection, [each.note for each in wanted])
+                await self._database.write_as_process(queries.write([each.note for each in wanted]))
             except UnavailableError as error:
                 problem = error
             for each in wanted:

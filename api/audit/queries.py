@@ -9,12 +9,13 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from api.audit.chain import Entry, Seal
+from api.round_trip import Statement
 
 _COLUMNS: Final = ", ".join(Entry._fields)
 _SEAL_COLUMNS: Final = ", ".join(Seal._fields)
-_WRITE: Final = """
+_WRITE: Final = b"""
 SELECT audit_write(at, subject, action, object, residents, things)
-FROM jsonb_to_recordset(%s) AS note (
+FROM jsonb_to_recordset(%(notes)s::jsonb) AS note (
     at timestamptz, subject text, action text, object text, residents text[], things text[])"""
 _LOCK: Final = "SELECT pg_try_advisory_xact_lock(%s) AS mine"
 _SEALING: Final = int.from_bytes(b"audit", "big")
@@ -59,10 +60,10 @@ class Note(NamedTuple):
     things: list[str]
 
 
-async def write(connection: AsyncConnection[DictRow], notes: Sequence[Note]) -> None:
-    """Append entries in this order. Never commits. Cost: one statement for all."""
+def write(notes: Sequence[Note]) -> Statement:
+    """Append entries in this order. Cost: one statement for all."""
     text = msgspec.json.encode([note._asdict() for note in notes]).decode()
-    await connection.execute(_WRITE, (text,))
+    return Statement(_WRITE, {"notes": text})
 
 
 async def lock_sealing(connection: AsyncConnection[DictRow]) -> bool:

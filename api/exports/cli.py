@@ -163,7 +163,7 @@ def _pages(
         if named:
             note = Note(utc_now(), principal.subject, "read", visits.OPERATION, named, [])
             async with database.writing_as_process() as connection:
-                await audit.write(connection, [note])
+                await audit.write([note]).run(connection)
 
     return visits.read_pages(database, principal, saw, asked)
 

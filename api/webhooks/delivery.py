@@ -122,8 +122,7 @@ class Delivery:
         seen = sorted({item.resident_id for item in page.items if item.resident_id})
         if seen:
             note = Note(self.clock(), found.owner, "read", "webhook", seen, [found.id])
-            async with self.database.writing_as_process() as connection:
-                await audit.write(connection, [note])
+            await self.database.write_as_process(audit.write([note]))
         return page
 
     async def _attempt(

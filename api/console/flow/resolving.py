@@ -84,4 +84,4 @@ async def _note(
     at: datetime,
 ) -> None:
     things = [str(number) for number in numbers]
-    await write(connection, [Note(at, principal.subject, action, "quarantine", [], things)])
+    await write([Note(at, principal.subject, action, "quarantine", [], things)]).run(connection)
