@@ -24,6 +24,7 @@ from api.cases import routes as cases
 from api.console.app import PREFIX, create_console
 from api.corrections import claims
 from api.database import Database
+from api.direct_routes import add_routes
 from api.enrolment import routes as enrolment
 from api.enrolment.authority import Authority
 from api.enrolment.files import load_authority
@@ -156,30 +157,30 @@ def _build_services(settings: ApiSettings, clock: Clock) -> Services:
 
 def _include_routes(app: FastAPI) -> None:
     # What is asked most comes first: each is compared with an address in turn.
-    app.include_router(_root(app.version))
-    app.include_router(health.router, tags=["health"])
-    app.include_router(cases.router, prefix="/v1/cases", tags=["cases"])
-    app.include_router(alerts.router, prefix="/v1/alerts", tags=["alerts"])
-    app.include_router(events.router, prefix="/v1/events", tags=["events"])
-    app.include_router(registry.router, prefix="/v1")
-    app.include_router(stream.router, prefix="/v1/alerts", tags=["alerts"])
-    app.include_router(attention.router, prefix="/v1/alerts", tags=["alerts"])
-    app.include_router(notify.router, prefix="/v1")
-    app.include_router(enrolment.router, tags=["enrolment"])
-    app.include_router(claims.router, prefix="/v1/readings", tags=["readings"])
+    add_routes(app, _root(app.version))
+    add_routes(app, health.router, tags=["health"])
+    add_routes(app, cases.router, prefix="/v1/cases", tags=["cases"])
+    add_routes(app, alerts.router, prefix="/v1/alerts", tags=["alerts"])
+    add_routes(app, events.router, prefix="/v1/events", tags=["events"])
+    add_routes(app, registry.router, prefix="/v1")
+    add_routes(app, stream.router, prefix="/v1/alerts", tags=["alerts"])
+    add_routes(app, attention.router, prefix="/v1/alerts", tags=["alerts"])
+    add_routes(app, notify.router, prefix="/v1")
+    add_routes(app, enrolment.router, tags=["enrolment"])
+    add_routes(app, claims.router, prefix="/v1/readings", tags=["readings"])
     for each in (readings.router, timeline.router, merges.router):
-        app.include_router(each, prefix="/v1/residents", tags=["readings"])
-    app.include_router(followups.router, prefix="/v1/residents")
-    app.include_router(exports.router, prefix="/v1/exports", tags=["exports"])
-    app.include_router(personal.router, prefix="/v1")
-    app.include_router(bulk.router, prefix="/v1")
-    app.include_router(closing_routes.router, prefix="/v1/indicators/periods", tags=["indicators"])
-    app.include_router(indicators.router, prefix="/v1/indicators", tags=["indicators"])
-    app.include_router(webhooks.router, prefix="/v1/webhooks", tags=["webhooks"])
-    app.include_router(health_checks.router, prefix="/v1/residents", tags=["indicators"])
-    app.include_router(audit_routes.router, prefix="/v1/audit", tags=["audit"])
-    app.include_router(fhir.router, prefix="/fhir")
-    app.include_router(create_routes.router, prefix="/fhir")
+        add_routes(app, each, prefix="/v1/residents", tags=["readings"])
+    add_routes(app, followups.router, prefix="/v1/residents")
+    add_routes(app, exports.router, prefix="/v1/exports", tags=["exports"])
+    add_routes(app, personal.router, prefix="/v1")
+    add_routes(app, bulk.router, prefix="/v1")
+    add_routes(app, closing_routes.router, prefix="/v1/indicators/periods", tags=["indicators"])
+    add_routes(app, indicators.router, prefix="/v1/indicators", tags=["indicators"])
+    add_routes(app, webhooks.router, prefix="/v1/webhooks", tags=["webhooks"])
+    add_routes(app, health_checks.router, prefix="/v1/residents", tags=["indicators"])
+    add_routes(app, audit_routes.router, prefix="/v1/audit", tags=["audit"])
+    add_routes(app, fhir.router, prefix="/fhir")
+    add_routes(app, create_routes.router, prefix="/fhir")
     app.mount(PREFIX, create_console(app.state.services))
 
 

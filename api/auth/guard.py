@@ -20,7 +20,7 @@ from api.front_door import address_of
 from api.services import Services
 
 
-class _Guard(SecurityBase):
+class Guard(SecurityBase):
     """One dependency for all of it: there were four, and each cost a request some 20 µs.
 
     The document learns the scheme from what a security dependency says of itself.
@@ -53,12 +53,12 @@ class _Guard(SecurityBase):
         return principal
 
 
-Authenticated = Annotated[Principal, Security(_Guard())]
+Authenticated = Annotated[Principal, Security(Guard())]
 
 
 def require(*permissions: Permission) -> Any:  # noqa: ANN401 - a marker of FastAPI
     """Ask for a principal that holds all of these; put it into ``Annotated[Principal, …]``."""
-    return Security(_Guard(permissions), scopes=[str(permission) for permission in permissions])
+    return Security(Guard(permissions), scopes=[str(permission) for permission in permissions])
 
 
 def known_principal(request: HTTPConnection) -> Principal | None:

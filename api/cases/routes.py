@@ -22,6 +22,7 @@ from api.cases.schemas import (
     TransitionPage,
 )
 from api.cursors import NUMBER_MAX, Cursor, Number, PageQuery
+from api.direct_routes import add_routes
 from api.errors import NotFoundError
 from api.local_days import local_day
 from api.rows import Shown, answer_page
@@ -99,7 +100,7 @@ async def count_cases(
     return CaseCounts(today=today, **row)
 
 
-router.include_router(printing.router)  # Before the numbers: `worklist` is none.
+add_routes(router, printing.router)  # Before the numbers: `worklist` is none.
 
 
 @router.get("/{number}", responses={200: examples.as_response(examples.DETAIL, "The case")})

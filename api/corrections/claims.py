@@ -33,6 +33,7 @@ from api.corrections.routes import (
 from api.corrections.routes import router as corrections
 from api.corrections.schemas import ClaimIn, ReadingVersions, UnclaimedPage, UnclaimedQuery
 from api.cursors import Cursor
+from api.direct_routes import add_routes
 from api.errors import BadParameterError, ConflictError
 from api.readings.schemas import MeasuredOut
 from api.services import Running
@@ -130,4 +131,4 @@ async def give_back_reading(running: Running, principal: Writer, reading_id: Rea
         await take_back(running, connection, reading, amendment_id=claim["id"], **why)
 
 
-router.include_router(corrections)  # After `/unclaimed`, which would else be a reading's id.
+add_routes(router, corrections)  # After `/unclaimed`, which would else be a reading's id.
