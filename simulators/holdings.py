@@ -196,7 +196,7 @@ def opened(dsn: str) -> Iterator[Snapshot]:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
             yield connection
-    except (DatabaseError, psycopg.ProgrammingError) as error:
+    except (DatabaseError, psycopg.Error) as error:
         msg = f"cannot read the database: {error}; check --database and `suifang migrate`"
         raise ReconcileError(msg) from error
 

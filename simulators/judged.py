@@ -21,7 +21,9 @@ from gateway.wire.times import parse_instant
 from simulators.balance import Difference, Kind
 from simulators.contents import compare_contents
 from simulators.holdings import (
+    Raised,
     Snapshot,
+    ToldAlert,
     read_alerts,
     read_raised,
     read_states,
@@ -110,16 +112,40 @@ def _hear(act: Mapping[str, Any], story: Story, withdrawn: set[str]) -> None:
         story.events[act["resident_id"]].append(event)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What the system says of people, read at once: judging them takes minutes for a town."""
+
+    alerts: Sequence[ToldAlert]
+    states: Sequence[State]
+    raised: Sequence[Raised]
+    untold: Counter[Any]
+    wrongly_paged: Counter[Any]
+    altered: Counter[Any]
+
+
+def read_held(snapshot: Snapshot, entries: Sequence[Entry]) -> Held:
+    """All of it, out of one snapshot that may be closed then; with the ledgers' entries."""
+    return Held(
+        alerts=read_alerts(snapshot),
+        states=read_states(snapshot),
+        raised=read_raised(snapshot),
+        untold=Counter(read_untold(snapshot)),
+        wrongly_paged=Counter(read_wrongly_paged(snapshot)),
+        altered=compare_contents(entries, snapshot),
+    )
+
+
 def judge_again(
-    paths: Sequence[Path], entries: Sequence[Entry], waiting: Collection[UUID], snapshot: Snapshot
+    paths: Sequence[Path], entries: Sequence[Entry], waiting: Collection[UUID], held: Held
 ) -> tuple[int, list[Difference]]:
-    """Compare what there is with what there ought to be.
+    """Compare what there is with what there ought to be. Asks the database nothing.
 
     Args:
         paths: The ledgers.
         entries: Of all of them.
         waiting: Readings that are in some spool and nowhere else.
-        snapshot: Of the database.
+        held: What the system says.
 
     Returns:
         How many residents were judged, and what differs.
@@ -139,13 +165,12 @@ def judge_again(
             wanted[key].append(alert)
     alerts = Counter({key: len(mine) for key, mine in wanted.items()})
     people = story.people.keys()
-    told = [alert for alert in read_alerts(snapshot) if alert.resident_id in people]
+    told = [alert for alert in held.alerts if alert.resident_id in people]
     seen_alerts = Counter(alert.key for alert in told)
-    seen_states = Counter(state for state in read_states(snapshot) if state[0] in people)
+    seen_states = Counter(state for state in held.states if state[0] in people)
     bounds = bounds_of(timedelta(seconds=story.step_s))
     grounds = Grounds(entries, story.lines, story.acts_at, story.told_at)
-    timing = grounds.compare(read_raised(snapshot), bounds)
-    wrongly_paged = read_wrongly_paged(snapshot)
+    timing = grounds.compare(held.raised, bounds)
     return len(people), [
         *_differ("alerts that ought to be there and are not", alerts - seen_alerts),
         *_differ("alerts that there ought not to be", seen_alerts - alerts),
@@ -153,11 +178,11 @@ def judge_again(
         *_differ("cases that ought not to be so", seen_states - states),
         *_differ(
             "kept otherwise than truly measured",
-            compare_contents(entries, snapshot),
+            held.altered,
             kind=Kind.ALTERED,
         ),
-        *_differ("alerts the feed does not tell of", Counter(read_untold(snapshot))),
-        *_differ("alerts that call somebody or nobody wrongly", Counter(wrongly_paged)),
+        *_differ("alerts the feed does not tell of", held.untold),
+        *_differ("alerts that call somebody or nobody wrongly", held.wrongly_paged),
         *_differ(
             "alerts that show another value, limit or source than stands behind them",
             compare_shown(wanted, told, story.profile),

@@ -44,7 +44,7 @@ from simulators.holdings import (
     stream_disposed,
     stream_too_old,
 )
-from simulators.judged import judge_again
+from simulators.judged import judge_again, read_held
 from simulators.ledger import Delivery, Entry, read_ledger
 from simulators.settings import REPORTED_IDS_MAX, STRANGERS_MAX
 
@@ -77,7 +77,8 @@ def reconcile(ledgers: Sequence[Path], spools: Sequence[Path], dsn: str) -> Repo
             books.note_too_old(reading_id)
         books.settle_strangers(snapshot)
         books.note_reasons(snapshot)
-        judged, misjudged = judge_again(ledgers, books.entries, books.waiting, snapshot)
+        held = read_held(snapshot, books.entries)
+    judged, misjudged = judge_again(ledgers, books.entries, books.waiting, held)
     report = books.report(states, totals)
     return replace(report, judged=judged, differences=[*report.differences, *misjudged])
 

@@ -1,18 +1,25 @@
 """Damage to what was stored and told after a green rehearsal: reconcile names each kind of it."""
 
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from deploy.embedded.stack import Stack
 from deploy.rehearsal.run import Run
-from simulators.judged import judge_again
+from simulators.judged import judge_again, read_held
 from simulators.ledger import read_ledger
+from simulators.oracle import evaluate
+from simulators.oracle.evaluate import Folded
 from simulators.reconcile import reconcile
 from simulators.scenarios.reader import list_builtin, read_scenario
 from tests.fix_db import Database
 
+WAITING = """
+SELECT count(*) FROM pg_stat_activity
+WHERE application_name = 'suifang reconcile' AND datname = current_database()
+  AND state LIKE 'idle in transaction%'"""
 SHOWN = "alerts that show another value, limit or source than stands behind them"
 DAMAGES = {
     "untold": ("DELETE FROM outbox", "alerts the feed does not tell of"),
@@ -83,6 +90,25 @@ def test_people_whom_nobody_judges_are_a_difference(played: Run) -> None:
         assert not report.agrees
 
 
+def test_no_transaction_waits_while_people_are_judged(
+    played: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server ends one that waits for long, and a town takes long."""
+    waiting: list[int] = []
+    plainly = evaluate.fold
+
+    def fold(*arguments: Any) -> Folded:  # noqa: ANN401 - passed on
+        if not waiting:
+            with psycopg.connect(played.dsn) as connection:
+                waiting.extend(connection.execute(WAITING).fetchone() or ())
+        return plainly(*arguments)
+
+    monkeypatch.setattr("simulators.judged.fold", fold)
+
+    assert reconcile([played.ledger], played.spools, played.dsn).agrees
+    assert waiting == [0]
+
+
 def test_each_damage_is_named(played: Run) -> None:
     """Each is done to the same green run and taken back."""
     before = reconcile([played.ledger], played.spools, played.dsn)
@@ -92,6 +118,7 @@ def test_each_damage_is_named(played: Run) -> None:
     for name, (damage, said) in DAMAGES.items():
         with psycopg.connect(played.dsn) as connection:
             assert connection.execute(damage).rowcount > 0, name
-            found = judge_again([played.ledger], entries, set(), connection)[1]
+            held = read_held(connection, entries)
+            found = judge_again([played.ledger], entries, set(), held)[1]
             connection.rollback()
         assert said in {each.detail for each in found}, name
