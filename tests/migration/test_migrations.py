@@ -2,9 +2,11 @@
 
 import re
 from pathlib import Path
+from threading import Timer
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from deploy.embedded.stack import Stack
 from ingest.db import migrate
@@ -87,6 +89,19 @@ def test_upgrading_twice_changes_nothing(database: Database) -> None:
     migrate.upgrade(database.dsn)
 
     assert _catalogue(database.dsn) == before
+
+
+def test_a_migration_that_is_refused_a_lock_is_tried_again(database: Database) -> None:
+    """Somebody's transaction ends sooner or later; what the migration had done is taken back."""
+    migrate.downgrade(database.dsn, "0030")
+    impatient = make_conninfo(database.dsn, options="-c lock_timeout=200")
+    with psycopg.connect(database.dsn) as holder:
+        holder.execute("LOCK TABLE resident IN ACCESS EXCLUSIVE MODE")
+        ending = Timer(2, holder.rollback)
+        ending.start()
+        migrate.upgrade(impatient)
+        ending.join()
+    assert migrate.current(database.dsn) == migrate.head()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "ingest/db/migrations/versions").glob("*[!n].sql")))
