@@ -54,6 +54,11 @@ def fetch_standing(resident: str) -> Statement:
     return Statement(_STANDING.encode(), {"resident": resident})
 
 
+def view_of(*, plain: bool) -> str:
+    """Where to look for the readings of a resident who stands so (``Standing.is_plain``)."""
+    return _PLAIN if plain else _ANY
+
+
 def list_by_time(
     resident: str, query: ReadingQuery, *, after: Key | None, plain: bool
 ) -> Statement:
@@ -74,5 +79,5 @@ def list_by_time(
         "after_id": identifier,
         "rows": query.limit + 1,
     }
-    statement = _LIST.format(view=_PLAIN if plain else _ANY)
+    statement = _LIST.format(view=view_of(plain=plain))
     return Statement(statement.encode(), asked)

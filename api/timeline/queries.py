@@ -8,6 +8,8 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
+from api.readings.queries import view_of
+
 _PLACE: Final = """
 {at} >= %(from)s AND {at} < %(until)s
   AND ({at}, %(rank)s::int, {id}) < (%(after_at)s::timestamptz, %(after_rank)s::int,
@@ -76,7 +78,7 @@ _MEASURED: Final = """
 SELECT id, partition_at, kind, resident_id, device_id, measured_at, stored_record, captured_at,
        clock_synchronised, device_now, received_at, arrived_at, effective_at, time_suspect,
        setting, status, systolic, diastolic, pulse, arm, glucose, meal_context, sample, unit
-FROM visible_reading WHERE resident_id = %(resident)s AND """
+FROM {view} WHERE resident_id = %(resident)s AND """
 _BELOW: Final = (
     _MEASURED
     + """effective_at >= %(from)s AND effective_at < %(until)s AND effective_at <= %(after_at)s
@@ -111,17 +113,20 @@ async def list_readings(
 ) -> list[DictRow]:
     """A resident's readings below a place, by effective time, the newest first.
 
+    ``asked["plain"]`` is of ``api.readings.queries.fetch_standing`` and chooses the plan only.
+
     Every look is the same statement, whose plan PostgreSQL keeps: a plan for all chunks costs more
     than the look (15 ms of three years). Span by span back from ``top``: readings lie in chunks by
     another time, so whatever a statement may look at is read and sorted whole (10 ms).
     """
     found: list[DictRow] = []
+    below = _BELOW.format(view=view_of(plain=asked["plain"])).encode()
     end = asked["until"]
     for span in (*_SPANS, timedelta.max):
         begin = asked["from"] if top - asked["from"] <= span else top - span
         if begin < end:
             part = {**asked, "from": begin, "until": end, "rows": asked["rows"] - len(found)}
-            found += await (await connection.execute(_BELOW, part)).fetchall()
+            found += await (await connection.execute(below, part)).fetchall()
             end = begin
         if begin == asked["from"] or len(found) >= asked["rows"]:
             break

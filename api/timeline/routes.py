@@ -20,7 +20,7 @@ from api.auth.permissions import Permission
 from api.auth.principal import Principal
 from api.cursors import Cursor, Name
 from api.errors import BadParameterError, NotFoundError
-from api.readings.queries import retained_since
+from api.readings.queries import fetch_standing, retained_since
 from api.registry.sight import is_known
 from api.registry.writing import as_tuples
 from api.services import Running, Services
@@ -145,6 +145,8 @@ async def _collect(
     if kinds & {"reading", "session"}:
         # A sitting has some readings: asked for alone, a page needs more of them.
         wanted = query.limit + 1 + (0 if "reading" in kinds else _MARGIN_ROWS)
+        (standing,) = await fetch_standing(person[0]).run(connection)
+        asked["plain"] = standing["is_plain"]
         measured, cut_at = await _collect_measured(running, connection, asked, wanted, after)
         found += [item for item in measured if item.kind in kinds]
         if cut_at is not None:
