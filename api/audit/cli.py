@@ -15,12 +15,12 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from api.audit import queries
-from api.audit.log import read_key
-from api.audit.settings import AuditSettings
+from api.audit.seal_keys import SealKeys
 from api.audit.verification import verify as verify_chain
 from api.operator import Dsn, Json, fail, print_line, run_in_transaction
 from gateway.wire.times import parse_instant, utc_now
 from ingest.db.audit_keeping import KEEP_DAYS, KEEP_DAYS_MIN
+from ingest.db.keyring import KeyFileError
 
 app: Final = typer.Typer(
     help="The audit log: who saw or changed whom.",
@@ -38,7 +38,8 @@ def verify(
     *,
     dsn: Dsn,
     key_file: Annotated[
-        Path | None, typer.Option(envvar="API_AUDIT__KEY_FILE", help="If seals are made with one.")
+        Path | None,
+        typer.Option(envvar="API_AUDIT__KEY_FILE", help="All keys, as an API has them."),
     ] = None,
     head: Annotated[
         str | None, typer.Option(help="A head that was noted earlier; it must still be there.")
@@ -47,13 +48,13 @@ def verify(
 ) -> None:
     """Recompute every seal: finds what was changed, is missing or in another place."""
     try:
-        key = read_key(AuditSettings(key_file=key_file))
-    except (OSError, ValueError) as error:
+        keys = SealKeys(key_file).current()
+    except KeyFileError as error:
         fail(_COMMAND, str(error), code=2)
 
     async def work(connection: AsyncConnection[DictRow]) -> Any:  # noqa: ANN401 - the verification
         return await verify_chain(
-            connection, key=key, now=utc_now(), expected_head=head, on_progress=_show_progress
+            connection, keys=keys, now=utc_now(), expected_head=head, on_progress=_show_progress
         )
 
     found = _run(dsn, work)
@@ -66,6 +67,8 @@ def verify(
             f" {found.entries} entries, {found.gone} let go, {found.unsealed} not sealed yet\n"
             f"head: {found.head or 'none'}"
         )
+        for key_id, seals in found.keys.items():
+            print_line(f"made with {key_id}: {seals} seals")
         for fault in found.faults:
             print_line(f"seal {fault['seal']}: {fault['fault']}")
     if not found.holds:

@@ -12,14 +12,13 @@ reads; only committed entries are sealed, each once.
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
 
 import structlog
 
 from api.audit import queries
 from api.audit.chain import make_seal
 from api.audit.queries import Note
-from api.audit.settings import AuditSettings
+from api.audit.seal_keys import SealKeys
 from api.auth.principal import Principal
 from api.database import Database
 from api.errors import UnavailableError
@@ -27,24 +26,12 @@ from api.settings import ApiSettings
 from gateway.wire.times import Clock
 
 _log = structlog.get_logger()
-KEY_BYTES_MIN: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     note: Note
     written: "asyncio.Future[None]"
-
-
-def read_key(settings: AuditSettings) -> bytes | None:
-    """The key of the seals; None without one. Raises ``ValueError`` for a short one."""
-    if settings.key_file is None:
-        return None
-    key = settings.key_file.read_bytes()
-    if len(key) < KEY_BYTES_MIN:
-        msg = f"API_AUDIT__KEY_FILE holds {len(key)} bytes; at least {KEY_BYTES_MIN} are needed"
-        raise ValueError(msg)
-    return key
 
 
 class AuditLog:
@@ -55,7 +42,7 @@ class AuditLog:
         self._retry_after_s = settings.retry_after_s
         self._database = database
         self._clock = clock
-        self._key = read_key(settings.audit)
+        self._keys = SealKeys(settings.audit.key_file)
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(maxsize=settings.audit.waiting_max)
 
     async def saw(
@@ -123,14 +110,27 @@ class AuditLog:
             await asyncio.sleep(self._settings.seal_ms / 1_000)
 
     async def seal_once(self) -> int:
-        """Seal the oldest entries that have none, at most ``sealed_entries_max``; how many."""
+        """Seal the oldest entries that have none, at most ``sealed_entries_max``; how many.
+
+        A key that is new in the file takes over at once, with or without entries. Whoever has not
+        got the key that made the last seal makes none: keys never go back.
+        """
         async with self._database.writing_as_process() as connection:
             if not await queries.lock_sealing(connection):
                 return 0
-            limit = self._settings.sealed_entries_max
-            entries = await queries.fetch_unsealed(connection, limit)
-            if entries:
-                last = await queries.fetch_last_seal(connection)
-                seal = make_seal(last, entries, sealed_at=self._clock(), key=self._key)
+            keys = self._keys.current()
+            last = await queries.fetch_last_seal(connection)
+            made_with = None if last is None else last.key_id
+            if made_with is not None and (keys is None or made_with not in keys.keys):
+                _log.warning(
+                    "the audit log is sealed by others: this API has not their key",
+                    key_id=made_with,
+                    remedy="give it the key file that they have",
+                )
+                return 0
+            entries = await queries.fetch_unsealed(connection, self._settings.sealed_entries_max)
+            takes_over = last is not None and keys is not None and made_with != keys.current_id
+            if entries or takes_over:
+                seal = make_seal(last, entries, sealed_at=self._clock(), keys=keys)
                 await queries.insert_seal(connection, seal, entries)
             return len(entries)

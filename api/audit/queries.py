@@ -26,7 +26,7 @@ _SEALS: Final = f"""
 SELECT {_SEAL_COLUMNS} FROM audit_seal WHERE number > %s ORDER BY number LIMIT %s"""  # noqa: S608 - likewise
 _OF_SEAL: Final = f"SELECT {_COLUMNS} FROM audit_entry WHERE seal = %s ORDER BY id"  # noqa: S608 - likewise
 _INSERT_SEAL: Final = f"""
-INSERT INTO audit_seal ({_SEAL_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s)"""  # noqa: S608 - likewise
+INSERT INTO audit_seal ({_SEAL_COLUMNS}) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s)"""  # noqa: S608 - likewise
 _MARK: Final = "UPDATE audit_entry SET seal = %s WHERE id = ANY(%s)"
 _LIST: Final = """
 SELECT e.id, e.at, e.subject, e.action, e.object, e.things, e.seal,

@@ -10,7 +10,7 @@ class AuditSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key_file: Path | None = None  # 32 bytes or more: seals cannot be made again without it.
+    key_file: Path | None = None  # Its keys mark seals, which nobody can make again without them.
     waiting_max: PositiveInt = 5_000  # Reads whose entry waits to be written.
     batch_max: PositiveInt = 500  # Entries in one transaction.
     write_ms_max: PositiveInt = 5_000  # Then the read is refused: what is not noted is not shown.

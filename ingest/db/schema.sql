@@ -1435,7 +1435,10 @@ CREATE TABLE audit_seal (
     previous  bytea NOT NULL,               -- Hash of the seal before; of the first: zeros.
     hash      bytea NOT NULL,
     until     timestamptz NOT NULL,         -- Its latest entry.
-    sealed_at timestamptz NOT NULL
+    sealed_at timestamptz NOT NULL,
+    key_id    text,                         -- Which made it; NULL: none, or before keys had names.
+    mark      bytea,                        -- That key's, over the hash.
+    CONSTRAINT audit_seal_is_marked_by_its_key CHECK ((key_id IS NULL) = (mark IS NULL))
 );
 
 -- Who saw or changed whom. Append-only: only `seal` is ever set, once.

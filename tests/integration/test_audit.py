@@ -298,19 +298,6 @@ async def test_a_log_cut_off_at_its_end_is_found_by_a_head_noted_before(
     assert not (await verify(database, "--head", head))["holds"]
 
 
-async def test_a_log_made_again_without_the_key_is_found(
-    api: Database, database: Fresh, log: AuditLog, owner: Connection, tmp_path: Path
-) -> None:
-    assert owner.closed is False
-    key = tmp_path / "audit.key"
-    key.write_bytes(b"k" * 32)
-    await log.saw(DOCTOR, "page", ["anna"])
-    await a_log(api, database.dsn, key_file=key).seal_once()
-
-    assert (await verify(database, "--key-file", str(key)))["holds"]
-    assert not (await verify(database))["holds"]
-
-
 async def test_sealers_at_once_make_one_chain(
     api: Database, database: Fresh, log: AuditLog, owner: Connection
 ) -> None:
