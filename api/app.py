@@ -149,7 +149,9 @@ def _build_services(settings: ApiSettings, clock: Clock) -> Services:
         backtests=Child("ingest.backtest_process", clock),
         rehearsals=Child("simulators.rehearsal", clock),
         authority=_load_authority(settings),
-        keys=KeyFiles(settings.key_file, settings.pseudonym_key_file),
+        keys=KeyFiles(
+            settings.key_file, settings.pseudonym_key_file, settings.pseudonym_key_files_before
+        ),
         limiter=Limiter(settings.limits),
         metrics=ApiMetrics(database, feed, listeners_max=settings.feed.listeners_max),
     )
@@ -187,7 +189,7 @@ def _include_routes(app: FastAPI) -> None:
 def _load_authority(settings: ApiSettings) -> Authority | None:
     if settings.ca_file is None or settings.ca_key_file is None:
         return None
-    return load_authority(settings.ca_file, settings.ca_key_file)
+    return load_authority(settings.ca_file, settings.ca_key_file, settings.ca_beside_file)
 
 
 def _root(program_version: str) -> APIRouter:

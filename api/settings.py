@@ -81,6 +81,7 @@ class ApiSettings(ProcessSettings):
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_000  # 0: any free one, printed at the start.
     key_file: FilePath | None = None  # Wraps the keys of names; None: names are not kept.
     pseudonym_key_file: FilePath | None = None  # None: ids are not compared with ID numbers.
+    pseudonym_key_files_before: tuple[FilePath, ...] = ()  # Keys it replaced: their ids stay good.
     profile_directory: DirectoryPath | None = None  # The same as the judges'.
     db_connections_max: PositiveInt = 10
     db_waiting_max: PositiveInt = 200  # Requests that may wait for a connection.
@@ -104,6 +105,7 @@ class ApiSettings(ProcessSettings):
     # The deployment's authority (`suifang pki init`); without it no certificates are given here.
     ca_file: FilePath | None = None
     ca_key_file: FilePath | None = None
+    ca_beside_file: FilePath | None = None  # Boxes trust these, too: docs/rotation.md.
     certificate_days: Annotated[int, Field(ge=1, le=825)] = 365  # Of a gateway's certificate.
 
     @model_validator(mode="after")

@@ -51,6 +51,7 @@ class Suifang(LazyGroup):
             "ingest.quarantine_cli", "app", "List, show, replay or drop what cannot be judged."
         ),
         "keys": Command("ingest.keys_cli", "app", "Keys for names and ID numbers: new, rotate."),
+        "pseudonyms": Command("ingest.pseudonyms_cli", "app", "A new pseudonym key: map, join."),
         "rules": Command("deploy.rules_cli", "app", "Evaluate, check, back-test, re-judge."),
         "retention": Command("ingest.retention_cli", "app", "Let old readings go, safely."),
         "tidy": Command("ingest.tidy_cli", "app", "Rewrite past months in reading order."),

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
@@ -70,6 +71,14 @@ PseudonymKey = Annotated[
 ]
 
 
+PseudonymKeysBefore = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--pseudonym-key-before", help="A key that it replaced; may be repeated (docs/rotation.md)."
+    ),
+]
+
+
 @app.command(_POPULATION)
 def load_population(
     dsn: Dsn,
@@ -78,6 +87,7 @@ def load_population(
     directory: ProfileDirectory = None,
     key_file: KeyFile = None,
     pseudonym_key: PseudonymKey = None,
+    pseudonym_key_before: PseudonymKeysBefore = None,
     author: Author = "load",
     as_json: AsJson = False,
 ) -> None:
@@ -89,7 +99,7 @@ def load_population(
         where = ".".join(map(str, first["loc"]))
         _fail(f"{file}: {where + ': ' if where else ''}{first['msg']}", code=2)
     _require_profiles(population, file, directory)
-    sealing = _sealing(key_file, pseudonym_key)
+    sealing = _sealing(key_file, pseudonym_key, pseudonym_key_before)
     try:
         asyncio.run(_load(dsn, population, author, sealing))
     except (DatabaseError, UnknownKeyError, BrokenSealError) as error:
@@ -117,17 +127,21 @@ async def _load(
         await residents.load(connection, population, at=utc_now(), author=author, sealing=sealing)
 
 
-def _sealing(key_file: Path | None, pseudonym_key: Path | None) -> PersonalSealing | None:
+def _sealing(
+    key_file: Path | None, pseudonym_key: Path | None, before: Sequence[Path] | None
+) -> PersonalSealing | None:
     if key_file is None:
         return None
     try:
-        return PersonalSealing(read_keyring(key_file), _read_pseudonym_key(pseudonym_key))
+        return PersonalSealing(read_keyring(key_file), _read_keys(pseudonym_key, before))
     except KeyFileError as error:
         _fail(str(error), code=2)
 
 
-def _read_pseudonym_key(path: Path | None) -> bytes | None:
-    return None if path is None else read_secret_file(path, "pseudonym key").rstrip(b"\r\n")
+def _read_keys(path: Path | None, before: Sequence[Path] | None) -> list[bytes]:
+    """Pseudonym keys, the one in force first; without it none."""
+    paths = [] if path is None else [path, *(before or ())]
+    return [read_secret_file(each, "pseudonym key").rstrip(b"\r\n") for each in paths]
 
 
 @app.command("residents")
@@ -146,6 +160,7 @@ def load_residents(
     ] = None,
     key_file: KeyFile = None,
     pseudonym_key: PseudonymKey = None,
+    pseudonym_key_before: PseudonymKeysBefore = None,
     author: Author = "load",
     as_json: AsJson = False,
 ) -> None:
@@ -161,7 +176,7 @@ def load_residents(
             by=Authorship(author=author, at=utc_now()),
             skipped=skip_column or (),
             keyring=None if key_file is None else read_keyring(key_file),
-            pseudonym_key=_read_pseudonym_key(pseudonym_key),
+            pseudonym_keys=_read_keys(pseudonym_key, pseudonym_key_before),
             dry_run=dry_run,
             keep_going=keep_going,
         )

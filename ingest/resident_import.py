@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gateway.wire.pseudonyms import pseudonym
-from ingest.db import registry
+from ingest.db import merges, registry
 from ingest.db.connections import Connection
 from ingest.db.entities import Content, Resident
 from ingest.db.errors import translated
@@ -96,7 +96,7 @@ class ResidentImport:
     by: Authorship
     skipped: Sequence[str] = ()
     keyring: Keyring | None = None
-    pseudonym_key: bytes | None = field(default=None, repr=False)
+    pseudonym_keys: Sequence[bytes] = field(default=(), repr=False)  # The one in force first.
     dry_run: bool = False
     keep_going: bool = False
     progress: Callable[[int], None] = lambda _: None
@@ -163,8 +163,8 @@ class ResidentImport:
 
     def _find_id(self, row: TableRow) -> str | LineError:
         id_, number = row.given.get("id"), row.given.get("id_number")
-        if id_ is None and number is not None and self.pseudonym_key is not None:
-            id_ = pseudonym(self.pseudonym_key, compact(number))
+        if id_ is None and number is not None and self.pseudonym_keys:
+            id_ = pseudonym(self.pseudonym_keys[0], compact(number))
         if id_ is None:
             remedy = "give 居民编号 (id), or 身份证号 with --pseudonym-key"
             return LineError(row.line, "", f"says not who it is: {remedy}")
@@ -176,11 +176,17 @@ class ResidentImport:
     async def _write(
         self, connection: Connection, batch: Sequence[tuple[str, TableRow]], report: Report
     ) -> None:
+        batch = await self._under_known_names(connection, batch)
         stored = await registry.lock(connection, "resident", {id_ for id_, _ in batch})
         residents: list[Resident] = []
         lines: dict[str, int] = {}
         for id_, row in batch:
             try:
+                if id_ in lines:
+                    report.refuse(
+                        [LineError(row.line, "", f"is the same resident as line {lines[id_]}")]
+                    )
+                    continue
                 residents.append(row.merge(id_, stored[id_].content))
                 lines[id_] = row.line
             except ValueError as error:
@@ -196,8 +202,16 @@ class ResidentImport:
             if outcome.status == "changed":
                 report.fields.update(_changed_fields(stored[resident.id].content, resident))
 
+    async def _under_known_names(
+        self, connection: Connection, batch: Sequence[tuple[str, TableRow]]
+    ) -> Sequence[tuple[str, TableRow]]:
+        """Who was registered before a new pseudonym key keeps the name they had (ADR 0047)."""
+        made = [id_ for id_, row in batch if row.given.get("id") is None]
+        into = (await merges.fetch_kin(connection, made)).into if made else {}
+        return [(id_ if row.given.get("id") else into.get(id_, id_), row) for id_, row in batch]
+
     def _sealing(self) -> PersonalSealing | None:
-        return None if self.keyring is None else PersonalSealing(self.keyring, self.pseudonym_key)
+        return None if self.keyring is None else PersonalSealing(self.keyring, self.pseudonym_keys)
 
 
 def _as_error(line: int, outcome: Outcome) -> LineError:

@@ -52,6 +52,7 @@ class Authority:
 
     certificate: x509.Certificate
     _key: ec.EllipticCurvePrivateKey
+    beside: tuple[x509.Certificate, ...] = ()  # Boxes trust these, too, while one takes over.
 
     @classmethod
     def make(cls, name: str, *, at: datetime, days: int = AUTHORITY_DAYS) -> "Authority":
@@ -95,6 +96,11 @@ class Authority:
     def certificate_pem(self) -> str:
         """What others need in order to trust what it signs."""
         return to_pem(self.certificate)
+
+    def chain_of(self, signed: x509.Certificate) -> list[str]:
+        """Whom a box is to trust, PEM; the last one signed its certificate, now or before."""
+        known = [*self.beside, self.certificate]
+        return [to_pem(each) for each in sorted(known, key=lambda each: _has_signed(each, signed))]
 
     def key_pem(self) -> bytes:
         """The key, unencrypted, for a file of mode 0600."""
@@ -280,6 +286,14 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
         encipher_only=False,
         decipher_only=False,
     )
+
+
+def _has_signed(authority: x509.Certificate, signed: x509.Certificate) -> bool:
+    try:
+        signed.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def _alternative(name: str) -> x509.GeneralName:

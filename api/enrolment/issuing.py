@@ -120,7 +120,7 @@ class Issuer:
             centre_id=gateway["centre_id"],
             serial=f"{certificate.serial_number:x}",
             certificate=row["certificate"],
-            chain=[self._authority.certificate_pem],
+            chain=self._authority.chain_of(certificate),
             valid_from=certificate.not_valid_before_utc,
             valid_until=certificate.not_valid_after_utc,
         )

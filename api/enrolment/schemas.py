@@ -67,6 +67,8 @@ class CertificateOut(BaseModel):
     centre_id: str
     serial: Annotated[str, Field(description="Hexadecimal")]
     certificate: Annotated[str, Field(description="PEM")]
-    chain: Annotated[list[str], Field(description="PEM; the last one is to be trusted")]
+    chain: Annotated[
+        list[str], Field(description="PEM; all are to be trusted, the last one signed")
+    ]
     valid_from: datetime
     valid_until: datetime

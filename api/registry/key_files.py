@@ -10,13 +10,15 @@ from ingest.db.personal import PersonalSealing
 
 @dataclass(slots=True)
 class KeyFiles:
-    """The key file and the pseudonym key, read again when they change."""
+    """The key file and the pseudonym keys, read again when they change."""
 
     key_file: Path | None
     pseudonym_key_file: Path | None
+    pseudonym_key_files_before: tuple[Path, ...] = ()
     _keyring: Keyring | None = field(default=None, repr=False)
     _seen: tuple[int, int] | None = None
-    _pseudonym_key: bytes | None = field(default=None, repr=False)
+    _pseudonym_keys: tuple[bytes, ...] = field(default=(), repr=False)
+    _seen_pseudonym_keys: tuple[tuple[int, int], ...] = ()
 
     def keyring(self) -> Keyring:
         """The keys in force. Raises ``NoKeyError``."""
@@ -33,19 +35,27 @@ class KeyFiles:
             raise NoKeyError(msg) from error
         return self._keyring
 
-    def pseudonym_key(self) -> bytes | None:
-        """The deployment's pseudonym key, if this API has it. Raises ``NoKeyError``."""
-        if self.pseudonym_key_file is not None and self._pseudonym_key is None:
-            try:
-                content = read_secret_file(self.pseudonym_key_file, "pseudonym key")
-            except KeyFileError as error:
-                msg = "the pseudonym key cannot be used; the operator sets its file's mode to 600"
-                raise NoKeyError(msg) from error
-            self._pseudonym_key = content.rstrip(b"\r\n")
-        return self._pseudonym_key
+    def pseudonym_keys(self) -> tuple[bytes, ...]:
+        """The deployment's pseudonym keys, the one in force first; none: ids are not checked.
+
+        Raises:
+            NoKeyError: One of the files cannot be used.
+        """
+        if self.pseudonym_key_file is None:
+            return ()
+        files = (self.pseudonym_key_file, *self.pseudonym_key_files_before)
+        try:
+            seen = tuple((status.st_mtime_ns, status.st_ino) for status in map(Path.stat, files))
+            if seen != self._seen_pseudonym_keys:
+                found = [read_secret_file(file, "pseudonym key").rstrip(b"\r\n") for file in files]
+                self._pseudonym_keys, self._seen_pseudonym_keys = tuple(found), seen
+        except (OSError, KeyFileError) as error:
+            msg = "the pseudonym key cannot be used; the operator sets its file's mode to 600"
+            raise NoKeyError(msg) from error
+        return self._pseudonym_keys
 
     def sealing(self) -> PersonalSealing | None:
         """For one transaction; None: this API keeps no names."""
         if self.key_file is None:
             return None
-        return PersonalSealing(self.keyring(), self.pseudonym_key())
+        return PersonalSealing(self.keyring(), self.pseudonym_keys())

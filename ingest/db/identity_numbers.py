@@ -5,6 +5,7 @@ six digits name a district as it was when the number was given; no list of today
 """
 
 import unicodedata
+from collections.abc import Sequence
 from datetime import date
 from typing import Final, Literal
 
@@ -38,9 +39,12 @@ def find_mistake(
     resident_id: str,
     birth_date: date | None,
     sex: Sex | None,
-    pseudonym_key: bytes | None,
+    pseudonym_keys: Sequence[bytes],
 ) -> Mistake | None:
     """What is wrong with a ``compact`` number, or with what it is sent with; None: nothing.
+
+    The id is the number's pseudonym under any of the keys: who was registered under one that was
+    replaced keeps the name. Without keys ids are not looked at.
 
     Source: GB 11643-1999 (17 digits: district, date of birth, order, odd for men; check character).
     """
@@ -52,7 +56,7 @@ def find_mistake(
         return "birth_date", "is another than that inside the ID number; correct one of them"
     if sex is not None and (sex == "male") != (int(number[16]) % 2 == 1):
         return "sex", "is another than that inside the ID number; correct one of them"
-    if pseudonym_key is not None and pseudonym(pseudonym_key, number) != resident_id:
+    if pseudonym_keys and resident_id not in {pseudonym(key, number) for key in pseudonym_keys}:
         return "id", (
             "is not the pseudonym of this ID number: it is another person's, "
             "or computed with another key"

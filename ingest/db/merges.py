@@ -21,11 +21,13 @@ from ingest.db.registry import Authorship
 
 _MERGING: Final = 0x5F1FA604  # Key of an advisory lock: of merges one at a time.
 _GROUP: Final = """
-WITH RECURSIVE pair (one, other) AS MATERIALIZED (
-    SELECT resident_id, into_id FROM resident_merge
-    UNION SELECT into_id, resident_id FROM resident_merge),
-known (id) AS (
-    SELECT unnest(%b::text[]) UNION SELECT p.other FROM known k JOIN pair p ON p.one = k.id)
+WITH RECURSIVE known (id) AS (
+    SELECT unnest(%b::text[])
+    UNION
+    SELECT n.id FROM known k CROSS JOIN LATERAL (
+        SELECT m.into_id AS id FROM resident_merge m WHERE m.resident_id = k.id
+        UNION ALL
+        SELECT m.resident_id FROM resident_merge m WHERE m.into_id = k.id) AS n)
 SELECT id FROM known ORDER BY 1"""
 _ANY: Final = "SELECT EXISTS (SELECT FROM resident_merge)"
 _PAIRS: Final = """

@@ -89,7 +89,7 @@ class PersonalSealing:
     """Seals what comes with the residents of one transaction. Made anew for each."""
 
     keyring: Keyring
-    pseudonym_key: bytes | None = field(default=None, repr=False)  # None: ids are not checked.
+    pseudonym_keys: Sequence[bytes] = field(default=(), repr=False)  # Empty: ids are not checked.
     _new: dict[str, _New] = field(default_factory=dict, repr=False)
 
     async def prepare(
@@ -125,7 +125,7 @@ class PersonalSealing:
                 resident_id=resident.id,
                 birth_date=resident.birth_date,
                 sex=resident.sex,
-                pseudonym_key=self.pseudonym_key,
+                pseudonym_keys=self.pseudonym_keys,
             )
             if mistake is not None:
                 where = "personal.id_number" if mistake[0] == "id_number" else mistake[0]

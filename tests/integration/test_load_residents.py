@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from typer.testing import CliRunner, Result
 
+from gateway.wire.pseudonyms import pseudonym
 from ingest.load_cli import app
 from tests.fix_db import Database
 from tests.integration.registry_bench import (
@@ -163,6 +164,37 @@ def test_names_are_sealed_and_the_pseudonym_comes_from_the_id_number(
     assert ID_NUMBER[:14] not in json.dumps(wrong)
     without = load(places, tmp_path, f"id,姓名,身份证号\nr-1,某某,{ID_NUMBER}\n", exit_code=1)
     assert without["errors"][0]["column"] == "personal"
+
+
+def test_with_a_new_pseudonym_key_whoever_was_joined_keeps_the_name(
+    places: Database, tmp_path: Path
+) -> None:
+    before, current = make_pseudonym_key(tmp_path), tmp_path / "current-key"
+    current.touch(mode=0o600)
+    current.write_bytes(b"c" * 32)
+    keys = ["--key-file", str(make_key_file(tmp_path))]
+    text = f"身份证号,姓名,团队编号\n{ID_NUMBER},某某,e1\n"
+    load(places, tmp_path, text, *keys, "--pseudonym-key", str(before))
+    new = pseudonym(b"c" * 32, ID_NUMBER)
+    with psycopg.connect(places.dsn) as connection:
+        connection.execute(
+            "INSERT INTO resident (id, stub, created_at) VALUES (%s, true, '2026-01-01')", [new]
+        )
+        connection.execute(
+            "INSERT INTO resident_merge (resident_id, into_id, reason, author, merged_at)"
+            " VALUES (%s, %s, 'new key', 'test', '2026-01-01')",
+            [new, RESIDENT_ID],
+        )
+    keys += ["--pseudonym-key", str(current), "--pseudonym-key-before", str(before)]
+
+    told = load(places, tmp_path, text.replace("e1", "e2"), *keys)
+    twice = f"id,身份证号,姓名,团队编号\n{RESIDENT_ID},,,e1\n,{ID_NUMBER},某某,e2\n"
+    refused = load(places, tmp_path, twice, *keys, exit_code=1)
+
+    assert told["changed"] == 1
+    assert (RESIDENT_ID, None, None, "e2") in ask(places, _STORED)
+    assert refused["errors"][0]["line"] == 3
+    assert "same resident as line 2" in refused["errors"][0]["problem"]
 
 
 @pytest.mark.parametrize(

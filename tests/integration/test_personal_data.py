@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
+from gateway.wire.pseudonyms import pseudonym
 from ingest.db import personal
 from ingest.db.connections import Connection
 from ingest.db.keyring import BrokenSealError, KeyFileError, Keyring, read_keyring
@@ -158,6 +159,26 @@ async def test_the_record_must_agree_with_the_id_number(
     response = await put(client, WHERE, {**NAMED, **change}, 422)
 
     assert response.json()["errors"][0]["field"] == field
+
+
+async def test_an_id_of_a_pseudonym_key_that_was_replaced_stays_good(
+    database: Database, tmp_path: Path, key_file: Path
+) -> None:
+    before, other = make_pseudonym_key(tmp_path), tmp_path / "other-key"
+    current = tmp_path / "current-key"
+    for path, key in ((current, b"c" * 32), (other, b"x" * 32)):
+        path.touch(mode=0o600)
+        path.write_bytes(key)
+    files = {"pseudonym_key_file": current, "pseudonym_key_files_before": (before,)}
+    async with a_registry(database.dsn, key_file=key_file, **files) as client:
+        await put_places(client)
+        await put(client, WHERE, NAMED, 201)
+        await put(client, f"residents/{pseudonym(b'c' * 32, ID_NUMBER)}", NAMED, 201)
+        refused = await put(client, f"residents/{pseudonym(b'x' * 32, ID_NUMBER)}", NAMED, 422)
+        replace(current, "x" * 32)  # A running API reads it again.
+        await put(client, f"residents/{pseudonym(b'x' * 32, ID_NUMBER)}", NAMED, 201)
+
+    assert refused.json()["errors"][0]["field"] == "id"
 
 
 async def test_a_body_that_does_not_validate_repeats_no_name(client: httpx.AsyncClient) -> None:
