@@ -1,6 +1,7 @@
 """The folder of a server's secrets: made once, applied to the database and broker, rotated.
 
-One file for each setting (``deploy.credentials`` reads them), and the key of names. Invariants: a
+One file for each setting (``deploy.credentials`` reads them), the keys of names and of the audit
+log's seals. Invariants: a
 secret once made is replaced by ``rotate`` alone; applying twice changes nothing; a password stands
 in a file of this folder, in the setting of who logs in with it, and nowhere else.
 """
@@ -45,8 +46,13 @@ DATABASE_PASSWORDS: Final[Mapping[str, str]] = {
     "BACKUP_PASSWORD": logins.BACKUP,
 }
 """What only the database's administrator can set: bare passwords, for a container's start."""
-NAMES_KEY: Final = "names.key"
-_BARE: Final = {OWNER_DSN: "OWNER_PASSWORD", BACKUP_DSN: "BACKUP_PASSWORD"}
+KEYS: Final = ("names.key", "audit.key")
+"""Key files (``suifang keys new``), for the account that reads them alone."""
+OWN_DSNS: Final[Mapping[str, str]] = {
+    OWNER_DSN: "OWNER_PASSWORD",
+    BACKUP_DSN: "BACKUP_PASSWORD",
+}
+"""Of who changes their own password, and where it stands bare."""
 _ROUNDS: Final = 101  # As mosquitto_passwd; the passwords are 192 random bits.
 
 
@@ -69,8 +75,8 @@ class CredentialFolder:
             host: Of the database, as the processes reach it.
             port: The same.
             database: Its name.
-            at: Names the key.
-            key_owner: Number of the account that reads the key; None: as it is.
+            at: Names the keys.
+            key_owner: Number of the account that reads the keys; None: as it is.
         """
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root.chmod(0o700)  # Files are readable below: a container reads them as itself.
@@ -79,8 +85,7 @@ class CredentialFolder:
             for name in (*DATABASE_PASSWORDS, *BROKER_PASSWORDS)
             if self._write_new(name, secrets.token_urlsafe())
         ]
-        users = {_BARE[OWNER_DSN]: OWNER_DSN, _BARE[BACKUP_DSN]: BACKUP_DSN}
-        for bare, name in users.items():
+        for name, bare in OWN_DSNS.items():
             user, password = DATABASE_PASSWORDS[bare], self.read(bare)
             dsn = f"postgresql://{user}:{password}@{host}:{port}/{database}"
             made += [name] * self._write_new(name, dsn)
@@ -88,12 +93,13 @@ class CredentialFolder:
             user = logins.name_of(process)
             dsn = f"postgresql://{user}:{secrets.token_urlsafe()}@{host}:{port}/{database}"
             made += [name] * self._write_new(name, dsn)
-        key = self.root / NAMES_KEY
-        if not key.exists():
-            add_key(key, f"{at:%Y-%m-%d}")
-            made.append(NAMES_KEY)
-        if key_owner is not None:
-            os.chown(key, key_owner, -1)
+        for key_name in KEYS:
+            key = self.root / key_name
+            if not key.exists():
+                add_key(key, f"{at:%Y-%m-%d}")
+                made.append(key_name)
+            if key_owner is not None:
+                os.chown(key, key_owner, -1)
         return made
 
     def read(self, name: str) -> str:
@@ -127,21 +133,40 @@ class CredentialFolder:
         return [logins.name_of(process) for process in LOGIN_DSNS.values()]
 
     def rotate(self, name: str) -> None:
-        """Put a new password in place of one; it holds once it is applied.
+        """Put a new password in place of one.
+
+        The owner's and the backup's hold from then on, the others once they are applied.
 
         Raises:
             CredentialFolderError: It has no password that can be replaced so.
         """
-        if name in BROKER_PASSWORDS:
+        if name in OWN_DSNS:
+            self._rotate_own(name)
+        elif name in BROKER_PASSWORDS:
             self._replace(name, secrets.token_urlsafe())
         elif name in LOGIN_DSNS:
-            old = self.read(name)
-            password = str(conninfo_to_dict(old).get("password", ""))
-            self._replace(name, old.replace(f":{password}@", f":{secrets.token_urlsafe()}@", 1))
+            self._replace(name, _with_password(self.read(name), secrets.token_urlsafe()))
         else:
-            known = ", ".join([*LOGIN_DSNS, *BROKER_PASSWORDS])
+            known = ", ".join([*OWN_DSNS, *LOGIN_DSNS, *BROKER_PASSWORDS])
             msg = f"{name!r} is not rotated here: one of {known}; docs/rotation.md has the others"
             raise CredentialFolderError(msg)
+
+    def _rotate_own(self, name: str) -> None:
+        """Have a login change its own password. Cut short anywhere, the same again ends it."""
+        bare, fresh = OWN_DSNS[name], self.root / f".{name}.next"
+        if not fresh.exists():
+            self._replace(fresh.name, _with_password(self.read(name), secrets.token_urlsafe()))
+        dsn = self.read(fresh.name)
+        password = str(conninfo_to_dict(dsn)["password"])
+        try:
+            if not _is_let_in(dsn):
+                logins.change_own_password(self.read(name), password)
+        except psycopg.Error as error:
+            msg = f"the database does not let it ({_words(error)}); nothing is changed"
+            raise CredentialFolderError(msg) from error
+        self._replace(bare, password)
+        self._replace(name, dsn)
+        fresh.unlink()
 
     def write_broker_users(self, passwords: Path) -> list[str]:
         """Write the fixed users into Mosquitto's password file; the others, gateways, stay.
@@ -189,6 +214,24 @@ def _hash(password: str, salt: bytes) -> str:
 def _is_hash_of(hashed: str, password: str) -> bool:
     parts = hashed.split("$")
     return len(parts) == 5 and _hash(password, base64.b64decode(parts[3])) == hashed  # noqa: PLR2004
+
+
+def _with_password(dsn: str, password: str) -> str:
+    """The same address with another password, of letters that a URL takes."""
+    before = str(conninfo_to_dict(dsn).get("password", ""))
+    fresh = dsn.replace(f":{before}@", f":{password}@", 1)
+    if not before or fresh == dsn:
+        msg = "the address has no password that can be replaced: postgresql://USER:PASSWORD@HOST/…"
+        raise CredentialFolderError(msg)
+    return fresh
+
+
+def _is_let_in(dsn: str) -> bool:
+    try:
+        psycopg.connect(dsn, connect_timeout=5).close()
+    except psycopg.OperationalError:
+        return False
+    return True
 
 
 def _words(error: psycopg.Error) -> str:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.credential_folder import CredentialFolder, CredentialFolderError
+from deploy.credential_folder import OWN_DSNS, CredentialFolder, CredentialFolderError
 from gateway.wire.times import utc_now
 from ingest.db.keyring import KeyFileError
 
@@ -29,7 +29,7 @@ def make_folder(
     port: Annotated[int, typer.Option(min=1, max=65_535)] = 5432,
     database: Annotated[str, typer.Option(help="Its name.")] = "suifang",
     key_owner: Annotated[
-        int | None, typer.Option(help="Number of the account that reads the key of names.")
+        int | None, typer.Option(help="Number of the account that reads the keys.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -76,11 +76,15 @@ def rotate_one(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Put new passwords in place of old ones; then `apply` or `broker`, and restart who has it."""
+    """Put new passwords in place of old ones; then `apply` or `broker`, and restart who has it.
+
+    SUIFANG_DB_DSN and SUIFANG_BACKUP_DSN hold at once: those logins change their own.
+    """
     with _failing_clearly():
         for name in names:
             CredentialFolder(folder).rotate(name)
-    _say(names, "new, and not yet applied", as_json=as_json)
+    waiting = [name for name in names if name not in OWN_DSNS]
+    _say(names, "new, and not yet applied" if waiting else "new, and in force", as_json=as_json)
 
 
 def _say(names: list[str], what: str, *, as_json: bool) -> None:

@@ -32,7 +32,7 @@ _PROCESSES: tuple[type[BaseSettings], ...] = (
 
 def exists_as_a_setting(name: str) -> bool:
     """Whether some process or command of ours reads this variable."""
-    return name in _known()
+    return name in known_settings()
 
 
 def build_settings(
@@ -71,7 +71,8 @@ def _prefix(process: str) -> str:
 
 
 @cache
-def _known() -> frozenset[str]:
+def known_settings() -> frozenset[str]:
+    """All of them."""
     found = {
         name
         for settings in _PROCESSES

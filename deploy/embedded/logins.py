@@ -71,6 +71,17 @@ def make_backup_login(dsn: str, password: str) -> None:
         _write_role(connection, BACKUP, "LOGIN NOINHERIT REPLICATION", password)
 
 
+def change_own_password(dsn: str, password: str) -> None:
+    """Have whoever logs in so have another password from now on; what is connected goes on.
+
+    Args:
+        dsn: With the present password.
+        password: Never in a log.
+    """
+    with psycopg.connect(dsn, autocommit=True, connect_timeout=5) as connection:
+        _write_role(connection, connection.info.user, "", password)
+
+
 def _write_role(
     connection: psycopg.Connection[tuple[object, ...]],
     name: str,

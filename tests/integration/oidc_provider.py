@@ -31,6 +31,7 @@ class Provider:
     signer: Signer = field(default_factory=Signer)
     claims: dict[str, Any] = field(default_factory=dict)
     token_status: int = 200
+    secret: str | None = None  # Of the console; None: it needs none.
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
 
@@ -49,6 +50,9 @@ class Provider:
         asked = self.codes.pop(given.get("code", ""), None)
         if self.token_status != 200:
             return JSONResponse({"error": "server_error"}, status_code=self.token_status)
+        said = base64.b64decode(request.headers.get("authorization", "").removeprefix("Basic "))
+        if self.secret is not None and said.decode() != f"{CLIENT}:{self.secret}":
+            return JSONResponse({"error": "invalid_client"}, status_code=401)
         digest = hashlib.sha256(given.get("code_verifier", "").encode()).digest()
         if (
             asked is None

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -30,8 +31,10 @@ async def deployed(
     console: Console, provider: Provider, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Console]:
     """The console on the same world, of a deployment with an issuer of its own."""
-    keys = tmp_path_factory.mktemp("issuer") / "jwks.json"
+    folder = tmp_path_factory.mktemp("issuer")
+    keys = folder / "jwks.json"
     await asyncio.to_thread(keys.write_bytes, provider.signer.jwks())
+    await asyncio.to_thread((folder / "secret").write_text, "first\n")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
@@ -39,6 +42,7 @@ async def deployed(
         "API_AUTH__ISSUER": ISSUER,
         "API_AUTH__JWKS_FILE": str(keys),
         "API_CONSOLE__OIDC__CLIENT_ID": CLIENT,
+        "API_CONSOLE__OIDC__CLIENT_SECRET_FILE": str(folder / "secret"),
         "API_CONSOLE__OIDC__AUTHORIZE_URL": f"{provider.address}/authorize",
         "API_CONSOLE__OIDC__TOKEN_URL": f"{provider.address}/token",
         "API_CONSOLE__OIDC__RETURN_URL": f"{address}/console/sign-in/return",
@@ -108,6 +112,32 @@ async def test_what_did_not_begin_here_signs_nobody_in(
 
         assert response.status_code == status
         assert "suifang_session" not in client.cookies
+
+
+async def test_a_new_secret_of_the_console_is_read_at_the_next_sign_in(
+    deployed: Console, provider: Provider
+) -> None:
+    """By the running API; who is signed in notices nothing."""
+    file = Path(deployed.environment["API_CONSOLE__OIDC__CLIENT_SECRET_FILE"])
+    provider.claims = {"sub": "dr-1", "roles": ["doctor"], "teams": [TEAM]}
+    statuses = []
+    async with httpx.AsyncClient(base_url=deployed.address, timeout=20) as signed_in:
+        for said, known in (("first", "first"), ("first", "second"), ("second", "second")):
+            provider.secret = known
+            await asyncio.to_thread(file.write_text, f"{said}\n")
+            async with httpx.AsyncClient(base_url=deployed.address, timeout=20) as client:
+                asked = await begin(client)
+                sent = {"code": await allow(provider, asked), "state": asked["state"]}
+                statuses.append(
+                    (await client.get("/console/sign-in/return", params=sent)).status_code
+                )
+                if not signed_in.cookies:
+                    signed_in.cookies = client.cookies
+            page = await signed_in.get("/console/today")
+            assert page.status_code == 200
+    provider.secret = None
+
+    assert statuses == [200, 403, 200]
 
 
 async def test_a_code_of_another_browser_is_not_taken(

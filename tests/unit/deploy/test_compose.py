@@ -16,8 +16,8 @@ from deploy.credential_folder import (
     BACKUP_DSN,
     BROKER_PASSWORDS,
     DATABASE_PASSWORDS,
+    KEYS,
     LOGIN_DSNS,
-    NAMES_KEY,
     OWNER_DSN,
 )
 from tests.fix_prometheus import find_program
@@ -33,7 +33,7 @@ PROCESSES = {
     for name, one in OURS.items()
     if "healthcheck" in one and not name.startswith("backup-")
 }
-SECRETS = {*(OWNER_DSN, BACKUP_DSN, NAMES_KEY, *LOGIN_DSNS, *BROKER_PASSWORDS, *DATABASE_PASSWORDS)}
+SECRETS = {*(OWNER_DSN, BACKUP_DSN, *KEYS, *LOGIN_DSNS, *BROKER_PASSWORDS, *DATABASE_PASSWORDS)}
 
 
 def test_the_specification_takes_it() -> None:

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from api.settings import ApiSettings
 from deploy.cli import Suifang, app
-from deploy.credential_folder import LOGIN_DSNS, OWNER_DSN
+from deploy.credential_folder import KEYS, LOGIN_DSNS, OWNER_DSN
 from tests.setting_names import build_settings, exists_as_a_setting
 from tests.unit.deploy.test_compose import SECRETS
 
@@ -133,9 +133,7 @@ def test_a_pod_mounts_the_secrets_of_its_process_only(name: str) -> None:
     assert all(each["key"] == each["path"] for each in items)
     assert {each["key"] for each in items} < SECRETS
     process = WORKLOADS[name]["metadata"]["name"].upper()
-    assert all(
-        each["key"].startswith(f"{process}_") or each["key"] == "names.key" for each in items
-    )
+    assert all(each["key"].startswith(f"{process}_") or each["key"] in KEYS for each in items)
 
 
 def test_the_migration_has_the_owner_s_password_and_those_it_applies_only() -> None:

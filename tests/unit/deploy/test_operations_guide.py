@@ -7,12 +7,20 @@ import pytest
 from typer.testing import CliRunner
 
 from deploy.cli import app
-from deploy.credential_folder import BROKER_PASSWORDS, DATABASE_PASSWORDS, LOGIN_DSNS
-from tests.setting_names import exists_as_a_setting
+from deploy.credential_folder import (
+    BROKER_PASSWORDS,
+    DATABASE_PASSWORDS,
+    KEYS,
+    LOGIN_DSNS,
+    OWN_DSNS,
+)
+from tests.setting_names import exists_as_a_setting, known_settings
 from tests.walk.__main__ import DOCUMENT, packages
 from tests.walk.machine import blocks
 
 ROOT = Path(__file__).parents[3]
+ROTATION = (ROOT / "docs/rotation.md").read_text("utf-8")
+SECRET_SETTING = re.compile(r"(DSN|PASSWORD|(KEY|SECRET|PASSWORD)_FILE(S_BEFORE)?)$")
 TEXT = "".join(blocks(DOCUMENT))
 COMMANDS = sorted(set(re.findall(r"(?m)(?:^|-- )suifang ([a-z][a-z-]+(?: [a-z][a-z-]+)?)", TEXT)))
 
@@ -38,19 +46,28 @@ def test_files_units_and_settings_of_the_guide_exist() -> None:
 
 
 def test_every_secret_of_the_folder_stands_in_the_table_of_rotation() -> None:
-    table = (ROOT / "docs/operations.md").read_text("utf-8").partition("## Secrets that change")[2]
+    for name in (*DATABASE_PASSWORDS, *BROKER_PASSWORDS, *OWN_DSNS, *LOGIN_DSNS, *KEYS):
+        assert f"`{name}`" in ROTATION, name
 
-    assert "INGEST_DB_DSN" in table
-    assert "names" in table
-    for name in (*DATABASE_PASSWORDS, *BROKER_PASSWORDS):
-        if name != "POSTGRES_PASSWORD":  # Of the container's administrator alone.
-            part = name.removesuffix("_BROKER_PASSWORD").lower()
-            assert name in table or {"command": "operator"}.get(part, part) in table, name
-    assert LOGIN_DSNS
+
+def test_every_setting_that_is_or_names_a_secret_stands_in_the_table_of_rotation() -> None:
+    found = {name for name in known_settings() if SECRET_SETTING.search(name)}
+
+    assert {"API_DB_DSN", "API_AUDIT__KEY_FILE", "INGEST_BROKER_PASSWORD"} < found
+    for name in found:
+        assert f"`{name}`" in ROTATION, name
+
+
+def test_the_tests_that_show_a_rotation_exist() -> None:
+    shown = re.findall(r"`(test_\w+\.py)::(test_\w+)`", ROTATION)
+
+    assert len(shown) >= 20
+    for file, test in shown:
+        assert f"def {test}(" in (ROOT / "tests/integration" / file).read_text("utf-8"), test
 
 
 @pytest.mark.parametrize(
-    "name", ["operations", "containers", "backup", "capacity", "failure-modes"]
+    "name", ["operations", "rotation", "containers", "backup", "capacity", "failure-modes"]
 )
 def test_what_a_page_points_to_is_there(name: str) -> None:
     text = (ROOT / "docs" / f"{name}.md").read_text("utf-8")
