@@ -205,7 +205,7 @@ class ResidentImport:
     async def _under_known_names(
         self, connection: Connection, batch: Sequence[tuple[str, TableRow]]
     ) -> Sequence[tuple[str, TableRow]]:
-        """Who was registered before a new pseudonym key keeps the name they had (ADR 0047)."""
+        """Who was registered before a new pseudonym key keeps the name they had (ADR 0049)."""
         made = [id_ for id_, row in batch if row.given.get("id") is None]
         into = (await merges.fetch_kin(connection, made)).into if made else {}
         return [(id_ if row.given.get("id") else into.get(id_, id_), row) for id_, row in batch]
