@@ -167,7 +167,7 @@ class Writer:
                     transaction.prompt(await self._prompt(connection, emergencies, pressures, at))
                     await transaction.count({})
         except UnstorableError as error:
-            for half in self._halves(parts, error, at):
+            for half in self._halves(_refused_last(parts), error, at):
                 await self._store_or_halve(connection, half, tallies, at)
             return
         transaction.count_into(tallies)
@@ -203,6 +203,18 @@ class Writer:
         wire_error = WireError(Reason.UNSTORABLE, str(error))
         row = self._refuse(decoded, decoded.accepted[0], wire_error, at)
         return [[(index, replace(decoded, accepted=(), refused=(*decoded.refused, row)))]]
+
+
+def _refused_last(parts: list[tuple[int, Decoded]]) -> list[tuple[int, Decoded]]:
+    """What can be stored before what cannot, as in one transaction.
+
+    Of an id that comes with good bytes and with bad ones the good ones settle it: they may be of
+    somebody in danger.
+    """
+    return [
+        *((index, replace(decoded, refused=())) for index, decoded in parts if decoded.accepted),
+        *((index, replace(decoded, accepted=())) for index, decoded in parts if decoded.refused),
+    ]
 
 
 def _settle(

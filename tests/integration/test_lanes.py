@@ -125,6 +125,25 @@ async def test_what_is_known_makes_the_writer_ask_and_nothing_is_stored_twice(
     assert sorted((await bench.dispositions()).values()) == ["duplicate", "stored", "stored"]
 
 
+@pytest.mark.parametrize("plain", [True, False])
+async def test_beside_a_poison_a_broken_copy_of_its_id_hides_no_emergency(
+    connection: Connection, *, plain: bool
+) -> None:
+    """A refused transaction is cut in two: the good bytes of an id must not come second."""
+    await _bench(connection)
+    bench = WriterBench(connection, plain=plain)
+    urgent = a_blood_pressure("231", "131")
+    broken, poison = {**urgent, "diastolic": "x"}, {**a_glucose(), "note": "a NUL \u0000"}
+
+    settled = await bench.store(
+        a_batch(broken, a_glucose(at=AT + timedelta(hours=1))), a_batch(poison, urgent)
+    )
+
+    assert await bench.rows("SELECT code, status FROM alert") == [("BP_EMERGENCY", "active")]
+    assert sorted((await bench.dispositions()).values()) == ["stored", "stored", "unstorable"]
+    assert [str(id_) for id_ in settled.urgent] == [urgent["id"]]
+
+
 async def test_one_reading_twice_in_a_transaction_is_stored_once(connection: Connection) -> None:
     bench = await _bench(connection)
     reading = a_glucose()
