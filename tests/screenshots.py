@@ -119,7 +119,9 @@ async def _take_operators(console: Console) -> None:
                             await desk.page.locator('#rate[aria-busy="false"]').wait_for()
                             await desk.page.locator(f"#gateway-{ONLINE} summary").click()
                         if page == "comparison":
-                            await desk.page.locator("#comparison").scroll_into_view_if_needed()
+                            await desk.page.locator("#comparison").evaluate(
+                                "part => part.scrollIntoView()"
+                            )
                         path = FOLDER / f"console-{page}-{language}-{size}.png"
                         await desk.page.screenshot(path=path)
                     sys.stdout.write(f"{language} {size}: {len(desk.faults)} faults\n")
