@@ -10,7 +10,9 @@ import pytest
 from pydantic import SecretStr
 
 from api.audit.log import AuditLog
+from api.audit.settings import AuditSettings
 from api.database import Database
+from api.errors import UnavailableError
 from api.settings import ApiSettings
 from gateway.wire.times import utc_now
 from ingest.db.connections import Connection
@@ -98,3 +100,24 @@ async def test_whatever_was_answered_before_the_process_was_killed_has_its_entry
     written = Counter(whom for _, whom in await entries(owner))
     for resident, times in Counter(answered).items():
         assert written[resident] >= times
+
+
+async def test_a_group_that_is_held_up_refuses_all_in_time_and_holds_up_nobody_afterwards(
+    database: Fresh, owner: Connection
+) -> None:
+    settings = ApiSettings(db_dsn=SecretStr(database.dsn), audit=AuditSettings(write_ms_max=300))
+    async with Database(settings) as opened:
+        log = AuditLog(settings, opened, utc_now)
+        writer = asyncio.create_task(log._run_writer())
+        async with owner.transaction():
+            await owner.execute("LOCK TABLE audit_entry IN ACCESS EXCLUSIVE MODE")
+            held = [log.saw(DOCTOR, f"held {n}", ["anna"]) for n in range(5)]
+            answers = await asyncio.gather(*held, return_exceptions=True)
+        patient = AuditLog(ApiSettings(db_dsn=SecretStr(database.dsn)), opened, utc_now)
+        patient._queue = log._queue  # The same writer, asked by somebody who can wait.
+        await patient.saw(DOCTOR, "afterwards", ["anna"])
+        writer.cancel()
+        await asyncio.wait([writer])
+
+    assert [type(answer) for answer in answers] == [UnavailableError] * 5
+    assert "afterwards" in {what for what, _ in await entries(owner)}
