@@ -67,7 +67,7 @@ async def an_api(database: Database, **settings: str) -> AsyncIterator[Api]:
     arguments = ("--port", "0", "--json")
     async with a_process(API, *arguments, API_DB_DSN=database.dsn_of("api"), **settings) as process:
         assert process.stdout is not None
-        address = json.loads(await asyncio.wait_for(process.stdout.readline(), 20))["address"]
+        address = json.loads(await asyncio.wait_for(process.stdout.readline(), 120))["address"]
         async with httpx.AsyncClient(base_url=address, timeout=20) as client:
             await await_feed(client)
             yield Api(process, client)
