@@ -150,6 +150,7 @@ async def main() -> None:
     stack = Stack.of_checkout(checkout.home / "test")
     stack.up()
     FOLDER.mkdir(exist_ok=True)
+    stack.drop_database(NAME)  # Of a run that was interrupted: it would be in the pictures.
     database = Database(NAME, stack.create_database(NAME), stack)
     migrate.upgrade(database.dsn)
     with tempfile.TemporaryDirectory() as folder:
