@@ -68,3 +68,9 @@ docker compose up -d --wait
 eventually stored 3
 eventually seen
 for each in $(docker compose ps -q); do test "$(docker inspect -f '{{.RestartCount}}' "$each")" -eq 0; done
+
+# The database is lost, and put back out of its backups.
+docker compose stop
+docker compose run --rm --no-deps -v suifang_postgres-data:/data backup-base 'find /data -mindepth 1 -delete && suifang backup restore /data'
+docker compose up -d --wait
+eventually stored 3

@@ -70,8 +70,10 @@ def make_debian(root: Path, packages: Iterable[str], mirror: str) -> Path:
 def make_luggage(folder: Path) -> Path:
     """What a document has the operator copy, and the locked packages as files."""
     luggage = folder / "luggage"
-    if not (luggage / "wheels").exists():
+    lock, of = ROOT / "deploy/server/requirements.lock", folder / "wheels.lock"
+    if not of.exists() or of.read_bytes() != lock.read_bytes():
         say("the locked packages")
+        shutil.rmtree(luggage / "wheels", ignore_errors=True)
         flat = folder / "requirements.txt"  # As Debian's Python reads it, not the one here.
         target = (
             "--python-version",
@@ -79,7 +81,6 @@ def make_luggage(folder: Path) -> Path:
             "--python-platform",
             f"{platform.machine()}-manylinux_2_28",
         )
-        lock = ROOT / "deploy/server/requirements.lock"
         uv = Path(sys.executable).with_name("uv")
         run(uv, "pip", "compile", lock, *target, "--generate-hashes", "--no-deps", "-q", "-o", flat)
         tags = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
@@ -89,6 +90,7 @@ def make_luggage(folder: Path) -> Path:
             *("--only-binary", ":all:", "--python-version", "3.13", *platforms),
             *("-d", luggage / "wheels", "-r", flat),
         )
+        shutil.copy(lock, of)
     for name in ("dist", "deploy", "docs"):
         shutil.rmtree(luggage / name, ignore_errors=True)
         shutil.copytree(ROOT / name, luggage / name)
