@@ -113,7 +113,8 @@ async def test_a_group_that_is_held_up_refuses_all_in_time_and_holds_up_nobody_a
             await owner.execute("LOCK TABLE audit_entry IN ACCESS EXCLUSIVE MODE")
             held = [log.saw(DOCTOR, f"held {n}", ["anna"]) for n in range(5)]
             answers = await asyncio.gather(*held, return_exceptions=True)
-        patient = AuditLog(ApiSettings(db_dsn=SecretStr(database.dsn)), opened, utc_now)
+        settings = settings.model_copy(update={"audit": AuditSettings(write_ms_max=120_000)})
+        patient = AuditLog(settings, opened, utc_now)
         patient._queue = log._queue  # The same writer, asked by somebody who can wait.
         await patient.saw(DOCTOR, "afterwards", ["anna"])
         writer.cancel()
