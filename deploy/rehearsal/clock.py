@@ -1,14 +1,21 @@
-"""Virtual time: a clock that stands still until somebody moves it, and only forward."""
+"""Virtual time: a clock that stands still until somebody moves it, and only forward.
+
+It tells UTC, as every process's clock does, whatever zone it is moved by: the rules take a moment's
+digits for UTC, and a local hour would let them judge eight hours ahead.
+"""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 
 @dataclass(slots=True)
 class VirtualClock:
-    """Callable as a ``Clock``; aware. Every component of a rehearsal has this one."""
+    """Callable as a ``Clock``; aware UTC. Every component of a rehearsal has this one."""
 
     now: datetime
+
+    def __post_init__(self) -> None:
+        self.now = self.now.astimezone(UTC)
 
     def __call__(self) -> datetime:
         """The time."""
@@ -16,7 +23,7 @@ class VirtualClock:
 
     def move_to(self, at: datetime) -> None:
         """Let time pass until then; an earlier moment changes nothing."""
-        self.now = max(self.now, at)
+        self.now = max(self.now, at.astimezone(UTC))
 
 
 @dataclass(frozen=True, slots=True)

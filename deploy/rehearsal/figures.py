@@ -11,6 +11,7 @@ from api.indicators.computing import compute_for_owner
 from api.indicators.shown import SHOWN
 from ingest.db.errors import translated
 from simulators.scenarios.outcome import FigureSeen
+from simulators.series import SHANGHAI
 
 
 async def compute_figures(dsn: str, codes: Sequence[str], *, at: datetime) -> dict[str, FigureSeen]:
@@ -19,12 +20,12 @@ async def compute_figures(dsn: str, codes: Sequence[str], *, at: datetime) -> di
     Args:
         dsn: The rehearsal's database, as the owner.
         codes: Of indicators.
-        at: The clock: a local midnight.
+        at: The clock: a local midnight, in whatever zone.
 
     Raises:
         DatabaseError: The database is gone.
     """
-    year = str((at - timedelta(days=1)).year)
+    year = str((at.astimezone(SHANGHAI) - timedelta(days=1)).year)
     wanted = [SHOWN[code] for code in codes]
     with translated():
         async with await AsyncConnection.connect(dsn, row_factory=dict_row) as connection:
