@@ -64,7 +64,7 @@ def home_findings(
             high, low = sitting.pressure
             elderly = resident.is_elderly(sitting.day)
             over = high >= (145 if elderly else 135) or low >= 85
-            seen = shown.of_readings(sitting.counted)
+            seen = shown.while_growing(sitting.counted)
             found.append(_finding(sitting, seen, shown.at_home(elderly=elderly), over=over))
     return found
 
@@ -76,7 +76,7 @@ def arm_findings(sittings: Iterable[Sitting], emergencies: Collection[str]) -> l
         left, right = sitting.arms
         if left and right and not _urgent(sitting, emergencies):
             apart = abs(mean(left)[0] - mean(right)[0])
-            seen = shown.of_difference(apart)
+            seen = frozenset({shown.of_difference(apart)})
             found.append(_finding(sitting, seen, shown.ARMS, over=apart >= 20))
     return found
 
@@ -92,7 +92,7 @@ def meal_findings(
         if period and after_meal and resident.has("diabetes_t2", local_day(reading.at)):
             assert reading.glucose is not None
             verdict = "over" if reading.glucose >= 10 else "below"
-            seen = shown.of_reading(reading)
+            seen = frozenset({shown.of_reading(reading)})
             found.append(Finding((reading,), period, verdict, seen, shown.AFTER_MEAL))
     return found
 
@@ -101,7 +101,7 @@ def _urgent(sitting: Sitting, emergencies: Collection[str]) -> bool:
     return any(reading.id in emergencies for reading in sitting.readings)
 
 
-def _finding(sitting: Sitting, seen: str, limit: shown.Limit, *, over: bool) -> Finding:
+def _finding(sitting: Sitting, seen: frozenset[str], limit: shown.Limit, *, over: bool) -> Finding:
     return Finding(sitting.readings, sitting.period, "over" if over else "below", seen, limit)
 
 

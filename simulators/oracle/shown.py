@@ -160,6 +160,11 @@ def of_readings(readings: Sequence[Reading]) -> str:
     return f"{_text(high)}/{_text(low)} mmHg{mean}"
 
 
+def while_growing(readings: Sequence[Reading]) -> frozenset[str]:
+    """What a sitting showed as its readings came: an alert keeps what was known at first."""
+    return frozenset(of_readings(readings[: number + 1]) for number in range(len(readings)))
+
+
 def of_difference(apart: Fraction) -> str:
     """How far the arms lie apart."""
     return f"{_text(apart)} mmHg"

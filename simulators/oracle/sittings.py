@@ -72,14 +72,14 @@ class Finding:
     """A sitting, or one glucose value, and what the table says of it.
 
     Attributes:
-        seen: What an alert shows of it.
+        seen: What an alert may show of it.
         limit: What it was compared with.
     """
 
     readings: tuple[Reading, ...]
     period: Period
     verdict: str
-    seen: str
+    seen: frozenset[str]
     limit: Limit
 
     @property
@@ -227,7 +227,7 @@ def pressure_findings(
                 sitting.readings,
                 sitting.period,
                 _verdict(diagnosed, bad),
-                shown.of_readings(sitting.counted),
+                shown.while_growing(sitting.counted),
                 shown.in_office(profile, diagnosed=diagnosed, elderly=elderly),
             )
         )
@@ -250,7 +250,8 @@ def fasting_findings(
             continue
         bad = reading.glucose is None or above(reading.glucose, 7, strict=profile.strict)
         verdict, limit = _verdict(diagnosed, bad), shown.fasting(profile, diagnosed=diagnosed)
-        findings.append(Finding((reading,), period, verdict, shown.of_reading(reading), limit))
+        seen = frozenset({shown.of_reading(reading)})
+        findings.append(Finding((reading,), period, verdict, seen, limit))
     return findings
 
 
@@ -324,7 +325,9 @@ def group_findings(findings: Iterable[Finding], words: Sequence[datetime]) -> li
 def seen_in(group: Iterable[Finding]) -> frozenset[str]:
     """What those of a group show that say what the latest says."""
     found = list(group)
-    return frozenset(each.seen for each in found if each.verdict == found[-1].verdict)
+    return frozenset[str]().union(
+        *(each.seen for each in found if each.verdict == found[-1].verdict)
+    )
 
 
 def assess(
