@@ -17,8 +17,10 @@ from api.readings import queries
 from api.readings.schemas import ReadingOut, ReadingPage, ReadingQuery
 from api.registry.examples import as_response
 from api.registry.sight import is_known
+from api.registry.writing import as_tuples
 from api.rows import Shown, answer_page
 from api.services import Running, Services
+from ingest.db import merges
 
 router = APIRouter()
 CURSOR: Final[Cursor[queries.Key]] = Cursor(
@@ -46,7 +48,8 @@ async def list_readings(
     """One resident's readings by `effective_at`; pass `next_cursor` back as `cursor`.
 
     Values are JSON numbers with exactly the digits that the device reported, in its own unit:
-    they never pass through a binary fraction here, and 7.00 is written 7.00.
+    they never pass through a binary fraction here, and 7.00 is written 7.00. Of merged residents
+    these are the survivor's, whichever is asked for.
     """
     if query.since and query.until and query.since > query.until:
         raise BadParameterError(
@@ -54,19 +57,30 @@ async def list_readings(
         )
     after = CURSOR.read(query.cursor)
     standing, rows = await _read(running, principal, resident_id, query, after=after)
+    seen = [resident_id]
     if not rows:
-        async with running.database.reading(principal) as connection:
-            if not await is_known(connection, resident_id):
-                msg = "no such resident; use the pseudonym that cases and alerts name"
-                raise NotFoundError(msg)
+        survivor = await _require_known(running, principal, resident_id)
+        if survivor != resident_id:
+            seen.append(survivor)
+            standing, rows = await _read(running, principal, survivor, query, after=after)
     items = [_SHOWN.of(row) for row in rows[: query.limit]]
-    await running.audit.saw(principal, "list_readings", [resident_id])
+    await running.audit.saw(principal, "list_readings", seen)
     last = rows[query.limit - 1] if len(rows) > query.limit else None
     return answer_page(
         items,
         next_cursor=last and CURSOR.write((last["effective_at"], last["captured_at"], last["id"])),
         retained_since=standing.retained_since,
     )
+
+
+async def _require_known(running: Services, principal: Principal, resident_id: str) -> str:
+    """Under whose pseudonym this resident's readings are. Raises ``NotFoundError``."""
+    async with running.database.reading(principal) as connection:
+        if not await is_known(connection, resident_id):
+            msg = "no such resident; use the pseudonym that cases and alerts name"
+            raise NotFoundError(msg)
+        with as_tuples(connection) as tuples:
+            return await merges.find_survivor(tuples, resident_id)
 
 
 async def _read(

@@ -121,12 +121,14 @@ class CorrectionsBench(JudgeBench):
         await self.work()
 
     async def require_listed_as_owned(self, *residents: str) -> set[bool]:
-        """The list shows what is a resident's own now; by which ways it was found (plain: True)."""
+        """The list shows what is its person's own now; by which ways it was found (plain: True)."""
         ways = set()
         for resident in residents:
             listed = await self.ask("GET", f"residents/{resident}/readings", status=200)
             owned = await self.rows(
-                f"SELECT id::text FROM owned_reading WHERE owner_id = '{resident}'"  # noqa: S608 - ours
+                "SELECT id::text FROM owned_reading WHERE owner_id = coalesce("  # noqa: S608 - ours
+                " (SELECT into_id FROM resident_merge"
+                f" WHERE resident_id = '{resident}' AND unmerged_at IS NULL), '{resident}')"
                 " ORDER BY effective_at, captured_at, id"
             )
             assert [each["id"] for each in listed.json()["items"]] == [row[0] for row in owned]
