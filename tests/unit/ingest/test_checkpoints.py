@@ -25,7 +25,7 @@ from rules.lanes import Lanes
 from rules.limits import tabulate
 from rules.moments import Moments
 from rules.profiles import load_versions
-from tests.unit.rules.rules_crowd import LIMITS, instant
+from tests.unit.rules.rules_crowd import CHOICES, LIMITS, instant
 from tests.unit.rules.test_checkpoint import random_crowd
 
 
@@ -80,7 +80,7 @@ def test_other_bytes_are_refused() -> None:
 
 
 def test_profiles_are_found_by_name_where_their_rows_have_moved() -> None:
-    moved = tabulate([load_versions("cn_nbphs_2017"), load_versions("wuzhou")])
+    moved = tabulate([load_versions(name) for name in reversed(CHOICES)])
 
     for past in some_pasts():
         named, names = name_profiles(past, LIMITS)
