@@ -105,12 +105,12 @@ async def test_two_histories_are_judged_as_one_and_apart_again(desk: Corrections
 
 async def _all_readings(desk: CorrectionsBench, resident: str) -> list[Any]:
     """Page by page, as a client of the API reads them."""
-    found, cursor = [], ""
-    while cursor is not None:
-        asked = f"residents/{resident}/readings?limit=3" + (cursor and f"&cursor={cursor}")
-        page = (await desk.ask("GET", asked, status=200)).json()
+    asked = f"residents/{resident}/readings?limit=3"
+    page = (await desk.ask("GET", asked, status=200)).json()
+    found = list(page["items"])
+    while page["next_cursor"] is not None:
+        page = (await desk.ask("GET", f"{asked}&cursor={page['next_cursor']}", status=200)).json()
         found += page["items"]
-        cursor = page["next_cursor"]
     return found
 
 
