@@ -120,6 +120,16 @@ class CorrectionsBench(JudgeBench):
         )
         await self.work()
 
+    async def list_readings(self, resident: str) -> list[Any]:
+        """All of them, page by page."""
+        asked = f"residents/{resident}/readings?limit=3"
+        page = (await self.ask("GET", asked, status=200)).json()
+        found = list(page["items"])
+        while (cursor := page["next_cursor"]) is not None:
+            page = (await self.ask("GET", f"{asked}&cursor={cursor}", status=200)).json()
+            found += page["items"]
+        return found
+
     async def require_listed_as_owned(self, *residents: str) -> set[bool]:
         """The list shows what is its person's own now; by which ways it was found (plain: True)."""
         ways = set()

@@ -87,8 +87,8 @@ async def test_two_histories_are_judged_as_one_and_apart_again(desk: Corrections
     state = {row[1]: row[2] for row in (await desk.standing())[0]}
     assert state["hypertension"] == "referral_followup_overdue"  # Unsatisfied again and again.
     await desk.require_fresh()
-    assert len(await _all_readings(desk, "r-1")) == 8
-    assert await _all_readings(desk, "r-2") == await _all_readings(desk, "r-1")
+    assert len(await desk.list_readings("r-1")) == 8
+    assert await desk.list_readings("r-2") == await desk.list_readings("r-1")
     timelines = [
         (await desk.ask("GET", f"residents/{who}/timeline?kind=reading", status=200)).json()
         for who in ("r-1", "r-2")
@@ -101,17 +101,6 @@ async def test_two_histories_are_judged_as_one_and_apart_again(desk: Corrections
     await desk.work()
     assert (await desk.standing())[:2] == apart[:2]
     await desk.require_fresh()
-
-
-async def _all_readings(desk: CorrectionsBench, resident: str) -> list[Any]:
-    """Page by page, as a client of the API reads them."""
-    asked = f"residents/{resident}/readings?limit=3"
-    page = (await desk.ask("GET", asked, status=200)).json()
-    found = list(page["items"])
-    while page["next_cursor"] is not None:
-        page = (await desk.ask("GET", f"{asked}&cursor={page['next_cursor']}", status=200)).json()
-        found += page["items"]
-    return found
 
 
 class Life:
