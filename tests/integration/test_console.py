@@ -17,6 +17,7 @@ from tests.integration.console_bench import (
     LEADER,
     OPERATOR,
     OTHER_DOCTOR,
+    PATIENCE_MS,
     PHONE,
     Console,
     Desk,
@@ -131,7 +132,37 @@ async def test_the_api_restarts_and_the_open_page_says_so_and_misses_no_alert(
         await expect(desk.page.locator(".alert", has_text="185/112 mmHg")).to_be_visible()
 
     # A browser says that it cannot reach a server that is not there; nothing else is wrong.
-    assert [f for f in desk.faults if "ERR_" not in f] == []
+    assert [fault for fault in desk.faults if "ERR_" not in fault] == []
+
+
+async def test_an_answer_that_breaks_off_does_not_end_the_live_list(
+    chromium: Browser, console: Console
+) -> None:
+    """An api that dies may have begun to answer: the page asks again, as without an answer."""
+    asked_for_the_list = asyncio.Event()
+
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n<section")
+        await writer.drain()
+        writer.close()
+        if b"/today/panel" in head:
+            asked_for_the_list.set()
+
+    async with a_desk(chromium, console) as desk:
+        await desk.sign_in(DOCTOR)
+        await desk.is_live()
+        await console.stop()
+        async with await asyncio.start_server(break_off, "127.0.0.1", console.port):
+            await asyncio.wait_for(asked_for_the_list.wait(), PATIENCE_MS / 1000)
+        await expect(desk.page.locator("#lost")).to_be_visible()
+        await console.start()
+        await desk.is_live()
+        await expect(desk.page.locator("#lost")).to_be_hidden()
+        await console.measure(PEOPLE[2], "184", "111")
+        await expect(desk.page.locator(".alert", has_text="184/111 mmHg")).to_be_visible()
+
+    assert [fault for fault in desk.faults if "ERR_" not in fault] == []
 
 
 async def test_a_page_behind_what_the_feed_keeps_begins_anew_and_misses_no_alert(

@@ -120,15 +120,17 @@
     async function ask() {
       const headers = { "HX-Request": "true" };
       let response;
+      let text;
       try {
         response = await fetch(panel().dataset.source, { headers, credentials: "same-origin" });
+        text = await response.text(); // An api that stops may break off in the middle of it.
       } catch {
         show("lost");
         return false;
       }
       if (response.status === 401 && document.dispatchEvent(expired())) { location.reload(); return false; }
       if (!response.ok) { show("lost"); return false; }
-      await swap(await response.text());
+      await swap(text);
       if (state() === "lost" && !failures) show("live");
       return true;
     }

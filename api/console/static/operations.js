@@ -41,15 +41,16 @@
   async function refresh(id) {
     const part = document.getElementById(id);
     let response;
+    let text;
     try {
       response = await fetch(part.dataset.source, { headers: { "HX-Request": "true" }, credentials: "same-origin" });
+      text = await response.text();
     } catch {
       return show("lost");
     }
     const expired = new Event("suifang:expired", { cancelable: true });
     if (response.status === 401 && document.dispatchEvent(expired)) return location.reload();
     if (!response.ok) return show("lost");
-    const text = await response.text();
     if (isTyping(part)) return;
     const checked = [...part.querySelectorAll("input[type=checkbox]:checked")].map((box) => box.id);
     if (window.htmx) await window.htmx.swap({ text, target: part, sourceElement: part, swap: "outerMorph" });
