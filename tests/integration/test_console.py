@@ -264,25 +264,6 @@ async def test_the_worklist_is_filtered_sorted_by_risk_and_saved_as_a_file(
     assert desk.faults == []
 
 
-async def test_back_from_a_resident_leads_to_the_list_one_came_from(
-    chromium: Browser, console: Console
-) -> None:
-    async with a_desk(chromium, console) as desk:
-        await desk.sign_in(DOCTOR)
-        await desk.go("worklist?condition=diabetes&sort=due")
-        await desk.page.locator(".worklist .code").first.click()
-        back = desk.page.locator("a.back")
-        await expect(back).to_have_text("返回工作清单")
-        await desk.page.locator(".spans a").last.click()  # Looking around loses nothing.
-        await back.click()
-        await desk.page.wait_for_url("**/worklist?condition=diabetes&sort=due")
-        await desk.go("today")
-        await desk.page.locator("a.code:visible").first.click()
-        await expect(desk.page.locator("a.back")).to_have_text("返回今日")
-
-    assert desk.faults == []
-
-
 async def test_the_language_is_one_switch_away_and_stays(
     chromium: Browser, console: Console
 ) -> None:

@@ -1,4 +1,4 @@
-"""Promise: what a reading says is put right from its resident's page, and taken back as well."""
+"""Promise: from a resident's page a reading is put right, or taken back; and back leads to the list."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -167,4 +167,23 @@ async def test_the_chart_marks_sittings_and_visits_that_say_what_is_taken(
     for at, systolic, _, _ in series["sessions"]:
         others = [point[1] for when, point in readings.items() if 0 <= at - when <= 600_000]
         assert min(others) <= systolic <= max(others)
+    assert desk.faults == []
+
+
+async def test_back_from_a_resident_leads_to_the_list_one_came_from(
+    chromium: Browser, console: Console
+) -> None:
+    async with a_desk(chromium, console) as desk:
+        await desk.sign_in(DOCTOR)
+        await desk.go("worklist?condition=diabetes&sort=due")
+        await desk.page.locator(".worklist .code").first.click()
+        back = desk.page.locator("a.back")
+        await expect(back).to_have_text("返回工作清单")
+        await desk.page.locator(".spans a").last.click()  # Looking around loses nothing.
+        await back.click()
+        await desk.page.wait_for_url("**/worklist?condition=diabetes&sort=due")
+        await desk.go("today")
+        await desk.page.locator("a.code:visible").first.click()
+        await expect(desk.page.locator("a.back")).to_have_text("返回今日")
+
     assert desk.faults == []
