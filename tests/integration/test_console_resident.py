@@ -1,4 +1,4 @@
-"""Promise: from a resident's page a reading is put right, or taken back; and back leads to the list."""
+"""Promise: a resident's page puts a reading right, or back; and leads to the list one came from."""
 
 from datetime import timedelta
 from uuid import UUID
