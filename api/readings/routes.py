@@ -91,10 +91,13 @@ async def _read(
     *,
     after: queries.Key | None,
 ) -> tuple[queries.Standing, list[DictRow]]:
-    """First as if the resident were plain, which nearly all are, without asking before."""
+    """First as if the resident were plain and had readings, which is so of nearly all asked for."""
+    plain = queries.list_by_time(resident_id, query, after=after, plain=True)
+    (rows,) = await running.database.read(principal, plain)
+    if rows:
+        return queries.Standing(is_plain=True, retained_since=rows[0]["retained_since"]), rows
     standing = queries.fetch_standing(resident_id)
-    listed = queries.list_by_time(resident_id, query, after=after, plain=True)
-    (found,), rows = await running.database.read(principal, standing, listed)
+    (found,), rows = await running.database.read(principal, standing, plain)
     if not found["is_plain"]:
         listed = queries.list_by_time(resident_id, query, after=after, plain=False)
         (found,), rows = await running.database.read(principal, standing, listed)

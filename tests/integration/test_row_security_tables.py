@@ -39,6 +39,10 @@ from tests.integration.security_world import (
 )
 
 NOBODY: Final[frozenset[str]] = frozenset()
+_LISTED: Final = f"""
+SELECT listed.resident_id FROM unnest('{{{",".join(sorted(ALL_RESIDENTS))}}}'::text[]) AS who (id)
+CROSS JOIN LATERAL list_reported(who.id, '{{blood_pressure,glucose}}', '-infinity', 'infinity',
+    '-infinity', '-infinity', '00000000-0000-0000-0000-000000000000', 100) listed"""  # noqa: S608
 # What changes rows, and what shows them.
 CHANGES: Final = {
     "DELETE FROM staff_contact RETURNING staff_id": "SELECT staff_id FROM staff_contact",
@@ -117,6 +121,8 @@ def _expected_of_residents(
         "SELECT payload ->> 'about' FROM outbox": alerted,
         "SELECT coalesce(resident_id, '') FROM visible_reading": alerted if measured else NOBODY,
         "SELECT coalesce(resident_id, '') FROM visible_reported": alerted if measured else NOBODY,
+        # Reported for somebody, and now of nobody else: the way that asks by name.
+        _LISTED: (alerted - {""}) if measured else NOBODY,
         # What is said of a reading is as visible as the reading.
         "SELECT id FROM amendment": amendments if measured else NOBODY,
         "SELECT r.id FROM resident r JOIN alert ON true": own,
