@@ -154,8 +154,8 @@ class Database:
             with _as_forbidden():
                 yield connection
 
-    async def write_as_process(self, statement: Statement) -> None:
-        """One statement of the API's own, committed when this returns, in one round trip.
+    async def write_as_process(self, statement: Statement) -> list[DictRow]:
+        """One statement of the API's own, committed when its rows are here, in one round trip.
 
         It may have been carried out twice where a connection died: what it writes must bear that.
         """
@@ -163,7 +163,7 @@ class Database:
         with self._outage_told():
             async with asyncio.timeout(self._patience_s):
                 with world_errors():
-                    await self._exchange(asked)
+                    return (await self._exchange(asked))[1]
 
     @asynccontextmanager
     async def writing_as_process(self) -> AsyncIterator[AsyncConnection[DictRow]]:

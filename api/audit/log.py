@@ -10,13 +10,15 @@ reads; only committed entries are sealed, each once.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 
 from api.audit import queries
 from api.audit.chain import make_seal
+from api.audit.handles import KnownHandles
 from api.audit.queries import Note
 from api.audit.seal_keys import SealKeys
 from api.auth.principal import Principal
@@ -26,6 +28,7 @@ from api.settings import ApiSettings
 from gateway.wire.times import Clock
 
 _log = structlog.get_logger()
+_TRIES_MAX: Final = 5  # The first finds out as of when, or that a handle is gone; the next writes.
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,7 @@ class AuditLog:
         self._database = database
         self._clock = clock
         self._keys = SealKeys(settings.audit.key_file)
+        self._handles = KnownHandles(settings.audit.handles_max)
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(maxsize=settings.audit.waiting_max)
 
     async def saw(
@@ -89,7 +93,7 @@ class AuditLog:
             wanted = [each for each in batch if not each.written.done()]  # Others gave up.
             problem: UnavailableError | None = None
             try:
-                await self._database.write_as_process(queries.write([each.note for each in wanted]))
+                await self._write([each.note for each in wanted])
             except UnavailableError as error:
                 problem = error
             for each in wanted:
@@ -99,6 +103,18 @@ class AuditLog:
                     each.written.set_result(None)
                 else:
                     each.written.set_exception(problem)
+
+    async def _write(self, notes: Sequence[Note]) -> None:
+        """Commit the entries, in the order of the notes."""
+        for _ in range(_TRIES_MAX):
+            statement, unknown = queries.write_known(notes, self._handles)
+            [said] = await self._database.write_as_process(statement)
+            is_written = said["as_of"] == self._handles.as_of
+            self._handles.learn(said["as_of"], unknown if is_written else [], said["handles"] or [])
+            if is_written:
+                return
+        msg = "handles of residents are taken away all the time"
+        raise UnavailableError(msg, retry_after_s=self._retry_after_s)
 
     async def _run_sealer(self) -> None:
         while True:

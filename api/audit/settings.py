@@ -13,6 +13,7 @@ class AuditSettings(BaseModel):
     key_file: Path | None = None  # Its keys mark seals, which nobody can make again without them.
     waiting_max: PositiveInt = 5_000  # Reads whose entry waits to be written.
     batch_max: PositiveInt = 500  # Entries in one transaction.
+    handles_max: PositiveInt = 100_000  # Of residents, kept in memory: 20 MB.
     write_ms_max: PositiveInt = 5_000  # Then the read is refused: what is not noted is not shown.
     seal_ms: PositiveInt = 5_000
     sealed_entries_max: PositiveInt = 5_000  # In one seal.

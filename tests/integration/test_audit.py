@@ -186,6 +186,8 @@ async def test_when_nobody_writes_the_read_is_refused_in_time(
         "UPDATE audit_seal SET hash = ''",
         "DELETE FROM audit_seal",
         "DELETE FROM audit_handle",
+        "UPDATE audit_handle SET resident_id = 'x'",
+        "UPDATE audit_handle_epoch SET epoch = gen_random_uuid()",
     ],
 )
 async def test_no_role_of_the_api_can_take_anything_back(
