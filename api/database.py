@@ -32,7 +32,7 @@ from api.auth.session import (
     statement_for,
 )
 from api.errors import ForbiddenError, UnavailableError
-from api.round_trip import PooledConnection, Statement, exchange
+from api.round_trip import Answer, PooledConnection, Ready, Statement, exchange
 from api.settings import ApiSettings
 from api.webhooks.settings import DeliverSettings
 from ingest.db.connections import with_limits
@@ -133,7 +133,11 @@ class Database:
 
         Bounded, cancelled and refused as ``reading``.
         """
-        asked = [statement_for(principal, self._names), *statements]
+        return [answer.as_dicts() for answer in await self.find(principal, *statements)]
+
+    async def find(self, principal: Principal, *statements: Statement) -> list[Answer]:
+        """As ``read``, with the rows as they come: what a page of many shows."""
+        asked: list[Statement | Ready] = [statement_for(principal, self._names), *statements]
         with self._outage_told():
             async with asyncio.timeout(self._patience_s):
                 with world_errors(), _as_forbidden():
@@ -163,7 +167,7 @@ class Database:
         with self._outage_told():
             async with asyncio.timeout(self._patience_s):
                 with world_errors():
-                    return (await self._exchange(asked))[1]
+                    return (await self._exchange(asked))[1].as_dicts()
 
     @asynccontextmanager
     async def writing_as_process(self) -> AsyncIterator[AsyncConnection[DictRow]]:
@@ -209,7 +213,7 @@ class Database:
                 )
             raise UnavailableError(msg, retry_after_s=self._settings.retry_after_s) from error
 
-    async def _exchange(self, statements: Sequence[Statement]) -> list[list[DictRow]]:
+    async def _exchange(self, statements: Sequence[Statement | Ready]) -> list[Answer]:
         """Ask on a connection that lives; those that have died are thrown away."""
         dead = 0
         while True:

@@ -8,17 +8,20 @@ a connection back in that mode, or with an answer in it that nobody read: then i
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 from psycopg import AsyncConnection, OperationalError, adapt, errors, pq
-from psycopg.abc import PQGen, Transformer
+from psycopg.abc import AdaptContext, PQGen, Transformer
 from psycopg.adapt import PyFormat
 from psycopg.pq.abc import PGresult
 from psycopg.rows import DictRow
-from psycopg.waiting import Ready, Wait
+from psycopg.waiting import Ready as Readiness
+from psycopg.waiting import Wait
 
+Values = tuple[Any, ...]
 _KEPT_MAX: Final = 200  # Prepared statements of a connection.
 _TEXTS_MAX: Final = 1_000
 _PLACE: Final = re.compile(rb"%\((\w+)\)s|%%")
@@ -39,18 +42,60 @@ class Statement(NamedTuple):
         return await cursor.fetchall()
 
 
+class Ready(NamedTuple):
+    """A statement as it goes on the wire: its values are written out once for all times."""
+
+    text: bytes
+    values: Sequence[Any]
+    types: tuple[int, ...]
+    formats: Sequence[pq.Format] | None
+    is_kept: bool
+
+
+class Answer(NamedTuple):
+    """What one statement found: each row the values of the columns, in their order."""
+
+    columns: tuple[str, ...]
+    rows: list[Values]
+
+    def row(self, number: int) -> DictRow:
+        """One row, by the names of its columns."""
+        return dict(zip(self.columns, self.rows[number], strict=True))
+
+    def as_dicts(self) -> list[DictRow]:
+        """All rows so; of a long list half of what it costs to read it."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A prepared statement, and how its answers are read: found out from the first of them."""
+
+    name: bytes
+    transformer: Transformer
+    columns: tuple[str, ...] | None = None
+
+
 class PooledConnection(AsyncConnection[DictRow]):
     """A connection that knows what was prepared on it for ``exchange``."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - psycopg's to say
         super().__init__(*args, **kwargs)
-        self.kept: OrderedDict[tuple[bytes, tuple[int, ...]], bytes] = OrderedDict()
+        self.kept: OrderedDict[tuple[bytes, tuple[int, ...]], _Kept] = OrderedDict()
         self.kept_so_far = 0
 
 
+def make_ready(statement: Statement, context: AdaptContext | None = None) -> Ready:
+    """Write its values out; without a context as for any connection."""
+    transformer: Transformer = adapt.Transformer(context)
+    text, names, formats = _with_numbers(statement.text)
+    values = transformer.dump_sequence([statement.values[name] for name in names], formats)
+    return Ready(text, values, transformer.types or (), transformer.formats, statement.is_kept)
+
+
 async def exchange(
-    connection: PooledConnection, statements: Sequence[Statement]
-) -> list[list[DictRow]]:
+    connection: PooledConnection, statements: Sequence[Statement | Ready]
+) -> list[Answer]:
     """Ask all in one implicit transaction of an idle connection; the rows of each.
 
     Waits until all is answered: ``statement_timeout`` bounds each. Cancelled, it cancels what
@@ -65,8 +110,8 @@ async def exchange(
 
 
 async def _exchange(
-    connection: PooledConnection, statements: Sequence[Statement]
-) -> list[list[DictRow]]:
+    connection: PooledConnection, statements: Sequence[Statement | Ready]
+) -> list[Answer]:
     server = connection.pgconn
     server.enter_pipeline_mode()
     try:
@@ -82,44 +127,43 @@ async def _exchange(
         if result.status in _FAILED:
             raise errors.error_from_result(result)
     ends = accumulate(each.answers for each in sent)
-    return [_load(each.transformer, results[end - 1]) for each, end in zip(sent, ends, strict=True)]
+    return [_load(each.kept, results[end - 1]) for each, end in zip(sent, ends, strict=True)]
 
 
 class _Sent(NamedTuple):
-    transformer: Transformer
+    kept: _Kept
     answers: int  # The last one is what was asked for; one before it says that it is prepared.
 
 
-def _send(connection: PooledConnection, statement: Statement) -> _Sent:
+def _send(connection: PooledConnection, statement: Statement | Ready) -> _Sent:
     server, answers = connection.pgconn, 1
-    transformer: Transformer = adapt.Transformer(connection)
-    text, names, formats = _with_numbers(statement.text)
-    values = transformer.dump_sequence([statement.values[name] for name in names], formats)
-    types = transformer.types or ()
-    if not statement.is_kept:
-        server.send_query_params(text, values, types, transformer.formats)
-        return _Sent(transformer, answers)
-    name = connection.kept.get((text, types))
-    if name is None:
+    if isinstance(statement, Statement):
+        statement = make_ready(statement, connection)
+    text, values, types, formats, is_kept = statement
+    if not is_kept:
+        server.send_query_params(text, values, types, formats)
+        return _Sent(_Kept(b"", adapt.Transformer(connection)), answers)
+    kept = connection.kept.get((text, types))
+    if kept is None:
         connection.kept_so_far += 1
-        name = b"kept_%d" % connection.kept_so_far
-        server.send_prepare(name, text, types)
-        connection.kept[text, types] = name
+        kept = _Kept(b"kept_%d" % connection.kept_so_far, adapt.Transformer(connection))
+        server.send_prepare(kept.name, text, types)
+        connection.kept[text, types] = kept
         answers += 1
         if len(connection.kept) > _KEPT_MAX:
             _, oldest = connection.kept.popitem(last=False)
-            server.send_query_params(b"DEALLOCATE " + oldest, None)
+            server.send_query_params(b"DEALLOCATE " + oldest.name, None)
             answers += 1
     else:
         connection.kept.move_to_end((text, types))
-    server.send_query_prepared(name, values, transformer.formats)
-    return _Sent(transformer, answers)
+    server.send_query_prepared(kept.name, values, formats)
+    return _Sent(kept, answers)
 
 
 def _receive(server: pq.abc.PGconn) -> PQGen[list[PGresult]]:
     """Send what waits, then take every answer up to the Sync."""
     while server.flush():
-        if (yield Wait.RW) & Ready.R:
+        if (yield Wait.RW) & Readiness.R:
             server.consume_input()
     found: list[PGresult] = []
     while True:
@@ -137,12 +181,19 @@ def _receive(server: pq.abc.PGconn) -> PQGen[list[PGresult]]:
             found.append(result)
 
 
-def _load(transformer: Transformer, result: PGresult) -> list[DictRow]:
-    transformer.set_pgresult(result)
-    names = [(result.fname(number) or b"").decode() for number in range(result.nfields)]
-    return transformer.load_rows(
-        0, result.ntuples, lambda values: dict(zip(names, values, strict=True))
-    )
+def _load(kept: _Kept, result: PGresult) -> Answer:
+    """Its rows. Types of a prepared statement are those of its first answer: PostgreSQL sees to it.
+
+    A result is held no longer than it is read.
+    """
+    transformer, is_first = kept.transformer, kept.columns is None
+    if kept.columns is None:
+        names = ((result.fname(number) or b"").decode() for number in range(result.nfields))
+        kept.columns = tuple(names)
+    transformer.set_pgresult(result, set_loaders=is_first)
+    rows: list[Values] = transformer.load_rows(0, result.ntuples, tuple)
+    transformer.set_pgresult(None, set_loaders=False)
+    return Answer(kept.columns, rows)
 
 
 @lru_cache(maxsize=_TEXTS_MAX)

@@ -7,7 +7,7 @@ case between two polls are one item: as it stands now, which is all that a list 
 import asyncio
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from api.alerts import queries
@@ -16,6 +16,7 @@ from api.auth.principal import Principal
 from api.errors import BadParameterError
 from api.feed import FeedEvent, require_kept
 from api.local_days import local_day
+from api.rows import ShownRow
 from api.services import Services
 
 _PREFIX: Final = "alert."
@@ -23,7 +24,7 @@ _PREFIX: Final = "alert."
 
 async def await_news(
     running: Services, principal: Principal, query: AlertQuery, *, after: int
-) -> tuple[list[dict[str, Any]], int]:
+) -> tuple[list[ShownRow], int]:
     """Items of the cases with news after a number, and the number up to which was read.
 
     Bounded by ``query.wait_s``, and by one page of the feed when that is 0; cancellation (the
@@ -60,7 +61,7 @@ def _news(principal: Principal, page: Sequence[FeedEvent]) -> list[UUID]:
 
 async def _read(
     running: Services, principal: Principal, query: AlertQuery, ids: Sequence[UUID]
-) -> list[dict[str, Any]]:
+) -> list[ShownRow]:
     at = running.clock()
     async with running.database.reading(principal) as connection:
         return await queries.list_news(connection, query, ids, now=at, today=local_day(at))

@@ -18,7 +18,7 @@ from psycopg.rows import DictRow
 from api.alerts.schemas import AlertOut, AlertQuery
 from api.auth.principal import Principal, Reach
 from api.round_trip import Statement
-from api.rows import Shown
+from api.rows import Shown, ShownRow
 
 _REMEMBERED_MAX: Final = 50_000
 _NAMESPACE: Final = UUID("5f1fa600-7375-5966-616e-672d63617365")
@@ -146,7 +146,7 @@ async def list_news(
     *,
     now: datetime,
     today: date,
-) -> list[dict[str, Any]]:
+) -> list[ShownRow]:
     """Of the cases of these alerts the one that leads each: active, or the last there was.
 
     Only place and person of the query filter: a case must be told also when it is quiet again.
@@ -167,35 +167,34 @@ async def fetch_alert(
     return None if row is None else AlertOut.model_validate(_as_alert(row))
 
 
-def as_listed(row: DictRow) -> dict[str, Any]:
+def as_listed(row: DictRow) -> ShownRow:
     """One alert of a list."""
-    shown = _SHOWN.of(_as_alert(row))
-    if shown["explanation"] is not None:
-        shown["explanation"] = msgspec.Raw(shown["explanation"].encode())
-    return shown
+    told = row["explanation"]
+    if told is not None:
+        row["explanation"] = msgspec.Raw(told.encode())
+    return _SHOWN.of(_as_alert(row))
 
 
-def _as_alert(row: DictRow) -> dict[str, Any]:
+def _as_alert(row: DictRow) -> DictRow:
+    """The same row, with what the model adds."""
     acknowledged, snoozed = row["attention"] == "acknowledged", row["attention"] == "snoozed"
-    return {
-        **row,
-        "acknowledgement": {
+    row["acknowledgement"] = (
+        {
             "at": row["acknowledged_at"],
             "by": row["acknowledged_by"],
             "reason": row["reason"],
             "note": row["note"],
         }
         if acknowledged
-        else None,
-        "snooze": {
-            "at": row["snoozed_at"],
-            "by": row["snoozed_by"],
-            "until": row["snoozed_until"],
-        }
+        else None
+    )
+    row["snooze"] = (
+        {"at": row["snoozed_at"], "by": row["snoozed_by"], "until": row["snoozed_until"]}
         if snoozed
-        else None,
-        "item": _as_item(row),
-    }
+        else None
+    )
+    row["item"] = _as_item(row)
+    return row
 
 
 @lru_cache(maxsize=_REMEMBERED_MAX)

@@ -18,7 +18,7 @@ from psycopg.sql import Literal
 
 from api.auth.permissions import Role
 from api.auth.principal import Principal, Reach
-from api.round_trip import Statement
+from api.round_trip import Ready, Statement, make_ready
 
 
 class RoleNames(NamedTuple):
@@ -51,14 +51,15 @@ def settings_of(principal: Principal, *, at: datetime | None, names: RoleNames =
     return f"SELECT {timed}{_settings_of(principal, names)}"
 
 
-def statement_for(principal: Principal, names: RoleNames = API_NAMES) -> Statement:
+def statement_for(principal: Principal, names: RoleNames = API_NAMES) -> Ready:
     """The same to be asked together with what the principal asks; for reading only."""
     return _statement_for(principal, names)
 
 
 @lru_cache(maxsize=_REMEMBERED_MAX)
-def _statement_for(principal: Principal, names: RoleNames) -> Statement:
-    return Statement(f"SELECT {_list_settings(principal)}".encode(), _values(principal, names))
+def _statement_for(principal: Principal, names: RoleNames) -> Ready:
+    text = f"SELECT {_list_settings(principal)}".encode()
+    return make_ready(Statement(text, _values(principal, names)))
 
 
 @lru_cache(maxsize=_REMEMBERED_MAX)

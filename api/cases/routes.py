@@ -25,7 +25,7 @@ from api.cursors import NUMBER_MAX, Cursor, Number, PageQuery
 from api.direct_routes import add_routes
 from api.errors import NotFoundError
 from api.local_days import local_day
-from api.rows import Shown, answer_page
+from api.rows import Shown, ShownRow, answer_page
 from api.services import Running, Services
 
 router = APIRouter()
@@ -62,7 +62,7 @@ async def list_cases(
 class Found(NamedTuple):
     """One page, as rows that ``CaseOut`` describes."""
 
-    items: list[dict[str, Any]]
+    items: list[ShownRow]
     next_cursor: str | None
     feed_number: int
 
@@ -74,17 +74,13 @@ async def find_cases(running: Services, principal: Principal, query: CaseQuery) 
     today = local_day(running.clock())
     feed_number = await running.feed.position()
     asked = queries.list_sorted(principal, query, after=after, today=today)
-    (rows,) = await running.database.read(principal, asked)
-    items = [_LISTED.of(row) for row in rows[: query.limit]]
+    (found,) = await running.database.find(principal, asked)
+    items = _LISTED.of_each(found.columns, found.rows[: query.limit])
     await running.audit.saw(principal, "list_cases", (item["resident_id"] for item in items))
-    more = len(rows) > query.limit
-    return Found(
-        items=items,
-        next_cursor=cursors.write(queries.key_of(rows[query.limit - 1], query.sort))
-        if more
-        else None,
-        feed_number=feed_number,
-    )
+    cursor = None
+    if len(found.rows) > query.limit:
+        cursor = cursors.write(queries.key_of(found.row(query.limit - 1), query.sort))
+    return Found(items=items, next_cursor=cursor, feed_number=feed_number)
 
 
 @router.get("/counts", responses={200: examples.as_response(examples.COUNTS, "Counts")})

@@ -14,7 +14,7 @@ from api.database import Database
 from api.feed import ENDS, Ends
 from api.round_trip import Statement
 
-_VISIBLE: Final = """
+_VISIBLE: Final = b"""
 SELECT o.number, o.kind, o.payload ->> 'resident_id' AS resident_id,
        coalesce(o.payload ->> 'anchor_reading_id', o.payload ->> 'reading_id') AS reading_id,
        json_build_object('number', o.number, 'type', o.kind, 'timestamp', o.created_at,
@@ -84,9 +84,9 @@ async def list_visible(
         "limit": limit,
         "kinds": kinds and sorted(kinds),
     }
-    (ends,), rows = await database.read(principal, ENDS, Statement(_VISIBLE.encode(), asked))
-    floor, head = Ends(**ends)
-    items = [Item(**row) for row in rows]
+    ends, found = await database.find(principal, ENDS, Statement(_VISIBLE, asked))
+    floor, head = Ends(**ends.row(0))
+    items = list(map(Item._make, found.rows))
     upto = max(after, min(after + scan_max, head))
     if len(items) == limit:
         upto = items[-1].number

@@ -4,7 +4,6 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Path, Query, Response
-from psycopg.rows import DictRow
 from pydantic import AwareDatetime, TypeAdapter
 
 from api.auth.guard import require
@@ -18,6 +17,7 @@ from api.readings.schemas import ReadingOut, ReadingPage, ReadingQuery
 from api.registry.examples import as_response
 from api.registry.sight import is_known
 from api.registry.writing import as_tuples
+from api.round_trip import Answer
 from api.rows import Shown, answer_page
 from api.services import Running, Services
 from ingest.db import merges
@@ -56,16 +56,16 @@ async def list_readings(
             field="from", value=query.since.isoformat(), remedy="must not be later than `to`"
         )
     after = CURSOR.read(query.cursor)
-    standing, rows = await _read(running, principal, resident_id, query, after=after)
+    standing, found = await _read(running, principal, resident_id, query, after=after)
     seen = [resident_id]
-    if not rows:
+    if not found.rows:
         survivor = await _require_known(running, principal, resident_id)
         if survivor != resident_id:
             seen.append(survivor)
-            standing, rows = await _read(running, principal, survivor, query, after=after)
-    items = [_SHOWN.of(row) for row in rows[: query.limit]]
+            standing, found = await _read(running, principal, survivor, query, after=after)
+    items = _SHOWN.of_each(found.columns, found.rows[: query.limit])
     await running.audit.saw(principal, "list_readings", seen)
-    last = rows[query.limit - 1] if len(rows) > query.limit else None
+    last = found.row(query.limit - 1) if len(found.rows) > query.limit else None
     return answer_page(
         items,
         next_cursor=last and CURSOR.write((last["effective_at"], last["captured_at"], last["id"])),
@@ -90,15 +90,16 @@ async def _read(
     query: ReadingQuery,
     *,
     after: queries.Key | None,
-) -> tuple[queries.Standing, list[DictRow]]:
+) -> tuple[queries.Standing, Answer]:
     """First as if the resident were plain and had readings, which is so of nearly all asked for."""
     plain = queries.list_by_time(resident_id, query, after=after, plain=True)
-    (rows,) = await running.database.read(principal, plain)
-    if rows:
-        return queries.Standing(is_plain=True, retained_since=rows[0]["retained_since"]), rows
+    (found,) = await running.database.find(principal, plain)
+    if found.rows:
+        edge = found.row(0)["retained_since"]
+        return queries.Standing(is_plain=True, retained_since=edge), found
     standing = queries.fetch_standing(resident_id)
-    (found,), rows = await running.database.read(principal, standing, plain)
-    if not found["is_plain"]:
+    stands, found = await running.database.find(principal, standing, plain)
+    if not stands.row(0)["is_plain"]:
         listed = queries.list_by_time(resident_id, query, after=after, plain=False)
-        (found,), rows = await running.database.read(principal, standing, listed)
-    return queries.Standing(**found), rows
+        stands, found = await running.database.find(principal, standing, listed)
+    return queries.Standing(**stands.row(0)), found

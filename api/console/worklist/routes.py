@@ -78,19 +78,20 @@ async def show_worklist(
         cursor=query.cursor or None,
     )
     page = await find_cases(running, principal, asked)
+    items = [item.as_dict() for item in page.items]
     counts = await count_cases(running, principal, CountQuery())
     async with running.database.reading(principal) as connection:
-        people = await queries.list_people(connection, (item["resident_id"] for item in page.items))
+        people = await queries.list_people(connection, (item["resident_id"] for item in items))
     return pages.render(
         request,
         "worklist.html",
         principal=principal,
         may_record=principal.may(Permission.FOLLOWUPS_WRITE),
         done=tell_recorded(pages.words(request), query.recorded),
-        items=page.items,
+        items=items,
         people=people,
         counts=counts.model_dump(),
-        steps={item["number"]: _next_step(item) for item in page.items},
+        steps={item["number"]: _next_step(item) for item in items},
         chosen=query.model_dump(include={*Chosen.model_fields}),
         filters={name: value for name, value in filters.items() if value is not None},
         next_cursor=page.next_cursor,
