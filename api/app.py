@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final, Protocol
 
 from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
 from pydantic import BaseModel
 
 from api import health
@@ -62,6 +63,9 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     "4XX": {"model": Problem, "description": "The request cannot be answered"},
     "5XX": {"model": Problem, "description": "The server cannot answer"},
 }
+# FastAPI's own would tell whoever listens addresses, which carry pseudonyms, and is asked for by
+# each request: ours is ``api.metrics``.
+_NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
 
 
 class Root(BaseModel):
@@ -121,6 +125,7 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
         redirect_slashes=False,
         lifespan=lifespan,
         responses=_PROBLEMS,
+        telemetry=_NO_TELEMETRY,
     )
     app.add_middleware(
         FrontDoor,

@@ -17,7 +17,7 @@ from datetime import datetime
 from typing import Any, Final, Self
 
 import msgspec
-from psycopg import AsyncConnection, OperationalError
+from psycopg import AsyncConnection, Error, OperationalError
 from psycopg.errors import InsufficientPrivilege, QueryCanceled, UndefinedTable
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_loads
@@ -138,10 +138,11 @@ class Database:
     async def find(self, principal: Principal, *statements: Statement) -> list[Answer]:
         """As ``read``, with the rows as they come: what a page of many shows."""
         asked: list[Statement | Ready] = [statement_for(principal, self._names), *statements]
-        with self._outage_told():
-            async with asyncio.timeout(self._patience_s):
-                with world_errors(), _as_forbidden():
-                    return (await self._exchange(asked))[1:]
+        try:
+            return (await self._exchange(asked))[1:]
+        except (Error, TimeoutError):
+            with self._outage_told(), world_errors(), _as_forbidden():
+                raise
 
     @asynccontextmanager
     async def writing(
@@ -164,10 +165,11 @@ class Database:
         It may have been carried out twice where a connection died: what it writes must bear that.
         """
         asked = [_BEGIN_WRITE, statement, _COMMIT]
-        with self._outage_told():
-            async with asyncio.timeout(self._patience_s):
-                with world_errors():
-                    return (await self._exchange(asked))[1].as_dicts()
+        try:
+            return (await self._exchange(asked))[1].as_dicts()
+        except (Error, TimeoutError):
+            with self._outage_told(), world_errors():
+                raise
 
     @asynccontextmanager
     async def writing_as_process(self) -> AsyncIterator[AsyncConnection[DictRow]]:
@@ -216,16 +218,17 @@ class Database:
     async def _exchange(self, statements: Sequence[Statement | Ready]) -> list[Answer]:
         """Ask on a connection that lives; those that have died are thrown away."""
         dead = 0
-        while True:
-            connection = await self._take()
-            try:
-                return await exchange(connection, statements)
-            except OperationalError:
-                dead += 1
-                if not connection.closed or dead > self._settings.db_connections_max:
-                    raise
-            finally:
-                await self._pool.putconn(connection)
+        async with asyncio.timeout(self._patience_s):
+            while True:
+                connection = await self._take()
+                try:
+                    return await exchange(connection, statements)
+                except OperationalError:
+                    dead += 1
+                    if not connection.closed or dead > self._settings.db_connections_max:
+                        raise
+                finally:
+                    await self._pool.putconn(connection)
 
     async def _begin(self, begin: str) -> PooledConnection:
         """A connection with the transaction begun; those that have died are thrown away."""

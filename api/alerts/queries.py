@@ -121,7 +121,7 @@ def list_newest(
     The principal chooses the plan, not the rows: those the database chooses. They are shown
     by ``as_listed``.
     """
-    asked = {"before": before, **query.model_dump(include={*_GIVEN} - {"before"})}
+    asked = {**{name: getattr(query, name, None) for name in _GIVEN}, "before": before}
     given = [part for name, part in _GIVEN.items() if asked[name] is not None]
     if query.status != "all":  # In words of our own: an index holds the active ones.
         given.append(f"a.status = '{query.status}'")

@@ -8,11 +8,13 @@ from ``permissions.py``; whom it may see comes from ``reach``, ``seen_team_ids``
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final, Literal, Self
 
 from api.auth.permissions import CARE, PERMISSIONS, Permission, Role
 
 Kind = Literal["person", "machine", "local"]
+_REMEMBERED_MAX: Final = 2_000  # Roles and scopes as they come together.
 
 
 class Reach(StrEnum):
@@ -49,8 +51,7 @@ class Principal:
     @property
     def permissions(self) -> frozenset[Permission]:
         """Everything it may do."""
-        held = frozenset[Permission]().union(*(PERMISSIONS[role] for role in self.roles))
-        return held if self.scopes is None else held & self.scopes
+        return _find_permissions(self.roles, self.scopes)
 
     def may(self, permission: Permission) -> bool:
         """Whether a route that needs this permission is open."""
@@ -87,6 +88,14 @@ class Principal:
     def local(cls) -> Self:
         """Whoever is at this machine, when authentication is off: everything, everywhere."""
         return cls(subject="local", kind="local", roles=frozenset(Role))
+
+
+@lru_cache(maxsize=_REMEMBERED_MAX)
+def _find_permissions(
+    roles: frozenset[Role], scopes: frozenset[Permission] | None
+) -> frozenset[Permission]:
+    held = frozenset[Permission]().union(*(PERMISSIONS[role] for role in roles))
+    return held if scopes is None else held & scopes
 
 
 LOCAL: Final = Principal.local()

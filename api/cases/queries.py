@@ -7,6 +7,7 @@ them all. Row-level security holds beneath. Measured with 300,000 cases: docs/fo
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from psycopg import AsyncConnection
@@ -23,8 +24,10 @@ WAITING: Final = (
     "referral_followup_overdue",
 )
 """States in which a referral is open. Source: decision table 2.4."""
+_WAITS: Final = f"c.state IN {WAITING}"  # As SQL writes it, too.
 NOTHING_DUE: Final = date.max  # What ``due_order`` is without a due day.
 _SUNDAY: Final = 6
+_REMEMBERED_MAX: Final = 500  # Statements: each limit is one.
 
 _KEYS: Final[Mapping[Sort, tuple[str, ...]]] = {
     "number": ("number",),
@@ -32,11 +35,11 @@ _KEYS: Final[Mapping[Sort, tuple[str, ...]]] = {
     "risk": ("risk_order", "due_order", "number"),
 }
 # A date that stands is something still to be done: the rules clear it when it is done.
-_COLUMNS: Final = """
+_COLUMNS: Final = f"""
 SELECT c.number, c.resident_id, c.team_id, t.centre_id, c.condition, c.state, c.severity,
        c.consecutive_unsatisfied, c.second_followup_due, c.referral_followup_due,
        c.next_routine_due, nullif(c.due_order, '9999-12-31') AS due,
-       c.due_order < %(today)s AS overdue, c.state = ANY(%(waiting)s) AS waiting_for_referral,
+       c.due_order < %(today)s AS overdue, {_WAITS} AS waiting_for_referral,
        c.anchor_id, c.anchor_kind,
        CASE WHEN c.anchor_kind = 'reading' THEN c.anchor_id END AS anchor_reading_id,
        c.cause, c.profile, c.profile_version, c.updated_at, c.risk_order, c.due_order"""
@@ -75,7 +78,7 @@ def _conditions(query: CaseQuery) -> Iterator[str]:
     if query.overdue is not None:
         yield f"c.due_order {'<' if query.overdue else '>='} %(today)s"
     if query.waiting_for_referral is not None:
-        yield f"{'' if query.waiting_for_referral else 'NOT '}c.state = ANY(%(waiting)s)"
+        yield f"{'' if query.waiting_for_referral else 'NOT '}{_WAITS}"
 
 
 def _teams(query: CountQuery, principal: Principal) -> list[str]:
@@ -105,28 +108,37 @@ def list_sorted(
         after: One value for each key of the order.
         today: The local day.
     """
-    keys, teams = _KEYS[query.sort], _teams(query, principal)
+    keys, teams = _KEYS[query.sort], tuple(_teams(query, principal))
+    given = tuple(_conditions(query))
+    text = _write(query.sort, teams, given, query.limit + 1, is_first=after is None)
+    values = {
+        **dict(query),
+        **{f"after_{name}": value for name, value in zip(keys, after or (), strict=False)},
+        "today": today,
+    }
+    # Planned for what is asked: a plan for any filter at all took 250 ms where this takes 7. The
+    # list as it opens asks for nothing and is planned once: planning was half of what it cost.
+    return Statement(text, values, is_kept=after is None and not given)
+
+
+@lru_cache(maxsize=_REMEMBERED_MAX)
+def _write(
+    sort: Sort, teams: tuple[str, ...], given: tuple[str, ...], rows: int, *, is_first: bool
+) -> bytes:
+    """The statement of a list. Conditions are our own words, values are named in them."""
+    keys = _KEYS[sort]
     order = [*(["c.team_id"] if teams else []), *(f"c.{name}" for name in keys)]
-    given = list(_conditions(query))
-    if after is not None:
+    if not is_first:
         place = [*(["t.id"] if teams else []), *(f"%(after_{name})s" for name in keys)]
-        given.append(f"({', '.join(order)}) > ({', '.join(place)})")
+        given = (*given, f"({', '.join(order)}) > ({', '.join(place)})")
     statement = (_COLUMNS + (_OF_TEAMS if teams else _OF_ALL)).format(
         given=_joined(given),
         order=", ".join(order),
         key_order=", ".join(f"k.{name}" for name in keys),
         teams=_joined(teams),
-        rows=query.limit + 1,
+        rows=rows,
     )
-    values = {
-        **query.model_dump(exclude={"cursor", "limit", "sort"}),
-        **{f"after_{name}": value for name, value in zip(keys, after or (), strict=False)},
-        "today": today,
-        "waiting": list(WAITING),
-    }
-    # Planned for what is asked: a plan for any filter at all took 250 ms where this takes 7. The
-    # list as it opens asks for nothing and is planned once: planning was half of what it cost.
-    return Statement(statement.encode(), values, is_kept=not given)
+    return statement.encode()
 
 
 def key_of(row: Mapping[str, Any], sort: Sort) -> tuple[Any, ...]:
@@ -134,16 +146,16 @@ def key_of(row: Mapping[str, Any], sort: Sort) -> tuple[Any, ...]:
     return tuple(row[name] for name in _KEYS[sort])
 
 
-_COUNTS: Final = """
+_COUNTS: Final = f"""
 SELECT count(*) FILTER (WHERE c.due_order < %(today)s) AS overdue,
        count(*) FILTER (WHERE c.due_order = %(today)s) AS due_today,
        count(*) FILTER (WHERE c.due_order BETWEEN %(today)s AND %(sunday)s) AS due_this_week,
-       count(*) FILTER (WHERE c.state = ANY(%(waiting)s)) AS waiting_for_referral,
+       count(*) FILTER (WHERE {_WAITS}) AS waiting_for_referral,
        count(*) FILTER (WHERE c.risk_order = 0) AS critical,
        count(*) FILTER (WHERE c.risk_order = 1) AS high,
        count(*) FILTER (WHERE c.risk_order = 2) AS warn,
        count(*) FILTER (WHERE c.risk_order = 3) AS info
-FROM resident_case c"""
+FROM resident_case c"""  # noqa: S608 - our own words
 
 
 async def count(
@@ -160,7 +172,6 @@ async def count(
         **query.model_dump(),
         "today": today,
         "sunday": today + timedelta(days=_SUNDAY - today.weekday()),
-        "waiting": list(WAITING),
     }
     cursor = await connection.execute((_COUNTS + of_teams).encode(), values, prepare=False)
     (row,) = await cursor.fetchall()
@@ -178,7 +189,7 @@ async def fetch(
     connection: AsyncConnection[DictRow], number: int, *, today: date
 ) -> DictRow | None:
     """One case; None: it is not there, or may not be seen."""
-    values = {"number": number, "today": today, "waiting": list(WAITING)}
+    values = {"number": number, "today": today}
     return await (await connection.execute(_ONE.encode(), values)).fetchone()
 
 
