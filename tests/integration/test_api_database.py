@@ -231,6 +231,20 @@ async def test_statements_forgotten_by_a_rollback_are_prepared_anew(
                 raise LookupError
 
 
+async def test_the_same_statement_twice_in_a_message_has_an_answer_each(
+    api_database: Database,
+) -> None:
+    asked = b"SELECT n, n * 2 AS twice FROM generate_series(1, %(upto)s::int) AS n"
+    for upto in (1, 2):  # Prepared by the first message, known to the second.
+        some, none = await api_database.find(
+            LOCAL, Statement(asked, {"upto": upto}), Statement(asked, {"upto": 0})
+        )
+
+        assert (some.columns, none.columns) == (("n", "twice"),) * 2
+        assert some.rows == [(n, n * 2) for n in range(1, upto + 1)]
+        assert (some.row(0), none.rows) == ({"n": 1, "twice": 2}, [])
+
+
 async def test_more_statements_than_are_kept_are_answered_all_the_same(
     api_database: Database,
 ) -> None:
