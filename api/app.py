@@ -169,14 +169,15 @@ def _include_routes(app: FastAPI) -> None:
     add_routes(app, cases.router, prefix="/v1/cases", tags=["cases"])
     add_routes(app, alerts.router, prefix="/v1/alerts", tags=["alerts"])
     add_routes(app, events.router, prefix="/v1/events", tags=["events"])
+    for each in (readings.router, timeline.router):
+        add_routes(app, each, prefix="/v1/residents", tags=["readings"])
     add_routes(app, registry.router, prefix="/v1")
     add_routes(app, stream.router, prefix="/v1/alerts", tags=["alerts"])
     add_routes(app, attention.router, prefix="/v1/alerts", tags=["alerts"])
     add_routes(app, notify.router, prefix="/v1")
     add_routes(app, enrolment.router, tags=["enrolment"])
     add_routes(app, claims.router, prefix="/v1/readings", tags=["readings"])
-    for each in (readings.router, timeline.router, merges.router):
-        add_routes(app, each, prefix="/v1/residents", tags=["readings"])
+    add_routes(app, merges.router, prefix="/v1/residents", tags=["readings"])
     add_routes(app, followups.router, prefix="/v1/residents")
     add_routes(app, exports.router, prefix="/v1/exports", tags=["exports"])
     add_routes(app, personal.router, prefix="/v1")

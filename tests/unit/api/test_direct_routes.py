@@ -5,13 +5,14 @@ from typing import Annotated, Any
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI, Header, Path, Query, Response, Security
+from fastapi.routing import APIRoute
 from pydantic import Field
 from starlette.requests import Request
 
 from api.auth.guard import Guard
 from api.auth.principal import LOCAL, Principal
 from api.cursors import PageQuery
-from api.direct_routes import add_routes
+from api.direct_routes import DirectRoute, add_routes
 from api.errors import UnauthenticatedError
 from api.problems import install_problems
 from api.services import Running
@@ -118,6 +119,28 @@ async def test_what_is_plain_is_not_solved(path: str, monkeypatch: pytest.Monkey
     status, _, _ = await answer(an_app(direct=True), path, {"Authorization": "x"})
 
     assert status == httpx.codes.OK
+
+
+ADDRESSES = (
+    *("/things/1", "/things/1\n", "/things/", "/things//", "/things/1/2", "/thing/1", "/"),
+    *("/bare", "/bare\n", "/bare\n\n", "/bare/", "/bar", "/bared", "/x/bare", "/x/things/1"),
+    *("/things/1/of/2", "/things/1/of/2\n", "/things/1/of/", "/things/of/2", "/things/1/on/2"),
+    *("/things/1/parts", "/things/1/parts\n", "/things/parts", "/things/1/2/parts", "/parts"),
+)
+
+
+@pytest.mark.parametrize("root_path", ["", "/x"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize(
+    "path", ["/things/{a}", "/bare", "/things/{a}/of/{b}", "/things/{a}/parts"]
+)
+def test_it_matches_what_any_route_matches(path: str, method: str, root_path: str) -> None:
+    usual, ours = APIRoute(path, list_bare), DirectRoute(path, list_bare)
+    for address in ADDRESSES:
+        scope = {"type": "http", "method": method, "path": address, "root_path": root_path}
+        wanted, there = usual.matches(scope)
+        found, here = ours.matches(scope)
+        assert (found, here.get("path_params")) == (wanted, there.get("path_params")), address
 
 
 def test_the_document_is_the_same() -> None:
