@@ -2,7 +2,7 @@
 
 A case is led by the active alert that asks for somebody, of several the worst, then the latest:
 that one is shown once for all of them. Notes are free text, and shown only to who sees measured
-values.
+values; so are what was observed and why (``measured.py``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,6 +15,7 @@ import msgspec
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
+from api.alerts.measured import explanation, observed
 from api.alerts.schemas import AlertOut, AlertQuery
 from api.auth.principal import Principal, Reach
 from api.round_trip import Statement
@@ -50,13 +51,13 @@ def lead(alert: str, attention: str) -> str:
 
 _SELECT: Final = f"""
 SELECT a.id, a.number, a.resident_id, a.team_id, a.centre_id, a.condition, a.code, a.severity,
-       a.status, a.observed, a.threshold, a.source, a.profile, a.profile_version,
+       a.status, {observed("a")} AS observed, a.threshold, a.source, a.profile, a.profile_version,
        a.anchor_id, a.anchor_kind,
        CASE WHEN a.anchor_kind = 'reading' THEN a.anchor_id END AS anchor_reading_id,
        a.effective_at, a.raised_at, a.raised_by, a.due,
        CASE WHEN a.status = 'active' AND a.overdue_days > 0 THEN %(today)s - a.due
             ELSE a.overdue_days END AS overdue_days,
-       a.escalation, a.page, a.late, a.explanation, a.updated_at,
+       a.escalation, a.page, a.late, {explanation("a")} AS explanation, a.updated_at,
        {state("a", "t")} AS attention, t.acknowledged_at, t.acknowledged_by, t.reason,
        CASE WHEN (SELECT sees_measured()) THEN t.note END AS note,
        t.snoozed_at, t.snoozed_by, t.snoozed_until, {untold("a", "t")} AS untold_since,
@@ -70,7 +71,7 @@ CROSS JOIN LATERAL (
     WHERE b.resident_id = a.resident_id AND b.condition = a.condition AND b.status = 'active'
 ) c"""  # noqa: S608 - our own words
 # In a list an explanation passes through as it was written: nothing here reads it.
-_LISTED: Final = _SELECT.replace("a.explanation,", "a.explanation::text AS explanation,")
+_LISTED: Final = _SELECT.replace(explanation("a"), f"({explanation('a')})::text")
 _SHOWN: Final = Shown(AlertOut)
 _GIVEN: Final[Mapping[str, str]] = {
     "before": "a.number < %(before)s",

@@ -168,7 +168,13 @@ class AlertOut(BaseModel):
     code: str
     severity: Severity
     status: Status
-    observed: Annotated[str, Field(examples=["146/92 mmHg"])]
+    observed: Annotated[
+        str,
+        Field(
+            examples=["146/92 mmHg"],
+            description="`(not shown)` for who sees no measured values",
+        ),
+    ]
     threshold: Annotated[str, Field(examples=["> 140/90 mmHg"])]
     source: Annotated[str, Field(description="Document and section of the threshold")]
     profile: str
@@ -185,7 +191,11 @@ class AlertOut(BaseModel):
     page: Annotated[bool, Field(description="Someone must be called, not only shown")]
     late: bool
     explanation: Annotated[
-        Explained | None, Field(description="null: an emergency not yet looked at by the judge")
+        Explained | None,
+        Field(
+            description="null: an emergency not yet looked at by the judge, or for who sees no"
+            " measured values"
+        ),
     ]
     updated_at: datetime
     attention: State

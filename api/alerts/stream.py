@@ -14,6 +14,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from api.alerts.measured import shown_event
 from api.alerts.schemas import StreamQuery
 from api.auth.guard import require
 from api.auth.permissions import Permission
@@ -84,7 +85,9 @@ async def stream_feed(
                 if event.is_seen_by(principal) and _wants(query, event):
                     told_at = asyncio.get_running_loop().time()
                     yield ServerSentEvent(
-                        raw_data=event.data, event=event.kind, id=str(event.number)
+                        raw_data=shown_event(event.data, principal),
+                        event=event.kind,
+                        id=str(event.number),
                     )
             if asyncio.get_running_loop().time() - told_at >= keep_alive_s:
                 told_at = asyncio.get_running_loop().time()

@@ -11,6 +11,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
+from api.alerts.measured import explanation, observed
 from api.fhir.queries import find_person
 from api.fhir.resources.service_request import REFERRALS
 from api.fhir.searches import (
@@ -27,8 +28,8 @@ _WITHIN: Final = """
   AND {at} >= %(since)s AND {at} < %(until)s"""
 _ALERTS: Final = f"""
 SELECT a.id, a.number, a.resident_id, a.condition, a.code, a.severity, a.status, a.anchor_id,
-       a.anchor_kind, a.raised_at, a.observed, a.threshold, a.source, a.profile,
-       a.profile_version, a.explanation, a.updated_at
+       a.anchor_kind, a.raised_at, {observed("a")} AS observed, a.threshold, a.source, a.profile,
+       a.profile_version, {explanation("a")} AS explanation, a.updated_at
 FROM alert a
 WHERE a.number > %(after)s AND (%(id)s::uuid IS NULL OR a.id = %(id)s)
   AND (%(code)s::text IS NULL OR a.code = %(code)s)

@@ -9,6 +9,7 @@ from typing import Any, Final
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
+from api.alerts.measured import explanation, observed
 from api.alerts.queries import lead, state, untold
 from api.auth.principal import Principal
 from api.cases import queries as cases
@@ -27,19 +28,20 @@ WITH loud AS (
     SELECT DISTINCT ON (coalesce(resident_id, id::text), condition) *,
            jsonb_agg(jsonb_build_object(
                'id', id, 'severity', severity, 'escalation', escalation, 'code', code,
-               'observed', observed, 'due', due, 'attention', attention,
+               'observed', {observed("loud")}, 'due', due, 'attention', attention,
                'acknowledged_by', acknowledged_by
            )) OVER (PARTITION BY coalesce(resident_id, id::text), condition) AS alerts
     FROM loud
     ORDER BY coalesce(resident_id, id::text), condition, lead DESC
 )
 SELECT f.id, f.number, f.resident_id, f.team_id, f.centre_id, f.condition, f.code, f.severity,
-       f.observed, f.threshold, f.source, f.profile, f.profile_version, f.effective_at,
-       f.raised_at, f.due, f.escalation, f.page, f.late, f.explanation, f.alerts, f.attention,
+       {observed("f")} AS observed, f.threshold, f.source, f.profile, f.profile_version,
+       f.effective_at, f.raised_at, f.due, f.escalation, f.page, f.late,
+       {explanation("f")} AS explanation, f.alerts, f.attention,
        f.acknowledged_at, f.acknowledged_by, f.reason, f.snoozed_until, f.snoozed_by,
        f.untold_since, r.birth_date, r.sex, c.state, count(*) OVER () AS total
 FROM first f
-LEFT JOIN resident r ON r.id = f.resident_id
+LEFT JOIN resident r ON r.id = f.resident_id AND (SELECT sees_measured())
 LEFT JOIN resident_case c ON c.resident_id = f.resident_id AND c.condition = f.condition
 ORDER BY f.attention <> 'open', f.rank DESC,
          CASE WHEN f.severity = 'critical' THEN f.effective_at END DESC NULLS LAST,

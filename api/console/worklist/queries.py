@@ -6,7 +6,9 @@ from typing import Final
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
-_PEOPLE: Final = "SELECT id, birth_date, sex FROM resident WHERE id = ANY(%s)"
+_PEOPLE: Final = (
+    "SELECT id, birth_date, sex FROM resident WHERE id = ANY(%s) AND (SELECT sees_measured())"
+)
 
 
 async def list_people(
