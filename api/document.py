@@ -8,7 +8,7 @@ refused one.
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute
@@ -69,11 +69,29 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 def list_methods(document: Mapping[str, Any], path: str) -> list[str]:
     """The methods of the address with the fewest parameters that this path fits; upper case."""
+    return sorted(name.upper() for name in _find_operations(document, path) if name in _METHODS)
+
+
+def list_single(document: Mapping[str, Any], path: str, method: str) -> set[str]:
+    """Parameters of the query that an operation takes once; none where there is no operation."""
+    operation = _find_operations(document, path).get(method.lower(), {})
+    return {
+        parameter["name"]
+        for parameter in operation.get("parameters", ())
+        if parameter["in"] == "query" and not _is_list(parameter["schema"])
+    }
+
+
+def _is_list(schema: Mapping[str, Any]) -> bool:
+    return schema.get("type") == "array" or any(map(_is_list, schema.get("anyOf", ())))
+
+
+def _find_operations(document: Mapping[str, Any], path: str) -> Mapping[str, Any]:
     found = [template for template in document["paths"] if _pattern_of(template).fullmatch(path)]
     if not found:
-        return []
-    plainest = min(found, key=lambda template: template.count("{"))
-    return sorted(name.upper() for name in document["paths"][plainest] if name in _METHODS)
+        return {}
+    plainest: str = min(found, key=lambda template: template.count("{"))
+    return cast("Mapping[str, Any]", document["paths"][plainest])
 
 
 @lru_cache(maxsize=1_000)

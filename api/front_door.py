@@ -6,7 +6,9 @@ headers, also those of errors and of addresses that do not exist; answers of an 
 go have also those that say so.
 """
 
+from collections import Counter
 from typing import Final
+from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
@@ -14,10 +16,18 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.deprecation import headers_of
-from api.errors import AddressTooLongError, ApiError, TooLargeError
+from api.document import list_single
+from api.errors import (
+    AddressTooLongError,
+    ApiError,
+    BadParameterError,
+    TooLargeError,
+    UnsupportedContentError,
+)
 from api.headers import HEADERS
 from api.limits import Limiter, LimitSettings
 from api.problems import answer_problem
+from api.remedies import cut
 
 _HSTS: Final = "max-age=31536000; includeSubDomains"
 # As ASGI wants them: this is done for every response, and a class for it costs 25 µs.
@@ -79,7 +89,12 @@ class FrontDoor:
         if length > self._limits.address_bytes_max:
             msg = f"the address has {length} bytes; at most {self._limits.address_bytes_max}"
             raise AddressTooLongError(msg)
+        _require_once(scope)
         headers = Headers(scope=scope)
+        coding = headers.get("content-encoding", "identity")
+        if coding.lower() != "identity":
+            msg = f"Content-Encoding {cut(coding)!r} is not taken: send the body as it is"
+            raise UnsupportedContentError(msg)
         if scope["path"] in self._streams:
             return None
         bytes_max = self._limits.body_bytes_max
@@ -87,6 +102,22 @@ class FrontDoor:
         if declared.isdecimal() and int(declared) > bytes_max:
             raise TooLargeError(_too_large(bytes_max))
         return bytes_max
+
+
+def _require_once(scope: Scope) -> None:
+    """Refuse a parameter that is given twice where one counts: the other would be ignored.
+
+    ``?team=a&team=b`` would be answered as if only one of the two had been asked for.
+    """
+    parts = scope["query_string"].split(b"&")
+    if len(parts) == 1 or len({part.partition(b"=")[0] for part in parts}) == len(parts):
+        return
+    given = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    times = Counter(name for name, _ in given)
+    single = list_single(scope["app"].openapi(), scope["path"], scope["method"])
+    for name, value in given:
+        if times[name] > 1 and name in single:
+            raise BadParameterError(field=name, value=value, remedy="may be given once only")
 
 
 def _counted(receive: Receive, bytes_max: int) -> Receive:

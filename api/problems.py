@@ -7,7 +7,6 @@ does not validate; a bad query value, path value, header or cursor is 400 and sa
 which value and what would be right.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
@@ -20,18 +19,20 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from api.document import PROBLEM, is_fhir, keep_nulls, list_methods, refine
-from api.errors import ApiError, BadParameterError, NotReadyError
+from api.errors import (
+    ApiError,
+    BadParameterError,
+    NotReadyError,
+    TooLargeError,
+    UnsupportedContentError,
+)
 from api.fhir.resources.operation_outcome import build as build_outcome
 from api.fhir.resources.operation_outcome import issue
 from api.headers import HEADERS
+from api.remedies import BODY, VALUE_CHARACTERS_MAX, cut, describe, redact
 
 FHIR_MEDIA_TYPE = "application/fhir+json"
 MEDIA_TYPE = PROBLEM
-VALUE_CHARACTERS_MAX = 200
-NOT_SHOWN = "(not shown)"
-_NAMED = re.compile(r"([a-z_]+): ")
-_PERSONAL = frozenset({"personal", "name", "id_number"})
-_ID_NUMBER = re.compile(r"(?<!\d)\d{17}[\dXx](?!\d)")  # In an address by mistake.
 
 
 class FieldProblem(BaseModel):
@@ -87,14 +88,18 @@ def answer_problem(request: Request, refused: ApiError) -> JSONResponse:
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     refused = cast("HTTPException", error)
     status = HTTPStatus(refused.status_code)
+    if status == TooLargeError.status:  # Found while the body was read; the phrase is Python's.
+        return answer_problem(request, TooLargeError(str(refused.detail)))
+    lists = "/fhir/metadata" if is_fhir(request.url.path) else "the root /"
     details = {
-        HTTPStatus.NOT_FOUND: "there is nothing at this address; the root / lists what there is",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.method} is not possible here; see Allow",
+        HTTPStatus.NOT_FOUND: f"there is nothing at this address; {lists} lists what there is",
+        HTTPStatus.BAD_REQUEST: "the body is no JSON in UTF-8, or it is nested too deep",
     }
     headers = dict(refused.headers or {})
     if status == HTTPStatus.METHOD_NOT_ALLOWED:  # The route that refused knows only its own.
         allowed = list_methods(request.app.openapi(), request.url.path)
         headers["Allow"] = ", ".join(allowed) or headers.get("Allow", "")
+        details[status] = f"{request.method} is not possible here, only {headers['Allow']}"
     return _respond(
         request,
         slug=status.phrase.lower().replace(" ", "-"),
@@ -107,8 +112,10 @@ async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
 
 async def _on_invalid_request(request: Request, error: Exception) -> JSONResponse:
     problems = cast("RequestValidationError", error).errors()
-    body = [problem for problem in problems if problem["loc"][0] == "body"]
-    errors = [_describe(problem) for problem in body or problems]
+    body = [problem for problem in problems if problem["loc"][0] == BODY]
+    if body and (unsupported := _find_unsupported(request, body[0])) is not None:
+        return answer_problem(request, unsupported)
+    errors = [FieldProblem(**describe(problem)._asdict()) for problem in body or problems]
     return _respond(
         request,
         slug="invalid-body" if body else BadParameterError.slug,
@@ -117,6 +124,19 @@ async def _on_invalid_request(request: Request, error: Exception) -> JSONRespons
         detail="; ".join(f"{wrong.field}: {wrong.remedy}" for wrong in errors[:5]),
         errors=errors,
     )
+
+
+def _find_unsupported(
+    request: Request, problem: Mapping[str, Any]
+) -> UnsupportedContentError | None:
+    """A body that was not read as JSON, because it does not say that it is."""
+    if isinstance(problem.get("input"), bytes):
+        given = request.headers.get("Content-Type")
+        said = "no Content-Type" if given is None else f"Content-Type {cut(given)!r}"
+        return UnsupportedContentError(
+            f"send JSON, as Content-Type: application/json; here is {said}"
+        )
+    return None
 
 
 async def _on_bug(request: Request, _: Exception) -> JSONResponse:
@@ -130,42 +150,8 @@ async def _on_bug(request: Request, _: Exception) -> JSONResponse:
     )
 
 
-def _describe(problem: Mapping[str, Any]) -> FieldProblem:
-    path = [str(part) for part in problem["loc"][1:]]
-    remedy = str(problem["msg"]).removeprefix("Value error, ")
-    if problem["type"] == "value_error" and (named := _NAMED.match(remedy)):
-        path.append(named[1])  # A check of several fields says itself which one is wrong.
-        remedy = remedy[named.end() :]
-    if problem["type"] == "extra_forbidden":
-        remedy = "no such parameter; /openapi.json lists those there are"
-    return FieldProblem(
-        field=".".join(path), value=_shown(problem, path), remedy=remedy or "not usable"
-    )
-
-
-def _shown(problem: Mapping[str, Any], path: Sequence[str]) -> str:
-    """What was sent; of a body neither what holds other fields nor what may name somebody.
-
-    What stands in the path may name somebody, and is in ``instance`` already.
-    """
-    value = problem.get("input")
-    if problem["loc"][0] == "path":
-        return NOT_SHOWN
-    if problem["loc"][0] == "body" and (
-        isinstance(value, dict | list)
-        or problem["type"] == "extra_forbidden"
-        or not {*path}.isdisjoint(_PERSONAL)
-    ):
-        return NOT_SHOWN
-    return _cut(value)
-
-
 def _field_problem(refused: BadParameterError) -> FieldProblem:
-    return FieldProblem(field=refused.field, value=_cut(refused.value), remedy=refused.remedy)
-
-
-def _cut(value: object) -> str:
-    return _ID_NUMBER.sub(NOT_SHOWN, str(value))[:VALUE_CHARACTERS_MAX]
+    return FieldProblem(field=refused.field, value=cut(refused.value), remedy=refused.remedy)
 
 
 def _respond(
@@ -193,7 +179,7 @@ def _respond(
         title=title,
         status=status,
         detail=detail,
-        instance=_ID_NUMBER.sub(NOT_SHOWN, request.url.path),
+        instance=redact(request.url.path),
         errors=None if errors is None else list(errors),
         checks=None if checks is None else dict(checks),
     )

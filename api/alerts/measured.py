@@ -7,11 +7,9 @@ its way to a listener is rewritten.
 """
 
 import json
-from typing import Final
 
 from api.auth.principal import Principal
-
-NOT_SHOWN: Final = "(not shown)"
+from api.remedies import NOT_SHOWN
 
 
 def observed(alert: str) -> str:

@@ -41,8 +41,8 @@ async def read_token(
     claims = await _read_claims(token, keys, settings)
     expires_at = _require_time(claims, settings, now)
     subject = claims["sub"]
-    if not isinstance(subject, str) or not 1 <= len(subject) <= _NAME_CHARACTERS_MAX:
-        msg = "the token's `sub` is no text of 1 to 200 characters"
+    if not _is_name(subject):
+        msg = "the token's `sub` is no text of 1 to 200 characters, without NUL"
         raise UnauthenticatedError(msg)
     known = {str(role) for role in Role}
     # An issuer serves other programs too: their roles are none of ours.
@@ -138,17 +138,20 @@ def _instant(value: object) -> datetime:
     raise UnauthenticatedError(msg)
 
 
+def _is_name(value: object) -> bool:
+    """Whether it is a text that the database can hold: no NUL, no half of a surrogate pair."""
+    if not isinstance(value, str) or not 1 <= len(value) <= _NAME_CHARACTERS_MAX:
+        return False
+    return "\x00" not in value and not any("\ud800" <= each <= "\udfff" for each in value)
+
+
 def _names(claims: Mapping[str, Any], path: str) -> frozenset[str]:
     """The texts of a list, found by a dotted name; none when it is not there."""
     found: Any = claims
     for part in path.split("."):
         found = found.get(part) if isinstance(found, dict) else None
     listed = [] if found is None else found
-    if (
-        not isinstance(listed, list)
-        or len(listed) > _NAMES_MAX
-        or not all(isinstance(n, str) and 0 < len(n) <= _NAME_CHARACTERS_MAX for n in listed)
-    ):
+    if not isinstance(listed, list) or len(listed) > _NAMES_MAX or not all(map(_is_name, listed)):
         msg = f"the token's `{path}` is no list of at most {_NAMES_MAX} names"
         raise UnauthenticatedError(msg)
     return frozenset(listed)

@@ -23,6 +23,7 @@ from api.local_days import LOCAL
 
 PAGE_ROWS: Final = 500
 SPAN_DAYS_MAX: Final = 366  # A year's report, and no more in one answer.
+_DAY_MAX: Final = date.max - timedelta(days=1)  # The day after it is one, too.
 OPERATION: Final = "export_followups"
 """What the audit log calls it."""
 Saw: TypeAlias = Callable[[Iterable[str]], Awaitable[None]]
@@ -31,13 +32,17 @@ _JSON: Final = msgspec.json.Encoder(decimal_format="number")
 
 
 def span(since: date, until: date, team: str | None) -> dict[str, Any]:
-    """As instants. Raises ``BadParameterError`` for a span that is none, or too long."""
+    """As instants. Raises ``BadParameterError`` for a span that is none, too long, or too late."""
     days = (until - since).days
     if not 0 <= days < SPAN_DAYS_MAX:
         raise BadParameterError(
             field="from",
             value=since.isoformat(),
             remedy=f"must not be later than `to`, nor more than {SPAN_DAYS_MAX} days before",
+        )
+    if until > _DAY_MAX:
+        raise BadParameterError(
+            field="to", value=until.isoformat(), remedy=f"must not be later than {_DAY_MAX}"
         )
     first = datetime.combine(since, time(), LOCAL)
     return {"since": first, "until": first + timedelta(days=days + 1), "team": team}

@@ -20,9 +20,9 @@ from api.cursors import Cursor, Name, Number
 from api.errors import BadParameterError, NotFoundError
 from api.followups import examples, queries, schemas, writing
 from api.followups.schemas import FollowupPage, FollowupQuery, RecordOut
-from api.problems import NOT_SHOWN
 from api.registry.examples import as_response
 from api.registry.sight import require_seen
+from api.remedies import NOT_SHOWN
 from api.services import Running
 from ingest.db.records import Kind
 

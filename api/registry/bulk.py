@@ -26,9 +26,10 @@ from api.registry import examples
 from api.registry.outcomes import OutcomeStream, Spool
 from api.registry.schemas import ResidentIn
 from api.registry.writing import as_tuples, keys_at_hand
+from api.remedies import BODY, NOT_SHOWN, describe, redact
 from api.services import Running, Services
 from api.settings import BulkSettings
-from ingest.db.entities import ExternalId
+from ingest.db.entities import ID_PATTERN, ExternalId
 from ingest.db.registry import Authorship, Outcome, Refusal
 from ingest.db.resident_writes import save_residents
 
@@ -36,6 +37,8 @@ router = APIRouter(tags=["residents"])
 
 STREAMS: Final = frozenset({"/v1/residents/bulk"})
 """Addresses whose bodies have no bound as a whole: they are read line by line."""
+LINE: Final = "line"
+"""The field of a refusal that is about a line as a whole."""
 NDJSON: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 _WAIT_S: Final = 0.1  # Before the second attempt; doubled before each further one.
 
@@ -95,6 +98,7 @@ class _Parsed(NamedTuple):
     number: int
     resident: ResidentLine | None
     problem: dict[str, str] | None
+    id: str | None = None  # Of a line that cannot be written, if that much can be read.
 
 
 def parse(lines: Sequence[Line], bytes_max: int) -> list[_Parsed]:
@@ -104,18 +108,36 @@ def parse(lines: Sequence[Line], bytes_max: int) -> list[_Parsed]:
 
 def _parse(line: Line, bytes_max: int) -> _Parsed:
     if line.content is None:
-        return _Parsed(line.number, None, _invalid("", f"longer than {bytes_max} bytes"))
+        return _Parsed(
+            line.number, None, _invalid(LINE, NOT_SHOWN, f"longer than {bytes_max} bytes")
+        )
     try:
         return _Parsed(line.number, ResidentLine.model_validate_json(line.content), None)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        path = ".".join(str(part) for part in first["loc"])
-        remedy = str(first["msg"]).removeprefix("Value error, ")
-        return _Parsed(line.number, None, _invalid(path, remedy))
+        first = error.errors(include_url=False)[0]
+        field_, value, remedy = describe({**first, "loc": (BODY, *first["loc"])})
+        wrong = _invalid(LINE if field_ == BODY else field_, value, remedy)
+        return _Parsed(line.number, None, wrong, _find_id(line.content))
 
 
-def _invalid(path: str, remedy: str) -> dict[str, str]:
-    return {"reason": "invalid", "field": path, "value": "", "remedy": remedy}
+def _find_id(content: bytes) -> str | None:
+    try:
+        return _IDS.decode(content).id
+    except msgspec.MsgspecError:
+        return None
+
+
+class _WithId(msgspec.Struct):
+    """What is read of a line to say whose it was."""
+
+    id: Annotated[str, msgspec.Meta(pattern=ID_PATTERN)]
+
+
+_IDS: Final = msgspec.json.Decoder(_WithId)
+
+
+def _invalid(field_: str, value: str, remedy: str) -> dict[str, str]:
+    return {"reason": "invalid", "field": field_, "value": value, "remedy": remedy}
 
 
 def _in_rounds(parsed: Sequence[_Parsed]) -> Iterator[list[_Parsed]]:
@@ -238,7 +260,8 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 def _tell(parsed: _Parsed, outcomes: dict[str, Outcome]) -> dict[str, Any]:
     if parsed.resident is None:
-        return {"line": parsed.number, "outcome": "refused", "problem": parsed.problem}
+        known = {} if parsed.id is None else {"id": redact(parsed.id)}
+        return {"line": parsed.number, **known, "outcome": "refused", "problem": parsed.problem}
     outcome = outcomes[parsed.resident.id]
     told = {"line": parsed.number, "id": outcome.id, "outcome": outcome.status}
     refusal: Refusal | None = outcome.refusal

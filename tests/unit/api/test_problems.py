@@ -16,6 +16,7 @@ from pydantic import BaseModel, SecretStr
 from api.app import create_app
 from api.settings import ApiSettings
 
+JSON = {"Content-Type": "application/json"}
 SETTINGS = ApiSettings(db_dsn=SecretStr("host=127.0.0.1 port=1"), authentication="off")
 
 
@@ -141,4 +142,118 @@ async def test_only_a_body_that_does_not_validate_is_422() -> None:
     async with a_client() as client:
         problem = assert_is_problem(await client.post("/body", json={"number": "x"}), 422)
         assert problem["errors"][0]["field"] == "number"
-        assert_is_problem(await client.post("/body", content=b"{"), 422)
+        broken = await client.post("/body", content=b"{", headers=JSON)
+        assert_is_problem(broken, 422)
+
+
+@pytest.mark.parametrize(
+    ("address", "field", "value", "remedy"),
+    [
+        ("/v1/cases?team=a&team=b", "team", "a", "may be given once only"),
+        ("/v1/cases?limit=1&overdue=true&limit=2", "limit", "1", "may be given once only"),
+        ("/fhir/Patient?_count=1&_count=2", "_count", "1", "may be given once only"),
+        ("/v1/indicators", "period", "(missing)", "is needed"),
+        ("/v1/indicators?period=2026-Q5", "period", "2026-Q5", "2026-Q3"),
+        ("/v1/alerts?after=1&cursor=x", "cursor", "x", "feed_number"),
+        ("/v1/contracts/a%20b", "id", "(not shown)", "1 to 128 characters"),
+        ("/v1/exports/followups?from=9999-12-30&to=9999-12-31", "to", "9999-12-31", "9999-12-30"),
+    ],
+)
+async def test_what_is_asked_twice_missing_or_misshapen_says_so_in_words(
+    address: str, field: str, value: str, remedy: str
+) -> None:
+    async with a_client() as client:
+        response = await client.get(address)
+
+    assert response.status_code == 400, response.text
+    if address.startswith("/fhir"):
+        assert remedy in response.json()["issue"][0]["diagnostics"]
+        return
+    (wrong,) = response.json()["errors"]
+    assert (wrong["field"], wrong["value"]) == (field, value)
+    assert remedy in wrong["remedy"]
+
+
+async def test_a_parameter_that_takes_several_may_be_given_twice() -> None:
+    async with a_client() as client:
+        twice = await client.get("/v1/events?after=0&type=case.changed&type=alert.raised")
+
+    assert twice.status_code == 503  # No database; nothing was refused before.
+
+
+@pytest.mark.parametrize(
+    ("content", "headers", "status", "field", "remedy"),
+    [
+        (b"{", {}, 422, "body", "is no JSON"),
+        (b'{"number": 1,}', {}, 422, "body", "at character 1"),
+        (b"", {}, 422, "body", "is needed"),
+        (b"[]", {}, 422, "body", "must be a JSON object"),
+        (b"{}", {}, 422, "number", "is needed"),
+        (b'{"number": 1}', {"Content-Type": "text/plain"}, 415, None, "application/json"),
+        (b'{"number": 1}', {"Content-Type": ""}, 415, None, "application/json"),
+        (b"\x1f\x8b", {"Content-Encoding": "gzip"}, 415, None, "gzip"),
+    ],
+)
+async def test_a_body_that_cannot_be_read_says_why(
+    content: bytes, headers: dict[str, str], status: int, field: str | None, remedy: str
+) -> None:
+    async with a_client() as client:
+        sent = {**JSON, **headers}
+        problem = assert_is_problem(
+            await client.post("/body", content=content, headers=sent), status
+        )
+
+    assert remedy in problem["detail"]
+    assert [wrong["field"] for wrong in problem.get("errors", ())] == [field] * (field is not None)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        ('{"name": "Zhang", "id_number": "110101194901010013"}', "text/plain"),
+        (
+            '{"name": "Zhang", "id_number": "110101194901010013"}',
+            "application/x-www-form-urlencoded",
+        ),
+        ('"Zhang 110101194901010013"', "application/json"),
+        ('["Zhang", "110101194901010013"]', "application/json"),
+    ],
+)
+async def test_a_body_is_never_repeated_as_a_whole(content: str, kind: str) -> None:
+    async with a_client() as client:
+        answer = await client.put(
+            "/v1/residents/r-1", content=content, headers={"Content-Type": kind}
+        )
+
+    assert answer.status_code in {415, 422}
+    assert "Zhang" not in answer.text
+    assert "110101" not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/fhir/Foo", "/fhir/Patient/x/$everything"])
+async def test_an_unknown_address_of_fhir_names_what_fhir_can_do(path: str) -> None:
+    async with a_client() as client:
+        answer = await client.get(path)
+
+    assert answer.status_code == 404
+    assert "/fhir/metadata" in answer.json()["issue"][0]["diagnostics"]
+
+
+@pytest.mark.parametrize("content", [b'{"number": "\xff"}', b"[" * 30_000 + b"]" * 30_000])
+async def test_bytes_that_no_reader_takes_are_the_senders_fault(content: bytes) -> None:
+    async with a_client() as client:
+        problem = assert_is_problem(await client.post("/body", content=content, headers=JSON), 400)
+
+    assert "UTF-8" in problem["detail"]
+
+
+async def test_a_body_too_large_is_the_same_problem_whether_its_length_was_told_or_not() -> None:
+    async def drip() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield b"x" * 30_000
+
+    async with a_client() as client:
+        told = await client.post("/body", content=b"x" * 90_000, headers=JSON)
+        untold = await client.post("/body", content=drip(), headers=JSON)
+
+    assert assert_is_problem(told, 413) == assert_is_problem(untold, 413)

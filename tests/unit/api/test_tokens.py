@@ -71,6 +71,22 @@ async def test_anything_else_is_refused(desk: Desk, what: str) -> None:
     assert BAD[what] not in refused.value.msg
 
 
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"sub": "a\x00b"},
+        {"sub": "\ud800"},
+        {"teams": ["n1", "a\x00b"]},
+        {"centres": ["\udfff"]},
+    ],
+)
+async def test_a_name_that_the_database_cannot_hold_is_refused(
+    desk: Desk, claims: dict[str, Any]
+) -> None:
+    with pytest.raises(UnauthenticatedError):
+        await desk.read(SIGNER.sign(SIGNER.claims(**claims)))
+
+
 @given(token=st.text(max_size=300) | st.binary(max_size=300).map(lambda raw: raw.decode("latin1")))
 def test_whatever_text_comes_it_is_refused_and_never_a_fault(
     tmp_path_factory: pytest.TempPathFactory, token: str
