@@ -18,7 +18,7 @@ from api.client.offices import OfficeCalls
 from api.client.transport import Patience, Transport, require_success
 from api.readings.schemas import ReadingOut
 from api.registry import schemas
-from api.registry.bulk import ResidentLine
+from api.registry.bulk import AnyLine, ContractLine, ResidentLine
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 VersionedT = TypeVar("VersionedT", bound=schemas.Versioned)
@@ -134,10 +134,16 @@ class Suifang(CareCalls, OfficeCalls):
         the same lines: what stands already is ``unchanged``. Raises ``UnreachableError`` also when
         the answer ends before the counts.
         """
+        return self._write_lines("/v1/residents/bulk", lines)
+
+    def write_contracts(self, lines: Iterable[ContractLine]) -> Iterator[dict[str, Any]]:
+        """The same of contracts, whose residents and packages must be there."""
+        return self._write_lines("/v1/contracts/bulk", lines)
+
+    def _write_lines(self, path: str, lines: Iterable[AnyLine]) -> Iterator[dict[str, Any]]:
         content = (json.dumps({**plain(line), "id": line.id}).encode() + b"\n" for line in lines)
         counted = False
         kind = {"Content-Type": "application/x-ndjson"}
-        path = "/v1/residents/bulk"
         try:
             with self._ask.client.stream("POST", path, content=content, headers=kind) as answer:
                 for line in require_success(answer).iter_lines():

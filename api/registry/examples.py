@@ -108,6 +108,19 @@ BULK_OUTCOMES: Final = (
 )
 
 
+BULK_CONTRACTS: Final = (
+    '{"id": "2026-000017", "resident_id": "r-5b1a7a0f6f6a4f5e8f0f3d5c2a9b7e11",'
+    ' "package_id": "hypertension", "since": "2026-01-05"}\n'
+    '{"id": "2026-000018", "resident_id": "r-0c9d", "package_id": "hypertension"}\n'
+)
+BULK_CONTRACT_OUTCOMES: Final = (
+    '{"line":1,"id":"2026-000017","outcome":"created","version":1}\n'
+    '{"line":2,"id":"2026-000018","outcome":"refused","problem":{"reason":"invalid",'
+    '"field":"since","value":"(missing)","remedy":"is needed"}}\n'
+    '{"lines":2,"created":1,"changed":0,"unchanged":0,"refused":1}\n'
+)
+
+
 def as_response(example: Any, description: str, media: str = "application/json") -> Json:  # noqa: ANN401 - JSON
     """A response of the document that shows an example; what is not JSON is a text."""
     schema = {} if media == "application/json" else {"schema": {"type": "string"}}

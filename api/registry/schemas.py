@@ -270,7 +270,7 @@ class ContractIn(Content):
 
     def to_record(self, id_: str) -> entities.Contract:
         """As ``ingest.db`` takes it."""
-        plain = {name: getattr(self, name) for name in type(self).model_fields}
+        plain = {name: getattr(self, name) for name in ContractIn.model_fields}
         hospitals = [
             entities.Hospital(id=each.id, name=each.name, level=each.level)
             for each in self.referral_hospitals

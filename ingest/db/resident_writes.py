@@ -9,6 +9,7 @@ no other table. Never commits.
 from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Final, Protocol
+from zoneinfo import ZoneInfo
 
 from ingest.db import due_marks, registry, routing
 from ingest.db.connections import Connection
@@ -16,6 +17,9 @@ from ingest.db.entities import Content, Resident
 from ingest.db.registry import Authorship, Outcome, Refusal, Stored, Wanted, refuse_unknown
 
 _ADOPT: Final = "SELECT adopt_stubs(%b::text[], %b::text[])"
+_LOCAL: Final = ZoneInfo("Asia/Shanghai")
+_BIRTH_MIN: Final = date(1870, 1, 1)
+"""A slip of the pen beyond it would pass for an age, and choose the limit of an age."""
 _JUDGED: Final = ("team_id", "birth_date", "enrolled_on", "conditions")
 """What the rules read, the team for its centre's profile."""
 
@@ -52,7 +56,7 @@ async def save_residents(
         What became of each id; nothing of a refused one is stored.
     """
     asked = {resident.id: resident for resident in residents}
-    refused = await _refuse(connection, asked)
+    refused = await _refuse(connection, asked, by)
     kept = {id_: resident for id_, resident in asked.items() if id_ not in refused}
     teams = [resident.team_id for resident in kept.values()]
     await connection.execute(_ADOPT, (list(kept), teams))  # Else who is of a centre sees no stub.
@@ -72,14 +76,22 @@ async def save_residents(
     return [refused.get(id_) or outcomes[id_] for id_ in asked]
 
 
-async def _refuse(connection: Connection, asked: Mapping[str, Resident]) -> dict[str, Outcome]:
+async def _refuse(
+    connection: Connection, asked: Mapping[str, Resident], by: Authorship
+) -> dict[str, Outcome]:
     teams = {resident.team_id for resident in asked.values() if resident.team_id is not None}
     unknown = await registry.find_unknown(connection, "team", teams)
-    return {
-        id_: refuse_unknown(id_, "team_id", resident.team_id)
-        for id_, resident in asked.items()
-        if resident.team_id is not None and resident.team_id in unknown
-    }
+    today = by.at.astimezone(_LOCAL).date()
+    refused = {}
+    for id_, resident in asked.items():
+        if resident.team_id is not None and resident.team_id in unknown:
+            refused[id_] = refuse_unknown(id_, "team_id", resident.team_id)
+        born = resident.birth_date
+        if born is not None and not _BIRTH_MIN <= born <= today:
+            remedy = f"nobody alive was born then: from {_BIRTH_MIN} to today ({today})"
+            refusal = Refusal("unusable", "birth_date", born.isoformat(), remedy)
+            refused[id_] = Outcome(id_, "refused", 0, refusal)
+    return refused
 
 
 async def _prepare(

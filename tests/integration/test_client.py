@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from api.client import ProblemError, Suifang
 from api.registry import schemas
-from api.registry.bulk import ResidentLine
+from api.registry.bulk import ContractLine, ResidentLine
 from ingest.db.connections import Connection
 from tests.fix_db import Database
 from tests.integration.api_processes import a_dispatcher, an_api
@@ -51,6 +51,9 @@ def enrol(api: Suifang) -> None:
     *outcomes, counts = api.write_residents([*lines, ResidentLine(id="r-x", team_id="none")])
     assert [each["outcome"] for each in outcomes] == ["created"] * 6 + ["refused"]
     assert counts["lines"] == 7
+    contract = ContractLine(id="k-1", resident_id="r-2", package_id="none", since=date(2026, 1, 5))
+    refused, counts = api.write_contracts([contract])
+    assert (refused["problem"]["field"], counts["refused"]) == ("package_id", 1)
     assert [each.id for each in api.list_residents(team="t", limit="2")] == [
         f"r-{n}" for n in range(1, 8)
     ]

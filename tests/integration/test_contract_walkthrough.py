@@ -35,6 +35,7 @@ EXPECTED = [
     ("201", "PUT", "/v1/contracts/2026-000017"),
     ("200", "PUT", "/v1/contracts/2026-000017"),
     ("200", "POST", "/v1/residents/bulk"),
+    ("200", "POST", "/v1/contracts/bulk"),
     ("200", "PUT", RESIDENT),
     ("200", "GET", f"{RESIDENT}/personal-data"),
     ("204", "DELETE", f"{RESIDENT}/personal-data"),

@@ -79,10 +79,10 @@ async def test_a_line_that_is_wrong_holds_no_other_one_up(client: httpx.AsyncCli
     assert told == [
         (1, "created", None),
         (2, "refused", "team_id"),
-        (3, "refused", ""),
+        (3, "refused", "line"),
         (5, "refused", "sex"),
         (6, "created", None),
-        (7, "refused", ""),
+        (7, "refused", "line"),
         (8, "refused", "id"),
         (9, "created", None),
         (10, "refused", "id"),
