@@ -6,6 +6,7 @@ nothing. An address that carries another one inside (IPv4 in IPv6) is judged by 
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import (
@@ -32,6 +33,7 @@ _NOT_PUBLIC: Final = (  # What ``is_global`` passes for public, in some or all P
     ip_network("3fff::/20"),  # For documentation. Source: RFC 9637, 3.
 )
 _PORT_MAX: Final = 65_535
+_HOST: Final = re.compile(rb"[A-Za-z0-9._:-]+")  # As it is sent: other letters are encoded by then.
 _LOW_32_BITS: Final = 0xFFFFFFFF
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
@@ -87,16 +89,26 @@ def find_mistake(url: str, allowed: Sequence[Network]) -> str | None:
             parts.userinfo or parts.fragment
         ),
         "use https: what is sent is about people": parts.scheme == "http" and not allowed,
-        "this address is not public": not _may_be_allowed(parts.host, allowed),
+        "the host is no name and no address": not _HOST.fullmatch(parts.raw_host),
+        "this address is not public, and the operator allows no network of it"
+        " (API_WEBHOOKS__ALLOWED_NETWORKS)": not _may_be_allowed(parts.host, allowed),
     }
     return next((mistake for mistake, is_made in mistakes.items() if is_made), None)
 
 
 def _may_be_allowed(host: str, allowed: Sequence[Network]) -> bool:
     try:
-        return is_allowed(ip_address(host), allowed)
-    except ValueError:
+        return is_allowed(_read_address(host), allowed)
+    except (ValueError, OSError):
         return True  # A name: what it means is looked at when it is gone to.
+
+
+def _read_address(host: str) -> Address:
+    """An address however it is written: 2130706433 and 0x7f.1 are 127.0.0.1 for resolvers."""
+    try:
+        return ip_address(host)
+    except ValueError:
+        return IPv4Address(socket.inet_aton(host))
 
 
 async def look_up(host: str, port: int) -> Sequence[str]:

@@ -7,6 +7,7 @@ alone. Invariant: the host is looked up once, and only the address that was chec
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -107,7 +108,8 @@ def _judge(response: httpx.Response) -> Answer:
     told = response.headers.get("retry-after", "")
     asked_s = float(told) if told.isascii() and told.isdigit() and len(told) < 10 else None  # noqa: PLR2004 - no date
     return Answer(
-        f"answered {response.status_code}",
+        f"answered {response.status_code}"
+        f"{', and redirects are not followed' if response.is_redirect else ''}",
         gone=response.status_code == _GONE,
         retry_after_s=asked_s,
     )
@@ -120,6 +122,8 @@ def _describe(error: Exception) -> str:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"certificate refused: {cause.verify_message}"
         cause = cause.__cause__ or cause.__context__
+    if isinstance(error, socket.gaierror):
+        return "the name of the host means no address (DNS)"
     if isinstance(error, httpx.ConnectError):
         return "cannot be connected to"
     return f"broken off: {type(error).__name__}"

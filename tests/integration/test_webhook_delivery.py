@@ -239,7 +239,8 @@ async def test_a_redirect_is_a_failure_and_is_not_followed(
         await bench.turn()
 
         assert elsewhere.requests == []
-    assert (await bench.standing())["last_problem"] == f"answered {status[:3]}"
+    told = (await bench.standing())["last_problem"]
+    assert told == f"answered {status[:3]}, and redirects are not followed"
 
 
 async def _never_end_the_body(writer: asyncio.StreamWriter) -> None:

@@ -1,14 +1,17 @@
 """Promise: signatures are the specification's, waits have bounds, private places are left alone."""
 
+import socket
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api.webhooks.addresses import find_mistake, is_allowed, read_networks
 from api.webhooks.retries import RetrySettings, judge_failure
+from api.webhooks.sender import _describe, _judge
 from api.webhooks.signing import make_secret, sign, write_secret
 from tests.webhook_verifier import NotGenuineError, verify
 
@@ -118,6 +121,7 @@ def test_what_the_operator_allows_is_gone_to_and_its_neighbours_are_not() -> Non
         *("http://hooks.example.org", "https://user:word@hooks.example.org", "https://h/#part"),
         *("https://127.0.0.1/", "https://[::1]/", "https://192.168.0.9:8443/", "javascript:1"),
         *("https://h:99999/", "https://h\n/", "https://[::ffff:10.0.0.1]/"),
+        *("https://2130706433/", "https://0x7f.1/", "https://017700000001/", "https://a b/"),
     ],
 )
 def test_an_address_that_cannot_be_is_named_at_once(url: str) -> None:
@@ -125,7 +129,31 @@ def test_an_address_that_cannot_be_is_named_at_once(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://hooks.example.org/a?b=c", "https://8.8.8.8:8443/", "HTTPS://Hooks.Example"]
+    "url",
+    [
+        "https://hooks.example.org/a?b=c",
+        "https://8.8.8.8:8443/",
+        "HTTPS://Hooks.Example",
+        "https://例子.测试/",
+    ],
 )
 def test_an_address_that_can_be_is_taken(url: str) -> None:
     assert find_mistake(url, []) is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "DNS"),
+        (httpx.ConnectError("refused"), "cannot be connected to"),
+        (httpx.ReadError("secret"), "broken off: ReadError"),
+    ],
+)
+def test_a_failure_is_told_in_words_that_its_owner_can_act_on(wrong: Exception, words: str) -> None:
+    assert words in _describe(wrong)
+    assert "secret" not in _describe(wrong)
+
+
+def test_of_a_redirect_it_is_told_that_nobody_follows_it() -> None:
+    assert "not followed" in str(_judge(httpx.Response(302)).problem)
+    assert _judge(httpx.Response(503)).problem == "answered 503"
