@@ -32,7 +32,6 @@ from ingest.db.entities import ExternalId
 from ingest.db.registry import Authorship
 
 Id = Annotated[ExternalId, Path(description="As the contract system calls it")]
-_VERSIONS: Final = TypeAdapter(Annotated[int, Body(ge=1)])
 
 
 def make_router(collection: Collection) -> APIRouter:

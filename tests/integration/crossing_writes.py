@@ -32,7 +32,8 @@ BESIDE: Final = {
     "POST /v1/webhooks/{id}/replay",
     "POST /fhir",  # Senders have a centre, not residents: test_fhir_creates.py.
     "POST /fhir/Observation",
-    "POST /v1/residents/bulk",
+    "POST /v1/residents/bulk",  # Line by line: test_bulk_reach.py.
+    "POST /v1/contracts/bulk",
 }
 
 _TABLES: Final = """

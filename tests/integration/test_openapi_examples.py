@@ -22,7 +22,10 @@ JSON = frozenset({"application/json", "application/fhir+json"})
 # The root and the probes say everything in their schemas; the stream does not end, and api.md and
 # docs/asyncapi.json show it.
 SHOW_NOTHING = {"/", "/healthz", "/readyz", "/v1/alerts/stream"}
-WITHOUT_SCHEMA = {("/v1/residents/bulk", "post", "body")}  # JSON Schema knows no lines.
+WITHOUT_SCHEMA = {  # JSON Schema knows no lines.
+    ("/v1/residents/bulk", "post", "body"),
+    ("/v1/contracts/bulk", "post", "body"),
+}
 OPERATIONS = [
     (path, method) for path, operations in DOCUMENT["paths"].items() for method in operations
 ]
@@ -107,11 +110,13 @@ async def test_the_examples_can_be_sent_one_after_another(database: Database) ->
 
 
 async def _send_lines(client: httpx.AsyncClient) -> None:
-    response = await client.post(
-        "/v1/residents/bulk",
-        content=examples.BULK_LINES,
-        headers={"Content-Type": "application/x-ndjson"},
-    )
-    outcomes: list[Any] = response.text.splitlines()
-    assert len(outcomes) == len(examples.BULK_OUTCOMES.splitlines())
-    assert outcomes[1] == examples.BULK_OUTCOMES.splitlines()[1]
+    for path, lines, told in (
+        ("residents", examples.BULK_LINES, examples.BULK_OUTCOMES),
+        ("contracts", examples.BULK_CONTRACTS, examples.BULK_CONTRACT_OUTCOMES),
+    ):
+        response = await client.post(
+            f"/v1/{path}/bulk", content=lines, headers={"Content-Type": "application/x-ndjson"}
+        )
+        outcomes: list[Any] = response.text.splitlines()
+        assert len(outcomes) == len(told.splitlines())
+        assert outcomes[1] == told.splitlines()[1]
