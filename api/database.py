@@ -72,6 +72,21 @@ def _as_forbidden() -> Iterator[None]:
         raise ForbiddenError(msg) from error
 
 
+class _LastUsedFirst(AsyncConnectionPool[PooledConnection]):
+    """Gives what was given back last: its backend has in its caches what is asked again and again.
+
+    psycopg's own takes the one that lay longest, so that few readers keep all backends half cold;
+    what lies longest here is what it closes when there are too many.
+    """
+
+    async def _get_ready_connection(  # psycopg's own, of the version that is locked.
+        self,
+        timeout: float | None,  # noqa: ASYNC109 - likewise
+    ) -> PooledConnection | None:
+        self._pool.rotate(1)  # The last before the first, which is taken.
+        return await super()._get_ready_connection(timeout)
+
+
 class Database:
     """Connections of the API. Use as an async context manager; opening never waits."""
 
@@ -80,7 +95,7 @@ class Database:
     ) -> None:
         self._settings = settings
         self._names = names
-        self._pool: AsyncConnectionPool[PooledConnection] = AsyncConnectionPool(
+        self._pool = _LastUsedFirst(
             with_limits(settings.db_dsn.get_secret_value(), application_name=APPLICATION_NAME),
             connection_class=PooledConnection,
             kwargs={"row_factory": dict_row},

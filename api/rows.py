@@ -27,6 +27,9 @@ class ShownRow(msgspec.Struct):
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - a column's value
         return getattr(self, name)
 
+    def __setitem__(self, name: str, value: object) -> None:
+        setattr(self, name, value)
+
     def as_dict(self) -> DictRow:
         """The same, for who reads more of it."""
         return msgspec.structs.asdict(self)
@@ -37,7 +40,6 @@ class Shown:
 
     def __init__(self, model: type[BaseModel]) -> None:
         names = tuple(model.model_fields)
-        self._take = itemgetter(*names)
         # What a page holds refers to nothing that refers to it.
         made = msgspec.defstruct(model.__name__, names, bases=(ShownRow,), gc=False)
         self._row = cast("type[ShownRow]", made)
@@ -48,12 +50,8 @@ class Shown:
 
         self._take_from = take_from
 
-    def of(self, row: DictRow) -> ShownRow:
-        """The row without what the model does not name. A column that is missing is a bug."""
-        return self._row(*self._take(row))
-
     def of_each(self, columns: tuple[str, ...], rows: Iterable[Values]) -> list[ShownRow]:
-        """The same of rows as they come."""
+        """Without what the model does not name. A column that is missing is a bug."""
         take, row = self._take_from(columns), self._row
         return [row(*take(values)) for values in rows]
 

@@ -63,5 +63,6 @@ async def _read(
     running: Services, principal: Principal, query: AlertQuery, ids: Sequence[UUID]
 ) -> list[ShownRow]:
     at = running.clock()
-    async with running.database.reading(principal) as connection:
-        return await queries.list_news(connection, query, ids, now=at, today=local_day(at))
+    asked = queries.list_news(query, ids, now=at, today=local_day(at))
+    (found,) = await running.database.find(principal, asked)
+    return queries.as_listed(found.columns, found.rows)

@@ -5,10 +5,11 @@ that one is shown once for all of them. Notes are free text, and shown only to w
 values; so are what was observed and why (``measured.py``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Any, Final
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
 from uuid import UUID, uuid5
 
 import msgspec
@@ -18,10 +19,11 @@ from psycopg.rows import DictRow
 from api.alerts.measured import explanation, observed
 from api.alerts.schemas import AlertOut, AlertQuery
 from api.auth.principal import Principal, Reach
-from api.round_trip import Statement
+from api.round_trip import Statement, Values
 from api.rows import Shown, ShownRow
 
 _REMEMBERED_MAX: Final = 50_000
+_SELECTS_MAX: Final = 20
 _NAMESPACE: Final = UUID("5f1fa600-7375-5966-616e-672d63617365")
 
 
@@ -140,22 +142,14 @@ def list_newest(
     return Statement(statement.encode(), {**asked, "now": now, "today": today}, is_kept=is_kept)
 
 
-async def list_news(
-    connection: AsyncConnection[DictRow],
-    query: AlertQuery,
-    ids: Sequence[UUID],
-    *,
-    now: datetime,
-    today: date,
-) -> list[ShownRow]:
+def list_news(query: AlertQuery, ids: Sequence[UUID], *, now: datetime, today: date) -> Statement:
     """Of the cases of these alerts the one that leads each: active, or the last there was.
 
     Only place and person of the query filter: a case must be told also when it is quiet again.
+    They are shown by ``as_listed``.
     """
     asked = query.model_dump(include={"team", "centre", "resident"})
-    values = {**asked, "ids": list(ids), "now": now, "today": today}
-    cursor = await connection.execute(_NEWS.encode(), values)
-    return [as_listed(row) for row in await cursor.fetchall()]
+    return Statement(_NEWS.encode(), {**asked, "ids": list(ids), "now": now, "today": today})
 
 
 async def fetch_alert(
@@ -165,59 +159,91 @@ async def fetch_alert(
     values = {"id": alert_id, "now": now, "today": today}
     cursor = await connection.execute(f"{_SELECT} WHERE a.id = %(id)s".encode(), values)
     row = await cursor.fetchone()
-    return None if row is None else AlertOut.model_validate(_as_alert(row))
+    if row is None:
+        return None
+    parts = _make_parts(_Known(*(row[name] for name in _Known._fields)))
+    return AlertOut.model_validate({**row, **parts._asdict()})
 
 
-def as_listed(row: DictRow) -> ShownRow:
-    """One alert of a list."""
-    told = row["explanation"]
-    if told is not None:
-        row["explanation"] = msgspec.Raw(told.encode())
-    return _SHOWN.of(_as_alert(row))
+def as_listed(columns: tuple[str, ...], rows: Iterable[Values]) -> list[ShownRow]:
+    """The alerts of a list."""
+    take = _take_known(columns)
+    whole = [values + _make_parts(_Known(*take(values))) for values in rows]
+    items = _SHOWN.of_each(columns + _Parts._fields, whole)
+    for item in items:
+        if item["explanation"] is not None:
+            item["explanation"] = msgspec.Raw(item["explanation"].encode())
+    return items
 
 
-def _as_alert(row: DictRow) -> DictRow:
-    """The same row, with what the model adds."""
-    acknowledged, snoozed = row["attention"] == "acknowledged", row["attention"] == "snoozed"
-    row["acknowledgement"] = (
-        {
-            "at": row["acknowledged_at"],
-            "by": row["acknowledged_by"],
-            "reason": row["reason"],
-            "note": row["note"],
+class _Known(NamedTuple):
+    """The columns of which parts of an alert are made."""
+
+    id: UUID
+    resident_id: str | None
+    condition: str
+    status: str
+    severity: str
+    attention: str
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    reason: str | None
+    note: str | None
+    snoozed_at: datetime | None
+    snoozed_by: str | None
+    snoozed_until: datetime | None
+    case_alerts: int
+    case_severity: str | None
+    case_states: list[str]
+
+
+class _Parts(NamedTuple):
+    """Fields of ``AlertOut`` that are no column."""
+
+    acknowledgement: dict[str, Any] | None
+    snooze: dict[str, Any] | None
+    item: dict[str, Any]
+
+
+@lru_cache(maxsize=_SELECTS_MAX)
+def _take_known(columns: tuple[str, ...]) -> Callable[[Values], Values]:
+    return itemgetter(*map(columns.index, _Known._fields))
+
+
+def _make_parts(known: _Known) -> _Parts:
+    acknowledgement = snooze = None
+    if known.attention == "acknowledged":
+        acknowledgement = {
+            "at": known.acknowledged_at,
+            "by": known.acknowledged_by,
+            "reason": known.reason,
+            "note": known.note,
         }
-        if acknowledged
-        else None
-    )
-    row["snooze"] = (
-        {"at": row["snoozed_at"], "by": row["snoozed_by"], "until": row["snoozed_until"]}
-        if snoozed
-        else None
-    )
-    row["item"] = _as_item(row)
-    return row
+    elif known.attention == "snoozed":
+        snooze = {"at": known.snoozed_at, "by": known.snoozed_by, "until": known.snoozed_until}
+    return _Parts(acknowledgement, snooze, _make_item(known))
+
+
+def _make_item(known: _Known) -> dict[str, Any]:
+    if known.resident_id is None:  # Nobody's yet: by itself.
+        active = known.status == "active"
+        severity = known.severity if active else None
+        own = {"alerts": int(active), "severity": severity, "attention": known.attention}
+        return {"id": known.id, **own}
+    states = known.case_states
+    found = next((s for s in ("open", "snoozed", "acknowledged") if s in states), "closed")
+    return {
+        "id": _case_id(known.resident_id, known.condition),
+        "alerts": known.case_alerts,
+        "severity": known.case_severity,
+        "attention": found,
+    }
 
 
 @lru_cache(maxsize=_REMEMBERED_MAX)
 def _case_id(resident: str, condition: str) -> UUID:
     """Remembered: to make the 50 of a page anew was a quarter of the page's time."""
     return uuid5(_NAMESPACE, f"{resident}|{condition}")
-
-
-def _as_item(row: DictRow) -> dict[str, Any]:
-    if row["resident_id"] is None:  # Nobody's yet: by itself.
-        active = row["status"] == "active"
-        severity = row["severity"] if active else None
-        own = {"alerts": int(active), "severity": severity, "attention": row["attention"]}
-        return {"id": row["id"], **own}
-    states = row["case_states"]
-    found = next((s for s in ("open", "snoozed", "acknowledged") if s in states), "closed")
-    return {
-        "id": _case_id(row["resident_id"], row["condition"]),
-        "alerts": row["case_alerts"],
-        "severity": row["case_severity"],
-        "attention": found,
-    }
 
 
 _HISTORY: Final = """

@@ -45,9 +45,9 @@ async def list_alerts(
         asked = queries.list_newest(
             query, principal=principal, before=before, now=at, today=local_day(at)
         )
-        (rows,) = await running.database.read(principal, asked)
-        items = [queries.as_listed(row) for row in rows[: query.limit]]
-        more = len(rows) > query.limit
+        (found,) = await running.database.find(principal, asked)
+        items = queries.as_listed(found.columns, found.rows[: query.limit])
+        more = len(found.rows) > query.limit
     await running.audit.saw(principal, "list_alerts", (item["resident_id"] for item in items))
     return answer_page(
         items,

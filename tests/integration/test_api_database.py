@@ -294,3 +294,16 @@ async def test_connections_that_died_cost_no_reader_an_answer(
 
     assert len(killed) == 3
     assert told[0][0]["subject"] == "one"
+
+
+async def test_a_reader_alone_keeps_to_one_connection(database: Fresh) -> None:
+    """The one that was given back last: its backend has at hand what is asked again and again."""
+    pid = Statement(b"SELECT pg_backend_pid() AS pid", {})
+    settings = ApiSettings(db_dsn=SecretStr(database.dsn), db_connections_max=3)
+    async with Database(settings) as opened:
+        sleeps = Statement(b"SELECT pg_sleep(0.3)", {})
+        await asyncio.gather(*(opened.read(LOCAL, sleeps) for _ in range(3)))
+        found = [(await opened.read(LOCAL, pid))[0][0]["pid"] for _ in range(7)]
+
+    assert opened.pool_stats()["pool_size"] == 3
+    assert len(set(found)) == 1
