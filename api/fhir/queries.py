@@ -82,13 +82,19 @@ SELECT r.id, r.kind, r.resident_id, r.centre_id, r.gateway_id, r.device_id, r.ca
        r.diastolic, r.pulse, r.arm, r.posture, r.glucose, r.meal_context, r.sample, r.unit,
        said.changes, said.retracted, late.meal_context AS late_context,
        EXISTS (SELECT FROM device d WHERE d.id = r.device_id) AS device_known,
-       (
-           SELECT jsonb_agg(jsonb_build_array(i.system, i.value) ORDER BY i.system, i.value)
-           FROM observation_identifier i WHERE i.reading_id = r.id) AS identifiers,
-       1 + said.number + late.number + coalesce(moved.number_as_merged, 0) AS version,
-       greatest(r.received_at, said.at, late.at, moved.at_as_merged) AS updated_at
+       named.identifiers,
+       1 + said.number + late.number + named.number + coalesce(moved.number_as_merged, 0)
+           AS version,
+       greatest(r.received_at, said.at, late.at, named.at, moved.at_as_merged) AS updated_at
 FROM ({{candidates}}) r
 {standing("r")}
+CROSS JOIN LATERAL (  -- Names that it was given when it was there already are changes, too.
+    SELECT jsonb_agg(jsonb_build_array(i.system, i.value) ORDER BY i.system, i.value)
+               AS identifiers,
+           count(*) FILTER (WHERE i.sent_id <> i.reading_id OR i.received_at > r.received_at)
+               AS number,
+           max(i.received_at) AS at
+    FROM observation_identifier i WHERE i.reading_id = r.id) named
 LEFT JOIN visible_merging moved  -- Whose it is changes when that pseudonym is merged.
     ON moved.resident_id = coalesce(said.changes ->> 'resident_id', r.reported_for)
 WHERE (r.effective_at, r.captured_at, r.id)
@@ -96,8 +102,9 @@ WHERE (r.effective_at, r.captured_at, r.id)
   AND r.sample IS DISTINCT FROM 'control_solution'  -- A meter's test, of nobody.
   AND (%(resident)s::text IS NULL OR r.resident_id = %(resident)s)
   AND stands.taken_at >= %(taken_since)s AND stands.taken_at < %(taken_until)s
-  AND greatest(r.received_at, said.at, late.at, moved.at_as_merged) >= %(updated_since)s
-  AND greatest(r.received_at, said.at, late.at, moved.at_as_merged) < %(updated_until)s
+  AND greatest(r.received_at, said.at, late.at, named.at, moved.at_as_merged)
+      >= %(updated_since)s
+  AND greatest(r.received_at, said.at, late.at, named.at, moved.at_as_merged) < %(updated_until)s
   AND CASE r.kind WHEN 'blood_pressure' THEN %(pressure)s ELSE %(any_sugar)s OR
       (coalesce(stands.meal_context = 'fasting', false),
        coalesce(stands.unit = ANY(%(molar)s), false),

@@ -140,6 +140,7 @@ async def test_the_same_measurement_under_another_identifier_is_a_duplicate(
 
     assert second["id"] == first["id"]
     assert {each["value"] for each in second["identifier"]} >= {"o-1", "o-2"}
+    assert (first["meta"]["versionId"], second["meta"]["versionId"]) == ("1", "2")  # Another ETag.
     assert (await count(filled, "reading"), await count(filled, "duplicate")) == (1, 1)
     assert (await post(client, other, 200))["id"] == first["id"]
 
