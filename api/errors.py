@@ -73,6 +73,14 @@ class UnauthenticatedError(ApiError):
     status = 401
     slug = "unauthenticated"
     title = "Authentication is needed"
+    headers: ClassVar[dict[str, str]] = {
+        "WWW-Authenticate": 'Bearer realm="suifang", error="invalid_token"'
+    }
+
+
+class NotIntroducedError(UnauthenticatedError):
+    """No credential came: then none is said to be wrong (RFC 6750, 3.1)."""
+
     headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": 'Bearer realm="suifang"'}
 
 

@@ -15,7 +15,7 @@ from api.auth.key_set import KeySet
 from api.auth.principal import LOCAL, Principal
 from api.auth.tokens import read_token
 from api.database import Database
-from api.errors import UnauthenticatedError
+from api.errors import NotIntroducedError, UnauthenticatedError
 from api.settings import ApiSettings
 from gateway.wire.times import Clock
 
@@ -47,7 +47,7 @@ class Authenticator:
         scheme, _, credential = (header or "").partition(" ")
         credential = credential.strip()
         if scheme.lower() != "bearer" or not credential:
-            raise UnauthenticatedError(_MISSING)
+            raise NotIntroducedError(_MISSING)
         digest = hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest()
         now = self._clock()
         known = self._remembered.get(digest)

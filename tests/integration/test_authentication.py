@@ -119,7 +119,7 @@ async def test_every_route_that_is_not_public_needs_a_credential_and_names_a_per
         assert permissions, address
         assert {*permissions} <= set(Permission)
         assert response.status_code == 401, address
-        assert response.headers["www-authenticate"].startswith("Bearer")
+        assert response.headers["www-authenticate"] == 'Bearer realm="suifang"'
         told = response.json()
         if address.startswith("/fhir"):
             assert told["issue"][0]["details"]["coding"][0]["code"] == "unauthenticated"
@@ -264,6 +264,7 @@ async def test_a_key_with_one_letter_changed_is_no_key(
     refused = await desk.ask("GET", "/v1/cases", "".join(letters))
 
     assert refused.status_code == 401
+    assert refused.headers["www-authenticate"].endswith('error="invalid_token"')
     assert (await desk.ask("GET", "/v1/cases", "sfk_nonsense")).json() == refused.json()
 
 
