@@ -42,14 +42,20 @@ async def save_packages(
     return written.outcomes
 
 
-_COLUMNS: Final = (
-    *("id", "resident_id", "package_id", "since", "until", "signed_on", "follows", "followed_as"),
-    *("ended_on", "end_reason", "referral_hospitals"),
-)
-_CONTRACT: Final = f"""
-INSERT INTO contract ({", ".join(_COLUMNS)}) VALUES ({", ".join(["%s"] * len(_COLUMNS))})
+_COLUMNS: Final = {
+    **dict.fromkeys(("id", "resident_id", "package_id"), "text"),
+    **dict.fromkeys(("since", "until", "signed_on"), "date"),
+    **dict.fromkeys(("follows", "followed_as"), "text"),
+    "ended_on": "date",
+    "end_reason": "text",
+    "referral_hospitals": "jsonb",
+}
+# One statement, and so one entry of the audit log, for a batch.
+_CONTRACTS: Final = f"""
+INSERT INTO contract ({", ".join(_COLUMNS)})
+SELECT * FROM unnest({", ".join(f"%s::{type_}[]" for type_ in _COLUMNS.values())})
 ON CONFLICT (id) DO UPDATE
-SET {", ".join(f"{name} = EXCLUDED.{name}" for name in _COLUMNS[1:])}"""  # noqa: S608 - our own names
+SET {", ".join(f"{name} = EXCLUDED.{name}" for name in [*_COLUMNS][1:])}"""  # noqa: S608 - our own names
 
 
 async def save_contracts(
@@ -64,8 +70,9 @@ async def save_contracts(
     }
     written = await registry.write(connection, "contract", wanted, by)
     changed = [values[id_] for id_ in written.changed]
-    async with connection.cursor() as cursor:
-        await cursor.executemany(_CONTRACT, [_as_row(contract) for contract in changed])
+    if changed:
+        columns = zip(*map(_as_row, changed), strict=True)
+        await connection.execute(_CONTRACTS.encode(), [list(column) for column in columns])
     before = [written.stored[id_].content for id_ in written.changed]
     had: set[str] = {content["resident_id"] for content in before if content is not None}
     holders = sorted(had | {contract.resident_id for contract in changed})
@@ -76,7 +83,7 @@ async def save_contracts(
 
 def _as_row(contract: Contract) -> tuple[object, ...]:
     hospitals = Jsonb([each.content() for each in contract.referral_hospitals])
-    return (*(getattr(contract, name) for name in _COLUMNS[:-1]), hospitals)
+    return (*(getattr(contract, name) for name in [*_COLUMNS][:-1]), hospitals)
 
 
 async def _refuse(connection: Connection, contracts: Sequence[Contract]) -> dict[str, Outcome]:

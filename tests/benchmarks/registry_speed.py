@@ -1,9 +1,10 @@
-"""Rows a second of ``POST /v1/residents/bulk``, names and ID numbers sealed, and its memory.
+"""Rows a second of bulk, residents with names and ID numbers sealed, and contracts; its memory.
 
     python -m tests.benchmarks.registry_speed --rows 100000
 
 A real API process and the private stack's database, on the same cores as the sender. Three times
-the same register: all new, all the same again, and all to another team with names left out.
+the same register: all new, all the same again, and all to another team with names left out; then a
+contract for everybody.
 """
 
 import argparse
@@ -60,8 +61,24 @@ def make_rows(rows: int, team: str, *, named: bool) -> Iterator[bytes]:
             lines.clear()
 
 
+def make_contracts(rows: int) -> Iterator[bytes]:
+    """Lines of contracts, one for each resident, in chunks."""
+    for first in range(0, rows, _ROWS_OF_CHUNK):
+        contracts = (
+            {
+                "id": f"2026-{row:07}",
+                "resident_id": pseudonym(_KEY, make_number(row)),
+                "package_id": "basic",
+                "since": "2026-01-05",
+                "signed_on": "2026-01-04",
+            }
+            for row in range(first, min(first + _ROWS_OF_CHUNK, rows))
+        )
+        yield "".join(f"{json.dumps(contract)}\n" for contract in contracts).encode()
+
+
 async def send(
-    client: httpx.AsyncClient, chunks: list[bytes], pid: int, database: str
+    client: httpx.AsyncClient, chunks: list[bytes], pid: int, database: str, of: str = "residents"
 ) -> dict[str, Any]:
     """One pass; its counts, how long it took, and what a row costs where."""
 
@@ -71,7 +88,7 @@ async def send(
 
     begun, api_s, database_s = time.monotonic(), cpu_s(pid), database_cpu_s(database)
     response = await client.post(
-        "/v1/residents/bulk",
+        f"/v1/{of}/bulk",
         content=stream(),
         headers={"Content-Type": "application/x-ndjson"},
     )
@@ -140,15 +157,19 @@ async def measure(dsn: str, name: str, rows: int, folder: Path) -> dict[str, Any
                 ("centres/c", {"name": "C"}),
                 ("teams/t1", {"name": "T1", "centre_id": "c"}),
                 ("teams/t2", {"name": "T2", "centre_id": "c"}),
+                ("packages/basic", {"name": "基本"}),
             ):
                 (await client.put(f"/v1/{path}", json=body)).raise_for_status()
             idle = peak_bytes(process.pid)
             named = list(make_rows(rows, "t1", named=True))
             moved = list(make_rows(rows, "t2", named=False))
+            signed = list(make_contracts(rows))
             return {
                 "all new": await send(client, named, process.pid, name),
                 "the same again": await send(client, named, process.pid, name),
                 "to another team": await send(client, moved, process.pid, name),
+                "contracts": await send(client, signed, process.pid, name, "contracts"),
+                "contracts again": await send(client, signed, process.pid, name, "contracts"),
                 "bytes_sent": sum(map(len, named)),
                 "peak_bytes_before": idle,
                 "peak_bytes": peak_bytes(process.pid),
