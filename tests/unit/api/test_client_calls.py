@@ -9,6 +9,7 @@ import json
 import re
 import typing
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from api.client.suifang import _OUT, _PATHS
 from api.followups.schemas import Body
 from api.problems import MEDIA_TYPE
 from api.registry import schemas
-from api.registry.bulk import ResidentLine
+from api.registry.bulk import ContractLine, ResidentLine
 
 _DOCUMENT = Path(__file__).parents[3] / "docs/openapi.json"
 # Other software speaks these: browsers, monitors, gateways, FHIR clients. `follow` is the stream.
@@ -54,11 +55,14 @@ def things(kind: Any) -> Sequence[Any]:  # noqa: ANN401 - an annotation
     if typing.get_origin(kind) is not None and typing.get_origin(kind) is not Iterable:
         return [each for part in typing.get_args(kind) for each in things(part)]
     bodies: list[Any] = list(_RECORDS)
+    day = date(2026, 1, 5)
+    contract = ContractLine(id="x", resident_id="x", package_id="x", since=day)
     known: dict[Any, Sequence[Any]] = {
         str: ["x"],
         int: [7],
         UUID: [UUID(int=7)],
         Iterable[ResidentLine]: [[ResidentLine.model_construct(id="x")]],
+        Iterable[ContractLine]: [[contract]],
         schemas.Content: [each.model_construct() for each in _OUT],
         Body: [each.model_construct() for each in bodies],
     }
