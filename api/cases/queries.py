@@ -25,7 +25,6 @@ WAITING: Final = (
 )
 """States in which a referral is open. Source: decision table 2.4."""
 _WAITS: Final = f"c.state IN {WAITING}"  # As SQL writes it, too.
-NOTHING_DUE: Final = date.max  # What ``due_order`` is without a due day.
 _SUNDAY: Final = 6
 _REMEMBERED_MAX: Final = 500  # Statements: each limit is one.
 
