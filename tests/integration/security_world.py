@@ -35,9 +35,12 @@ VALUES (%(id)s, %(at)s, 1, 'glucose', %(resident)s, %(centre)s, 'gw', 'meter', f
 INSERT_ALERT: Final = """
 INSERT INTO alert (id, resident_id, centre_id, condition, code, severity, status, anchor_id,
     effective_at, raised_at, page, late, observed, threshold, source, profile, profile_version,
-    raised_by, updated_at, anchor_kind)
+    raised_by, updated_at, anchor_kind, explanation)
 VALUES (%(id)s, %(resident)s, %(centre)s, 'diabetes', 'GLU_HIGH', 'warn', 'active', %(id)s,
-    %(at)s, %(at)s, false, false, 'x', 'x', 'x', 'wuzhou', '1', 'ingest', %(at)s, 'reading')"""
+    %(at)s, %(at)s, false, false, '9.87 mmol/L', 'x', 'x', 'wuzhou', '1', 'ingest', %(at)s,
+    'reading', '{"en": "9.87 mmol/L is above", "zh": "9.87 mmol/L", "record": {}}')"""
+OBSERVED: Final = "9.87 mmol/L"
+"""What every alert of this world saw: not for who sees no measured values."""
 INSERT_CASE: Final = """
 INSERT INTO resident_case (resident_id, condition, state, consecutive_unsatisfied, profile,
     profile_version, updated_at) VALUES (%(resident)s, 'diabetes', 'x', 0, 'wuzhou', '1', %(at)s)"""
@@ -108,6 +111,7 @@ async def build_world(writer: Connection) -> None:
             values,
         )
         payload = {"resident_id": name or None, "centre_id": centre, "about": name}
+        payload["observed"] = OBSERVED
         await writer.execute(
             "INSERT INTO outbox (number, kind, payload, created_at) "
             "SELECT coalesce(max(number), 0) + 1, 'alert.raised', %s, %s FROM outbox",

@@ -24,7 +24,7 @@ from ingest.db.connections import Connection, connect
 from tests.fix_db import Database as Fresh
 from tests.fix_db import cloned
 from tests.integration.crossing_writes import fingerprints, ids_about, new_id
-from tests.integration.security_world import ALL_RESIDENTS, NOW, SEEN, build_world
+from tests.integration.security_world import ALL_RESIDENTS, NOW, OBSERVED, SEEN, build_world
 from tests.integration.test_crossing_teams import (
     SIGNER,
     UNLIMITED,
@@ -108,8 +108,10 @@ async def desk(world: Fresh, tmp_path: Path) -> AsyncIterator[Desk]:
 
 async def test_no_page_names_anybody_to_one_who_may_not_see_them(desk: Desk) -> None:
     shown = 0
+    values_shown = {True: 0, False: 0}  # By whether one sees measured values.
     for (name, (who, *_)), address in product(SEEN.items(), desk.addresses()):
         response = await desk.get(who, address)
+        values_shown[who.sees_measured] += OBSERVED in response.text
         asked = {*address.split("/")}
         named = words_in(response.text) & (forbidden_texts(name) - {""} - asked)
         assert not named, (name, address)
@@ -120,6 +122,8 @@ async def test_no_page_names_anybody_to_one_who_may_not_see_them(desk: Desk) -> 
         if response.headers["content-type"].startswith("text/html"):
             assert "script-src 'self'" in response.headers["content-security-policy"]
     assert shown > len(SEEN)
+    assert values_shown[True] > 0
+    assert values_shown[False] == 0
 
 
 def forms_about(resident: str) -> dict[str, dict[str, str]]:

@@ -35,6 +35,7 @@ from tests.integration.security_world import (
     CENTRE_OF_TEAM,
     MEASURED_AT,
     NOW,
+    OBSERVED,
     SEEN,
     build_world,
     id_of,
@@ -206,6 +207,7 @@ async def desk(world: Fresh, tmp_path: Path) -> AsyncIterator[Desk]:
 
 @pytest.mark.parametrize("name", SEEN)
 async def test_no_route_names_anybody_to_one_who_may_not_see_them(desk: Desk, name: str) -> None:
+    """Nor does one tell a measured value to who sees none."""
     who, strange = SEEN[name][0], forbidden_texts(name)
     for attempt in desk.attempts():
         if attempt.path == "/v1/audit" and Role.AUDITOR in who.roles:
@@ -213,6 +215,7 @@ async def test_no_route_names_anybody_to_one_who_may_not_see_them(desk: Desk, na
         response = await desk.attempt(who, attempt)
         named = {*texts_in(told_in(response))} & strange
         assert not named, attempt
+        assert who.sees_measured or OBSERVED not in response.text, attempt
         assert response.status_code != 500, attempt
 
 
@@ -305,14 +308,16 @@ def by_the_real_clock(who: Principal) -> dict[str, str]:
 
 
 async def heard(client: httpx.AsyncClient, who: Principal, upto: int) -> set[str]:
-    """Whom the events up to a number are about, as this one hears them."""
+    """Whom the events up to a number are about, as this one hears them; none says too much."""
     client.headers.update(by_the_real_clock(who))
     about: set[str] = set()
+    observed = OBSERVED if who.sees_measured else "(not shown)"
     async with asyncio.timeout(30), aclosing(listen(client, after=0)) as stream:
         async for told in stream:
             number = told.number if isinstance(told, Told) else told
             if isinstance(told, Told):
                 about.add(told.data["about"])
+                assert told.data["observed"] == observed
             if number >= upto:
                 break
     return about
