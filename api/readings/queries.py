@@ -67,7 +67,8 @@ def list_by_time(
 ) -> Statement:
     """Readings after the key, in order: one more than the limit, if there is one.
 
-    With ``plain`` none of whoever is not plain, and each also says ``retained_since``.
+    With ``plain`` there are none of a resident who is not plain (``Standing.is_plain``), and each
+    row says ``retained_since`` besides.
     """
     effective, captured, identifier = after or _BEFORE_ALL
     # Every condition is there whatever is asked: PostgreSQL then keeps one plan that uses the
