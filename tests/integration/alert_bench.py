@@ -19,8 +19,8 @@ from ingest.db.residents import Centre, Population, Resident, Team, load
 from tests.builders import AT, a_blood_pressure, enrol
 from tests.fix_clock import TestClock
 from tests.fix_db import Database
-from tests.integration.api_processes import await_feed
 from tests.integration.judge_bench import HYPERTENSION, JudgeBench
+from tests.integration.running_api import running
 from tests.roles import prepare_ingest
 from tests.tokens import ISSUER, Signer
 
@@ -125,10 +125,9 @@ async def an_alert_bench(
     app = create_app(ApiSettings(db_dsn=SecretStr(database.dsn), auth=auth), clock)
     transport = httpx.ASGITransport(app)
     async with (
-        app.router.lifespan_context(app),
+        running(app),
         httpx.AsyncClient(transport=transport, base_url="http://api", timeout=30) as client,
     ):
-        await await_feed(client)
         bench.client = client
         bench.feed = app.state.services.feed
         bench.dispatcher = DispatcherSettings(db_dsn=SecretStr(database.dsn))

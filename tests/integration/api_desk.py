@@ -15,6 +15,7 @@ from api.auth.settings import AuthSettings
 from api.limits import LimitSettings
 from api.settings import ApiSettings
 from gateway.wire.times import Clock
+from tests.integration.running_api import running
 from tests.tokens import ISSUER, Signer
 
 SIGNER: Final = Signer()
@@ -63,7 +64,7 @@ async def a_desk(dsn: str, clock: Clock, folder: Path, **settings: Any) -> Async
         ApiSettings(db_dsn=SecretStr(dsn), auth=auth, limits=_UNLIMITED, **settings), clock
     )
     async with (
-        app.router.lifespan_context(app),
+        running(app),
         httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://api", timeout=20
         ) as client,

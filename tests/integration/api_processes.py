@@ -73,13 +73,13 @@ async def an_api(database: Database, **settings: str) -> AsyncIterator[Api]:
             yield Api(process, client)
 
 
-async def await_feed(client: httpx.AsyncClient) -> None:
-    """Wait until the feed follows the database."""
+async def await_feed(client: httpx.AsyncClient) -> httpx.Response:
+    """Ask ``/readyz`` until the feed follows the database, which a start does not wait for."""
     async with asyncio.timeout(20):
         while True:
             response = await client.get("/readyz")
-            if "feed" not in response.text or response.status_code == httpx.codes.OK:
-                return
+            if response.json().get("checks", {}).keys().isdisjoint({"database", "feed"}):
+                return response
             await asyncio.sleep(0.02)
 
 

@@ -27,6 +27,7 @@ from tests.builders import AT
 from tests.fix_clock import TestClock
 from tests.fix_db import Database
 from tests.integration.judge_bench import DIABETES, HYPERTENSION, JudgeBench, open_bench
+from tests.integration.running_api import running
 from tests.integration.security_world import a_principal
 from tests.tokens import ISSUER, Signer
 
@@ -183,7 +184,7 @@ async def a_desk(
     )
     app = create_app(settings, clock)
     async with (
-        app.router.lifespan_context(app),
+        running(app),
         httpx.AsyncClient(
             transport=httpx.ASGITransport(app, raise_app_exceptions=False),
             base_url="http://api",

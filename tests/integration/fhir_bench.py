@@ -17,6 +17,7 @@ from ingest.db.connections import Connection
 from tests.fhir_world import Json, check, exact
 from tests.fix_db import Database as Fresh
 from tests.integration.registry_bench import NOW
+from tests.integration.running_api import running
 from tests.tokens import ISSUER, Signer
 
 SIGNER = Signer()
@@ -43,7 +44,7 @@ async def an_api(database: Fresh, folder: Path, **claims: Any) -> AsyncIterator[
     app = create_app(ApiSettings(db_dsn=SecretStr(database.dsn), auth=auth), lambda: NOW)
     transport = httpx.ASGITransport(app)
     async with (
-        app.router.lifespan_context(app),
+        running(app),
         httpx.AsyncClient(
             transport=transport, base_url="http://api", timeout=30, headers=as_sender(**claims)
         ) as client,

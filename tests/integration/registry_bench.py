@@ -14,6 +14,7 @@ from api.app import create_app
 from api.settings import ApiSettings
 from gateway.wire.pseudonyms import pseudonym
 from ingest.db.keyring import add_key
+from tests.integration.running_api import running
 
 NOW: Final = datetime(2026, 3, 16, 2, 0, tzinfo=UTC)  # 10:00 in Shanghai.
 PSEUDONYM_KEY: Final = b"p" * 32
@@ -75,7 +76,7 @@ async def a_registry(
     app = create_app(ApiSettings(db_dsn=SecretStr(dsn), **settings), clock)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
-        app.router.lifespan_context(app),
+        running(app),
         httpx.AsyncClient(transport=transport, base_url="http://api", timeout=30) as client,
     ):
         yield client

@@ -24,6 +24,7 @@ from ingest.db.alerts import AlertRow
 from ingest.db.cases import CaseRow
 from ingest.db.connections import Connection
 from tests.fix_db import Database as Fresh
+from tests.integration.running_api import running
 
 NOW = datetime(2026, 3, 16, 16, 30, tzinfo=UTC)  # In Shanghai it is already the 17th.
 
@@ -34,7 +35,7 @@ async def a_client(dsn: str, **settings: Any) -> AsyncIterator[httpx.AsyncClient
     app = create_app(ApiSettings(db_dsn=SecretStr(dsn), **settings), lambda: NOW)
     transport = httpx.ASGITransport(app)
     async with (
-        app.router.lifespan_context(app),
+        running(app),
         httpx.AsyncClient(transport=transport, base_url="http://api", timeout=20) as client,
     ):
         yield client

@@ -31,6 +31,7 @@ from gateway.wire.times import utc_now
 from ingest.db.connections import Connection
 from ingest.db.errors import UnstorableError
 from tests.fix_db import Database as Fresh
+from tests.integration.running_api import running
 from tests.integration.security_world import NOW, SEEN, build_world
 from tests.tokens import ISSUER, Signer
 
@@ -128,7 +129,7 @@ async def test_a_page_is_noted_before_it_is_shown(
     app = create_app(settings, lambda: NOW)
     headers = {"Authorization": f"Bearer {SIGNER.sign()}"}
     async with (
-        app.router.lifespan_context(app),
+        running(app),
         httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://api", headers=headers, timeout=20
         ) as client,

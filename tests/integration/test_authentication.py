@@ -25,6 +25,7 @@ from api.settings import ApiSettings
 from gateway.wire.enrolment import ENROLMENTS_PATH, RENEWALS_PATH
 from ingest.db.connections import Connection
 from tests.fix_db import Database as Fresh
+from tests.integration.running_api import running
 from tests.tokens import ISSUER, NOW, Signer, bad_tokens
 
 Owner: TypeAlias = AsyncConnection[DictRow]
@@ -74,7 +75,7 @@ class Desk:
 async def desk(database: Fresh, tmp_path: Path) -> AsyncIterator[Desk]:
     """With an empty database."""
     found = Desk(database.dsn, tmp_path)
-    async with found.app.router.lifespan_context(found.app), found.client:
+    async with running(found.app), found.client:
         yield found
 
 

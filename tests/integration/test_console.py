@@ -131,8 +131,10 @@ async def test_the_api_restarts_and_the_open_page_says_so_and_misses_no_alert(
         await console.measure(PEOPLE[2], "185", "112")
         await expect(desk.page.locator(".alert", has_text="185/112 mmHg")).to_be_visible()
 
-    # A browser says that it cannot reach a server that is not there; nothing else is wrong.
-    assert [fault for fault in desk.faults if "ERR_" not in fault] == []
+    # A browser says that it cannot reach a server that is not there, or whose feed does not follow
+    # its database yet; nothing else is wrong.
+    away = ("ERR_", "status of 503 ")
+    assert [fault for fault in desk.faults if not any(word in fault for word in away)] == []
 
 
 async def test_an_answer_that_breaks_off_does_not_end_the_live_list(

@@ -24,6 +24,7 @@ from ingest.db.connections import Connection, connect
 from tests.fix_db import Database as Fresh
 from tests.fix_db import cloned
 from tests.integration.crossing_writes import fingerprints, ids_about, new_id
+from tests.integration.running_api import running
 from tests.integration.security_world import ALL_RESIDENTS, NOW, OBSERVED, SEEN, build_world
 from tests.integration.test_crossing_teams import (
     SIGNER,
@@ -102,7 +103,7 @@ def world(stack: Stack, template_database: str) -> Iterator[Fresh]:
 async def desk(world: Fresh, tmp_path: Path) -> AsyncIterator[Desk]:
     """Where they all try."""
     found = Desk(world.dsn, tmp_path)
-    async with found.app.router.lifespan_context(found.app), found.client:
+    async with running(found.app), found.client:
         yield found
 
 
@@ -151,7 +152,7 @@ async def test_what_pages_post_is_done_to_ones_own(
 ) -> None:
     await build_world(connection)
     mine = Desk(database.dsn, tmp_path)
-    async with mine.app.router.lifespan_context(mine.app), mine.client:
+    async with running(mine.app), mine.client:
         for address, form in forms_about("anna").items():
             who = SEEN["doctor of n1"][0]
             if "/readings/" in address:  # A form says what stood when it was shown.

@@ -15,6 +15,7 @@ from deploy.embedded.stack import Stack
 from ingest.db.connections import Connection
 from tests.fix_db import Database
 from tests.integration.crossing_writes import ids_about, new_id
+from tests.integration.running_api import running
 from tests.integration.security_world import SEEN, build_world
 from tests.integration.test_console_reach import Desk
 
@@ -43,7 +44,7 @@ async def desk(database: Database, connection: Connection, tmp_path: Path) -> As
         (IDS["amendment_id"],),
     )
     found = Desk(database.dsn, tmp_path)
-    async with found.app.router.lifespan_context(found.app), found.client:
+    async with running(found.app), found.client:
         yield found
 
 

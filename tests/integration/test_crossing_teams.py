@@ -30,6 +30,7 @@ from tests.fix_db import Database as Fresh
 from tests.fix_db import cloned
 from tests.integration.api_processes import Told, an_api, listen
 from tests.integration.crossing_writes import ids_about
+from tests.integration.running_api import running
 from tests.integration.security_world import (
     ALL_RESIDENTS,
     CENTRE_OF_TEAM,
@@ -201,7 +202,7 @@ def world(stack: Stack, template_database: str) -> Iterator[Fresh]:
 async def desk(world: Fresh, tmp_path: Path) -> AsyncIterator[Desk]:
     """Where they all try."""
     found = Desk(world.dsn, tmp_path)
-    async with found.app.router.lifespan_context(found.app), found.client:
+    async with running(found.app), found.client:
         yield found
 
 

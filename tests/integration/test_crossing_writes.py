@@ -21,6 +21,7 @@ from tests.integration.crossing_writes import (
     new_id,
     writes_about,
 )
+from tests.integration.running_api import running
 from tests.integration.security_world import ALL_RESIDENTS, SEEN, build_world
 from tests.integration.test_crossing_teams import (
     NOBODY,
@@ -42,7 +43,7 @@ DOERS = ("doctor of n1", "admin of north", "contract system")
 async def desk(world: Fresh, tmp_path: Path) -> AsyncIterator[Desk]:
     """Where they all try, on the world that stays as it is."""
     found = Desk(world.dsn, tmp_path)
-    async with found.app.router.lifespan_context(found.app), found.client:
+    async with running(found.app), found.client:
         yield found
 
 
@@ -56,7 +57,7 @@ async def test_done_to_ones_own_each_is_done(
 ) -> None:
     await build_world(connection)
     mine, refused = Desk(database.dsn, tmp_path), {}
-    async with mine.app.router.lifespan_context(mine.app), mine.client:
+    async with running(mine.app), mine.client:
         writes = [*writes_about(mine.app.openapi(), "anna")]
         for write in sorted(writes, key=lambda each: each.path.endswith(LAST)):
             answers = [await send(mine, SEEN[name][0], write) for name in DOERS]

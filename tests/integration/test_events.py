@@ -29,6 +29,7 @@ from tests.integration.api_processes import (
     write,
 )
 from tests.integration.judge_bench import HYPERTENSION, open_bench
+from tests.integration.running_api import running
 from tests.integration.security_world import SEEN, a_principal, build_world
 from tests.tokens import ISSUER, Signer
 
@@ -79,15 +80,9 @@ async def reader(
     app = create_app(settings, lambda: NOW)
     transport = httpx.ASGITransport(app)
     async with (
-        app.router.lifespan_context(app),
+        running(app),
         httpx.AsyncClient(transport=transport, base_url="http://api", timeout=20) as client,
     ):
-        feed = app.state.services.feed
-        async with asyncio.timeout(20):
-            while True:
-                if feed.is_connected:
-                    break
-                await asyncio.sleep(0.01)
         yield Reader(client)
 
 

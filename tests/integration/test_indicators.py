@@ -29,6 +29,7 @@ from rules.indicators import Period
 from tests.fix_clock import TestClock
 from tests.fix_db import Database
 from tests.integration.indicator_world import CENTRE_OF, NOW, TODAY, City, make_city, store_city
+from tests.integration.running_api import running
 from tests.integration.security_world import a_principal
 from tests.tokens import ISSUER, Signer
 from tests.unit.rules.rules_indicators import expect
@@ -116,7 +117,7 @@ async def asking(database: Database, folder: Path) -> AsyncIterator[Asking]:
     app = create_app(ApiSettings(db_dsn=SecretStr(database.dsn), auth=auth), clock)
     transport = httpx.ASGITransport(app)
     async with (
-        app.router.lifespan_context(app),
+        running(app),
         httpx.AsyncClient(transport=transport, base_url="http://api", timeout=30) as client,
     ):
         yield Asking(client, clock)

@@ -22,6 +22,7 @@ from api.webhooks.settings import DeliverSettings, WebhookSettings
 from ingest.db.connections import Connection
 from tests.fix_clock import TestClock
 from tests.fix_db import Database as Fresh
+from tests.integration.running_api import running
 from tests.webhook_verifier import verify
 
 HERE: Final = ("127.0.0.0/8", "::1/128")
@@ -172,7 +173,7 @@ async def a_bench(
     app = create_app(api, clock)
     transport = httpx.ASGITransport(app)
     async with (
-        app.router.lifespan_context(app),
+        running(app),
         httpx.AsyncClient(transport=transport, base_url="http://api", timeout=20) as client,
         Database(settings, DELIVER_NAMES) as opened,
     ):
