@@ -26,7 +26,7 @@ from api.webhooks.settings import DeliverSettings
 from gateway.wire.service_manager import supervised
 from gateway.wire.times import utc_now
 from ingest.db.errors import DatabaseError
-from ingest.db.keyring import KeyFileError, UnknownKeyError
+from ingest.db.keyring import KeyFileError
 
 app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 dispatcher_app: Final = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -41,7 +41,6 @@ _KNOWN: Final = (
     AuthorityError,
     DatabaseError,
     KeyFileError,
-    UnknownKeyError,
     OSError,
 )  # Their words are enough, no trace is needed.
 SettingsT = TypeVar("SettingsT", bound=BaseSettings)

@@ -32,7 +32,7 @@ from api.webhooks.settings import DeliverSettings
 from api.webhooks.signing import sign
 from gateway.wire.times import Clock
 from gateway.wire.traces import TRACEPARENT, make_span, write_traceparent
-from ingest.db.keyring import Keyring, read_keyring
+from ingest.db.keyring import BrokenSealError, Keyring, UnknownKeyError, read_keyring
 from ingest.db.webhook_secrets import open_sealed
 
 _log = structlog.get_logger()
@@ -61,7 +61,7 @@ class Delivery:
 
         Raises:
             UnavailableError: The database is away; what was told is noted or told again.
-            KeyFileError, UnknownKeyError: A secret cannot be opened.
+            KeyFileError: There is none where settings say, or it is no key file.
         """
         told = 0
         for _ in range(self.settings.batches_max):
@@ -84,7 +84,15 @@ class Delivery:
             await self._fail(found, Answer(_NOT_ENTITLED), because="owner")
             return None
         keyring = self._read_keyring()
-        secrets = [open_sealed(keyring, number, each) for each in sealed]
+        try:
+            secrets = [open_sealed(keyring, number, each) for each in sealed]
+        except (UnknownKeyError, BrokenSealError) as error:  # Others' may well be opened.
+            await self._fail(found, Answer(f"its secret cannot be opened: {error}"), because=None)
+            return None
+        return await self._tell(found, secrets)
+
+    async def _tell(self, found: Subscription, secrets: list[bytes]) -> int | None:
+        """Send a page of events; None when the turn is over."""
         page = await self._read(found)
         if not page.items:
             return await self._pass(found, page)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from api.webhooks.retries import RetrySettings
 from ingest.db.connections import Connection
 from tests.fix_db import Database
 from tests.integration.api_processes import tell
+from tests.integration.registry_bench import make_key_file
 from tests.integration.webhook_bench import (
     BROKEN,
     GONE,
@@ -83,6 +85,46 @@ async def test_what_was_changed_on_the_way_is_not_genuine(bench: Bench, receiver
     request.body += b" "
     with pytest.raises(NotGenuineError):
         bench.verify(secret, request)
+
+
+@pytest.mark.parametrize(
+    ("harm", "problem"),
+    [
+        ("key_id = 'k0'", "its secret cannot be opened: key 'k0' is not in the key file; put it"),
+        ("content = '\\x00' || content", "its secret cannot be opened: "),
+    ],
+)
+async def test_a_secret_that_cannot_be_opened_keeps_nobody_else_from_being_told(
+    *,
+    database: Database,
+    connection: Connection,
+    receiver: Receiver,
+    tmp_path: Path,
+    harm: str,
+    problem: str,
+) -> None:
+    async with a_bench(database, connection, key_file=make_key_file(tmp_path)) as bench:
+        await bench.subscribe(receiver.url(), "harmed")
+        cursor = await connection.execute("SELECT key_id, content FROM webhook_secret")
+        before = await cursor.fetchone()
+        await connection.execute(f"UPDATE webhook_secret SET {harm}".encode())  # noqa: S608 - ours
+        await bench.subscribe(receiver.url(), "sound")
+        await tell(connection, "anna", 2)
+
+        assert [await bench.turn(id_) for id_ in ("harmed", "sound")] == [0, 2]
+        standing = await bench.standing("harmed")
+        assert (standing["state"], standing["after"]) == ("retrying", 0)
+        assert standing["last_problem"].startswith(problem)
+
+        await connection.execute(
+            "UPDATE webhook_secret SET key_id = %s, content = %s WHERE webhook ="
+            " (SELECT number FROM webhook WHERE id = 'harmed')",
+            before,
+        )
+        bench.clock.now = datetime.fromisoformat(standing["next_attempt_at"])
+        await bench.turn("harmed")
+        await bench.turn("harmed")
+        assert (await bench.standing("harmed"))["after"] == 2
 
 
 async def test_a_receiver_that_fails_is_tried_again_and_nothing_overtakes(
