@@ -17,8 +17,9 @@ from datetime import datetime
 from typing import Any, Final, Self
 
 import msgspec
+import structlog
 from psycopg import AsyncConnection, Error, OperationalError
-from psycopg.errors import InsufficientPrivilege, QueryCanceled, UndefinedTable
+from psycopg.errors import InsufficientPrivilege, QueryCanceled
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_loads
 from psycopg_pool import AsyncConnectionPool
@@ -36,8 +37,14 @@ from api.round_trip import Answer, PooledConnection, Ready, Statement, exchange
 from api.settings import ApiSettings
 from api.webhooks.settings import DeliverSettings
 from ingest.db.connections import with_limits
-from ingest.db.errors import BeyondReachError, DatabaseUnavailableError, translated
+from ingest.db.errors import (
+    SCHEMA_TOO_OLD,
+    BeyondReachError,
+    DatabaseUnavailableError,
+    translated,
+)
 
+_log = structlog.get_logger()
 APPLICATION_NAME: Final = "suifang-api"
 _READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _WRITE: Final = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
@@ -49,17 +56,6 @@ SELECT set_config('default_transaction_read_only', 'on', false),
        set_config('statement_timeout', %(statement_ms_max)s, false),
        set_config('idle_in_transaction_session_timeout', %(statement_ms_max)s, false),
        set_config('TimeZone', 'UTC', false)"""
-
-
-@contextmanager
-def world_errors() -> Iterator[None]:
-    """Raise ``DatabaseUnavailableError`` for a database that is away, or has no schema yet."""
-    try:
-        with translated():
-            yield
-    except UndefinedTable as error:
-        msg = "the database has no schema yet; run `suifang migrate`"
-        raise DatabaseUnavailableError(msg) from error
 
 
 @contextmanager
@@ -156,7 +152,7 @@ class Database:
         try:
             return (await self._exchange(asked))[1:]
         except (Error, TimeoutError):
-            with self._outage_told(), world_errors(), _as_forbidden():
+            with self._outage_told(), translated(), _as_forbidden():
                 raise
 
     @asynccontextmanager
@@ -183,7 +179,7 @@ class Database:
         try:
             return (await self._exchange(asked))[1].as_dicts()
         except (Error, TimeoutError):
-            with self._outage_told(), world_errors():
+            with self._outage_told(), translated():
                 raise
 
     @asynccontextmanager
@@ -202,7 +198,7 @@ class Database:
     async def _transaction(self, begin: str) -> AsyncIterator[AsyncConnection[DictRow]]:
         with self._outage_told():
             async with asyncio.timeout(self._patience_s):
-                with world_errors():
+                with translated():
                     connection = await self._begin(begin)
                     try:
                         async with connection:  # Commits, or rolls back.
@@ -221,8 +217,9 @@ class Database:
             yield
         except (DatabaseUnavailableError, TimeoutError) as error:
             msg = "the database cannot be reached just now; try again"
-            if isinstance(error.__cause__, UndefinedTable):
-                msg = str(error)
+            if isinstance(error.__cause__, SCHEMA_TOO_OLD):
+                msg = "the schema is not there or too old: run `suifang migrate up`"
+                _log.error("schema_too_old", error=str(error.__cause__))
             if isinstance(error.__cause__, QueryCanceled):
                 msg = (
                     f"the query took longer than {self._settings.statement_ms_max} ms; "

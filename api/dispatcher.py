@@ -15,12 +15,11 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from api.database import world_errors
 from api.election import await_election, await_news
 from api.reconnecting import run_sessions
 from api.settings import DispatcherSettings
 from ingest.db.connections import Connection, ProcessRole, connect
-from ingest.db.errors import DatabaseUnavailableError
+from ingest.db.errors import DatabaseUnavailableError, translated
 
 ELECTION_LOCK: Final = int.from_bytes(b"suifang", "big")
 
@@ -99,7 +98,7 @@ async def _run_session(settings: DispatcherSettings, metrics: DispatcherMetrics)
         autocommit=True,
         role=ProcessRole.DISPATCH,
     )
-    with world_errors():
+    with translated():
         async with connection:
             metrics.problem = ""
             await await_election(connection, ELECTION_LOCK, settings)

@@ -28,12 +28,13 @@ from psycopg.rows import DictRow, dict_row
 
 from api.auth.principal import Principal, Reach
 from api.auth.session import become_process
-from api.database import APPLICATION_NAME, Database, world_errors
+from api.database import APPLICATION_NAME, Database
 from api.errors import EventsGoneError, FeedEndedError, ListenersFullError
 from api.reconnecting import run_sessions
 from api.round_trip import Statement
 from api.settings import ApiSettings
 from ingest.db.connections import with_limits
+from ingest.db.errors import translated
 
 # The team is the resident's now; only of an event about no resident it is in the payload.
 _AFTER: Final = """
@@ -239,7 +240,7 @@ class Feed:
             self._settings.db_dsn.get_secret_value(), application_name=f"{APPLICATION_NAME}-feed"
         )
         try:
-            with world_errors():
+            with translated():
                 async with await AsyncConnection.connect(
                     dsn, autocommit=True, row_factory=dict_row
                 ) as connection:

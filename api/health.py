@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from api.errors import NotReadyError, UnavailableError
 from api.services import Running, Services
+from ingest.db import revisions
 
 router = APIRouter()
 
@@ -52,15 +53,16 @@ async def readyz(running: Running) -> Ready:
     try:
         async with running.database.reading_as_process() as connection:
             revision = await _read_revision(connection)
+            schema = _judge_schema(revision)
             lag_s, telling = 0.0, (0.0, 0)
-            if revision is not None:
+            if not schema:
                 lag_s = await read_lag_s(connection, running.clock())
                 telling = await read_telling(connection, running.clock())
     except UnavailableError as error:
         checks = {"database": error.msg}
         raise _not_ready(running, checks) from error
     checks = {
-        "schema": "" if revision else "no schema revision; run `suifang migrate`",
+        "schema": schema,
         "feed": "" if running.feed.is_connected else "not connected yet",
         "dispatcher": ""
         if lag_s <= running.settings.dispatcher_lag_s_max
@@ -75,6 +77,15 @@ async def readyz(running: Running) -> Ready:
         notify_lag_s=telling[0],
         nobody_reachable=telling[1],
     )
+
+
+def _judge_schema(revision: str | None) -> str:
+    """What is wrong with it. A newer one is not: it is migrated before programs are exchanged."""
+    if revision is None:
+        return "there is none; run `suifang migrate up`"
+    if revision < revisions.newest():
+        return f"at {revision}, this program wants {revisions.newest()}; run `suifang migrate up`"
+    return ""
 
 
 def _not_ready(running: Services, failed: dict[str, str]) -> NotReadyError:

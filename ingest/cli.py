@@ -18,7 +18,7 @@ from gateway.wire.service_manager import supervised
 from gateway.wire.times import utc_now
 from ingest import logs
 from ingest.allocator import keep_memory
-from ingest.db import migrate
+from ingest.db import migrate, revisions
 from ingest.db.errors import DatabaseError
 from ingest.judge import Judge
 from ingest.observation import Observation, ObservationSettings
@@ -210,7 +210,7 @@ def migrate_status(dsn: Dsn, *, as_json: AsJson = False) -> None:
 
 
 def _say(revision: str | None, *, as_json: bool) -> None:
-    newest = migrate.head()
+    newest = revisions.newest()
     if as_json:
         sys.stdout.write(json.dumps({"revision": revision, "newest": newest}) + "\n")
     else:

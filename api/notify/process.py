@@ -15,7 +15,6 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from api.database import world_errors
 from api.election import await_election, await_news
 from api.notify.delivery import Courier
 from api.notify.digests import plan_digests
@@ -27,7 +26,7 @@ from api.notify.webhook import WebhookNotifier
 from api.reconnecting import run_sessions
 from gateway.wire.times import Clock
 from ingest.db.connections import Connection, ProcessRole, connect
-from ingest.db.errors import DatabaseUnavailableError
+from ingest.db.errors import DatabaseUnavailableError, translated
 
 ELECTION_LOCK: Final = int.from_bytes(b"notify", "big")
 _DIGESTS_EVERY: Final = timedelta(seconds=30)
@@ -111,7 +110,7 @@ class NotifyProcess:
 
     async def _serve(self) -> None:
         dsn = self._settings.db_dsn.get_secret_value()
-        with world_errors():
+        with translated():
             async with await connect(
                 dsn,
                 application_name="suifang-notify",

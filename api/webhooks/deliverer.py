@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from api.auth.session import DELIVER_NAMES
-from api.database import Database, world_errors
+from api.database import Database
 from api.election import await_election, await_news
 from api.errors import UnavailableError
 from api.reconnecting import run_sessions
@@ -23,7 +23,7 @@ from api.webhooks.metrics import DeliverMetrics
 from api.webhooks.settings import DeliverSettings
 from gateway.wire.times import Clock
 from ingest.db.connections import Connection, ProcessRole, connect
-from ingest.db.errors import DatabaseUnavailableError
+from ingest.db.errors import DatabaseUnavailableError, translated
 
 _log = structlog.get_logger()
 ELECTION_LOCK: Final = int.from_bytes(b"webhook", "big")
@@ -69,7 +69,7 @@ class Deliverer:
             autocommit=True,
             role=ProcessRole.DELIVER,
         )
-        with world_errors():
+        with translated():
             async with connection:
                 self._problem = ""
                 await await_election(connection, ELECTION_LOCK, settings)

@@ -14,7 +14,7 @@ import psycopg
 from deploy.doctor.findings import Finding, failed, fine, warned
 from deploy.doctor.processes import Settings
 from gateway.wire.times import Clock
-from ingest.db import migrate
+from ingest.db import migrate, revisions
 from ingest.db.connections import Connection, ProcessRole, connect
 from ingest.db.errors import DatabaseError
 
@@ -150,7 +150,7 @@ def judge_timescale(version: str | None) -> Finding:
 
 async def _check_schema(dsn: str, *, is_owner: bool) -> Finding:
     remedy = 'stop the processes, then suifang migrate up --database "$DSN"'
-    newest = migrate.head()
+    newest = revisions.newest()
     try:
         if is_owner:
             found = await asyncio.to_thread(migrate.current, dsn)

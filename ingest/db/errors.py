@@ -13,6 +13,7 @@ and ends the process.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 import psycopg
 from psycopg import errors
@@ -42,6 +43,12 @@ class SettledError(DatabaseError):
     """What this is about is folded into a checkpoint; nothing is taken out of one again."""
 
 
+# What a program newer than its database meets. It is migrated next, so this is not a bug.
+SCHEMA_TOO_OLD: Final = (
+    errors.UndefinedTable,
+    errors.UndefinedColumn,
+    errors.UndefinedFunction,
+)
 _WORLD = (
     psycopg.OperationalError,  # Includes lost connections, timeouts, deadlocks, shutdown.
     psycopg.InterfaceError,
@@ -58,7 +65,7 @@ def translated() -> Iterator[None]:
         yield
     except _WORLD as error:
         raise DatabaseUnavailableError(str(error).strip() or type(error).__name__) from error
-    except (errors.UndefinedTable, errors.UndefinedColumn) as error:
+    except SCHEMA_TOO_OLD as error:
         msg = f"the schema is not there or too old: run `suifang migrate up` ({error})"
         raise DatabaseUnavailableError(msg) from error
     except (psycopg.DataError, psycopg.IntegrityError) as error:

@@ -12,7 +12,6 @@ from typing import Final
 import psycopg
 from alembic import command
 from alembic.config import Config
-from alembic.script import ScriptDirectory
 from psycopg import errors
 
 from ingest.db.errors import DatabaseUnavailableError, translated
@@ -59,15 +58,6 @@ def upgrade(dsn: str, revision: str = "head") -> None:
 def downgrade(dsn: str, revision: str) -> None:
     """Undo migrations down to ``revision`` (``base`` for all). Deletes data: ops only."""
     command.downgrade(_config(dsn), revision)
-
-
-def head() -> str:
-    """The newest revision this program knows."""
-    found = ScriptDirectory.from_config(_config("")).get_current_head()
-    if found is None:
-        msg = f"no migrations under {_LOCATION}: the installation is incomplete"
-        raise FileNotFoundError(msg)
-    return found
 
 
 def current(dsn: str) -> str | None:

@@ -15,10 +15,12 @@ from pydantic import SecretStr
 from api.app import create_app
 from api.database import Database
 from api.settings import ApiSettings
-from ingest.db import outbox
+from ingest.db import migrate, outbox
 from ingest.db.connections import connect
 from ingest.db.outbox import Event
+from ingest.db.residents import Population, Resident, load
 from tests.fix_db import Database as Fresh
+from tests.integration.api_processes import await_feed
 
 NOW = datetime(2026, 3, 16, 16, 30, tzinfo=UTC)
 
@@ -36,14 +38,6 @@ async def a_client(dsn: str, **settings: Any) -> AsyncIterator[httpx.AsyncClient
         yield client
 
 
-async def await_ready(client: httpx.AsyncClient) -> httpx.Response:
-    """Ask until the feed has connected, which a start does not wait for."""
-    while True:
-        response = await client.get("/readyz")
-        if "feed" not in response.json().get("checks", {}):
-            return response
-
-
 def assert_unavailable(response: httpx.Response) -> dict[str, Any]:
     assert response.status_code == 503
     assert response.headers["content-type"] == "application/problem+json"
@@ -54,7 +48,7 @@ def assert_unavailable(response: httpx.Response) -> dict[str, Any]:
 
 async def test_ready_names_the_schema_and_the_lag(database: Fresh) -> None:
     async with a_client(database.dsn) as client:
-        response = await await_ready(client)
+        response = await await_feed(client)
 
     assert response.status_code == 200
     assert response.json()["schema_revision"]
@@ -66,7 +60,7 @@ async def test_an_api_that_is_stopped_while_it_takes_a_connection_ends(database:
     async with asyncio.timeout(60):
         for _ in range(4):
             async with a_client(database.dsn) as client:
-                await await_ready(client)
+                await await_feed(client)
 
 
 @pytest.mark.parametrize(("age_s", "status"), [(29, 200), (31, 503)])
@@ -77,7 +71,7 @@ async def test_an_event_that_nobody_numbers_makes_it_not_ready(
         await outbox.insert(writer, [Event("alert.raised", {})], at=NOW - timedelta(seconds=age_s))
 
     async with a_client(database.dsn, dispatcher_lag_s_max=30) as client:
-        response = await await_ready(client)
+        response = await await_feed(client)
 
     assert response.status_code == status
     if status == 503:
@@ -95,6 +89,23 @@ async def test_a_database_without_schema_says_how_to_get_one(database: Fresh) ->
 
     assert "suifang migrate" in problem["checks"]["schema"]
     assert "suifang migrate" in listed["detail"]
+
+
+async def test_a_schema_older_than_the_program_is_told_and_ends_nothing(database: Fresh) -> None:
+    """The audit log's entries are written by what 0035 brought; so nothing of anybody is shown."""
+    async with await connect(database.dsn, application_name="test", autocommit=True) as writer:
+        await load(writer, Population(residents=[Resident(id="r-1")]), at=NOW)
+    await asyncio.to_thread(migrate.downgrade, database.dsn, "0034")
+
+    async with a_client(database.dsn) as client:
+        problem = assert_unavailable(await await_feed(client))
+        assert problem["checks"]["schema"].startswith("at 0034, ")
+        assert "suifang migrate up" in problem["checks"]["schema"]
+        assert_unavailable(await client.get("/v1/residents/r-1"))
+
+        await asyncio.to_thread(migrate.upgrade, database.dsn)
+        assert (await await_feed(client)).status_code == 200
+        assert (await client.get("/v1/residents/r-1")).status_code == 200
 
 
 async def test_without_a_database_it_lives_and_says_so_soon() -> None:
