@@ -35,7 +35,7 @@ from api.feed import Feed
 from api.fhir import create_routes
 from api.fhir import routes as fhir
 from api.followups import routes as followups
-from api.front_door import FrontDoor
+from api.front_door import FrontDoor, HeadAsGet
 from api.indicators import closing_routes, health_checks
 from api.indicators import routes as indicators
 from api.indicators.desk import Desk
@@ -134,6 +134,7 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
         streams=bulk.STREAMS | create_routes.STREAMS,
     )
     app.add_middleware(Metering, metrics=services.metrics)
+    app.add_middleware(HeadAsGet, endless=stream.ENDLESS)
     app.state.services = services
     install_problems(app)
     _include_routes(app)

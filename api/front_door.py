@@ -41,6 +41,24 @@ def address_of(scope: Scope) -> str:
     return "" if client is None else str(client[0])
 
 
+class HeadAsGet:
+    """ASGI middleware, outermost: HEAD is answered as GET; the server leaves the body out.
+
+    For those who watch an address. Not where an answer has no end: nothing would end it.
+    """
+
+    def __init__(self, app: ASGIApp, *, endless: frozenset[str]) -> None:
+        self._app = app
+        self._endless = endless
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request. The server's own scope keeps its method: by that it knows what to leave."""
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD"
+        if is_head and scope["path"] not in self._endless:
+            scope = {**scope, "method": "GET"}
+        await self._app(scope, receive, send)
+
+
 class FrontDoor:
     """ASGI middleware; the outermost but for Starlette's own error page."""
 

@@ -153,6 +153,16 @@ async def test_a_number_that_cannot_be_is_a_problem(
     assert response.json()["errors"][0]["field"] == field
 
 
+async def test_head_is_get_without_what_it_tells_and_no_stream(database: Database) -> None:
+    async with an_api(database) as api:
+        for address in ("/healthz", "/v1/alerts", "/v1/residents/nobody", "/nowhere"):
+            got, head = [await api.client.request(each, address) for each in ("GET", "HEAD")]
+            assert (head.status_code, head.content) == (got.status_code, b"")
+            for name in ("content-type", "content-length", "cache-control"):
+                assert head.headers[name] == got.headers[name]
+        assert (await api.client.head("/v1/alerts/stream")).status_code == 405
+
+
 async def test_a_filter_lets_through_what_is_asked_and_the_resume_point_moves_on(
     database: Database, connection: Connection
 ) -> None:
