@@ -48,7 +48,7 @@ from api.operations.overview import Overview
 from api.operations.sampler import Sampler
 from api.problems import Problem, install_problems
 from api.readings import routes as readings
-from api.registry import bulk, personal
+from api.registry import bulk_routes, personal
 from api.registry import routes as registry
 from api.registry.key_files import KeyFiles
 from api.registry.kinds import COLLECTIONS
@@ -131,7 +131,7 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
         FrontDoor,
         limits=settings.limits,
         limiter=services.limiter,
-        streams=bulk.STREAMS | create_routes.STREAMS,
+        streams=bulk_routes.STREAMS | create_routes.STREAMS,
     )
     app.add_middleware(Metering, metrics=services.metrics)
     app.add_middleware(HeadAsGet, endless=stream.ENDLESS)
@@ -182,7 +182,7 @@ def _include_routes(app: FastAPI) -> None:
     add_routes(app, followups.router, prefix="/v1/residents")
     add_routes(app, exports.router, prefix="/v1/exports", tags=["exports"])
     add_routes(app, personal.router, prefix="/v1")
-    add_routes(app, bulk.router, prefix="/v1")
+    add_routes(app, bulk_routes.router, prefix="/v1")
     add_routes(app, closing_routes.router, prefix="/v1/indicators/periods", tags=["indicators"])
     add_routes(app, indicators.router, prefix="/v1/indicators", tags=["indicators"])
     add_routes(app, webhooks.router, prefix="/v1/webhooks", tags=["webhooks"])

@@ -18,7 +18,15 @@ from api.client.offices import OfficeCalls
 from api.client.transport import Patience, Transport, require_success
 from api.readings.schemas import ReadingOut
 from api.registry import schemas
-from api.registry.bulk import AnyLine, ContractLine, ResidentLine
+from api.registry.lines import (
+    AnyLine,
+    CentreLine,
+    ContractLine,
+    PackageLine,
+    ResidentLine,
+    StaffLine,
+    TeamLine,
+)
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 VersionedT = TypeVar("VersionedT", bound=schemas.Versioned)
@@ -139,6 +147,22 @@ class Suifang(CareCalls, OfficeCalls):
     def write_contracts(self, lines: Iterable[ContractLine]) -> Iterator[dict[str, Any]]:
         """The same of contracts, whose residents and packages must be there."""
         return self._write_lines("/v1/contracts/bulk", lines)
+
+    def write_centres(self, lines: Iterable[CentreLine]) -> Iterator[dict[str, Any]]:
+        """The same of centres."""
+        return self._write_lines("/v1/centres/bulk", lines)
+
+    def write_teams(self, lines: Iterable[TeamLine]) -> Iterator[dict[str, Any]]:
+        """The same of teams, whose centres must be there."""
+        return self._write_lines("/v1/teams/bulk", lines)
+
+    def write_staff(self, lines: Iterable[StaffLine]) -> Iterator[dict[str, Any]]:
+        """The same of staff, whose centres and teams must be there."""
+        return self._write_lines("/v1/staff/bulk", lines)
+
+    def write_packages(self, lines: Iterable[PackageLine]) -> Iterator[dict[str, Any]]:
+        """The same of packages."""
+        return self._write_lines("/v1/packages/bulk", lines)
 
     def _write_lines(self, path: str, lines: Iterable[AnyLine]) -> Iterator[dict[str, Any]]:
         content = (json.dumps({**plain(line), "id": line.id}).encode() + b"\n" for line in lines)

@@ -3,6 +3,7 @@
 The people are nobody: the number's district does not exist.
 """
 
+import json
 from typing import Any, Final
 
 Json = dict[str, Any]
@@ -95,30 +96,53 @@ PERSONAL_ANSWER: Final[Json] = {
     "id_number": "99000019490101001X",
     "erased_at": None,
 }
-BULK_LINES: Final = (
-    '{"id": "r-5b1a7a0f6f6a4f5e8f0f3d5c2a9b7e11", "team_id": "cx-longgang-3", "sex": "male"}\n'
-    '{"id": "r-0c9d", "team_id": "no-such-team"}\n'
-)
-BULK_OUTCOMES: Final = (
-    '{"line":1,"id":"r-5b1a7a0f6f6a4f5e8f0f3d5c2a9b7e11","outcome":"created","version":1}\n'
-    '{"line":2,"id":"r-0c9d","outcome":"refused","problem":{"reason":"unknown_reference",'
-    '"field":"team_id","value":"no-such-team","remedy":"nothing has this id; send what it names'
-    ' first"}}\n'
-    '{"lines":2,"created":1,"changed":0,"unchanged":0,"refused":1}\n'
-)
+_NEEDED: Final = ("invalid", "(missing)", "is needed")
+_UNKNOWN: Final = "nothing has this id; send what it names first"
+# Of each kind a line that is refused, the field for which it is, and reason, value and remedy.
+_REFUSED: Final[dict[str, tuple[Json, str, tuple[str, str, str]]]] = {
+    "centre": ({"id": "cx-buji"}, "name", _NEEDED),
+    "team": (
+        {"id": "cx-buji-1", "name": "Team 1", "centre_id": "cx-buji"},
+        "centre_id",
+        ("unknown_reference", "cx-buji", _UNKNOWN),
+    ),
+    "staff": (
+        {**STAFF, "id": "d-1043", "team_ids": ["cx-buji-1"]},
+        "team_ids",
+        ("unknown_reference", "cx-buji-1", _UNKNOWN),
+    ),
+    "package": (
+        {"id": "plain", "name": "Plain package", "profile": "plain"},
+        "profile",
+        ("invalid", "plain", "no such profile; see `suifang rules check`"),
+    ),
+    "resident": (
+        {"id": "r-0c9d", "team_id": "cx-buji-1"},
+        "team_id",
+        ("unknown_reference", "cx-buji-1", _UNKNOWN),
+    ),
+    "contract": (
+        {"id": "2026-000018", "resident_id": "r-0c9d", "package_id": "hypertension"},
+        "since",
+        _NEEDED,
+    ),
+}
 
 
-BULK_CONTRACTS: Final = (
-    '{"id": "2026-000017", "resident_id": "r-5b1a7a0f6f6a4f5e8f0f3d5c2a9b7e11",'
-    ' "package_id": "hypertension", "since": "2026-01-05"}\n'
-    '{"id": "2026-000018", "resident_id": "r-0c9d", "package_id": "hypertension"}\n'
-)
-BULK_CONTRACT_OUTCOMES: Final = (
-    '{"line":1,"id":"2026-000017","outcome":"created","version":1}\n'
-    '{"line":2,"id":"2026-000018","outcome":"refused","problem":{"reason":"invalid",'
-    '"field":"since","value":"(missing)","remedy":"is needed"}}\n'
-    '{"lines":2,"created":1,"changed":0,"unchanged":0,"refused":1}\n'
-)
+def bulk(kind: str) -> tuple[str, str]:
+    """Lines that are sent at once, the second one wrong, and their outcomes."""
+    wrong, field, (reason, value, remedy) = _REFUSED[kind]
+    problem = {"reason": reason, "field": field, "value": value, "remedy": remedy}
+    outcomes: list[Json] = [
+        {"line": 1, "id": IDS[kind], "outcome": "created", "version": 1},
+        {"line": 2, "id": wrong["id"], "outcome": "refused", "problem": problem},
+        {"lines": 2, "created": 1, "changed": 0, "unchanged": 0, "refused": 1},
+    ]
+    return _as_lines({"id": IDS[kind], **_BODIES[kind]}, wrong), _as_lines(*outcomes)
+
+
+def _as_lines(*parts: Json) -> str:
+    return "".join(json.dumps(part) + "\n" for part in parts)
 
 
 def as_response(example: Any, description: str, media: str = "application/json") -> Json:  # noqa: ANN401 - JSON

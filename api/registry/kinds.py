@@ -1,4 +1,4 @@
-"""The six collections: which body, which answer, who may write, and by which function."""
+"""The six collections: which body, alone or in a line, which answer, who may write, and how."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, create_model
 
 from api.auth.permissions import Permission
 from api.cursors import PageQuery
-from api.registry import examples, schemas
+from api.registry import examples, lines, schemas
 from ingest.db import contracts, places
 from ingest.db.connections import Connection
 from ingest.db.registry import Authorship, Kind, Outcome
@@ -27,6 +27,7 @@ class Collection:
     kind: Kind
     body: type[schemas.Content]
     out: type[schemas.Versioned]
+    line: type[lines.AnyLine]
     page: type[BaseModel]
     query: type[PageQuery]
     reads: Permission
@@ -76,15 +77,18 @@ _RESIDENTS: Final = (Permission.RESIDENTS_READ, Permission.RESIDENTS_WRITE)
 def _collection(
     path: str,
     kind: Kind,
-    models: tuple[type[schemas.Content], type[schemas.Versioned], type[PageQuery]],
+    models: tuple[
+        type[schemas.Content], type[lines.AnyLine], type[schemas.Versioned], type[PageQuery]
+    ],
     permissions: tuple[Permission, Permission],
     save: Save,
 ) -> Collection:
-    body, out, query = models
+    body, line, out, query = models
     return Collection(
         path=path,
         kind=kind,
         body=body,
+        line=line,
         out=out,
         page=_page(kind, out),
         query=query,
@@ -98,42 +102,42 @@ COLLECTIONS: Final = (
     _collection(
         "centres",
         "centre",
-        (schemas.CentreIn, schemas.CentreOut, schemas.RegistryQuery),
+        (schemas.CentreIn, lines.CentreLine, schemas.CentreOut, schemas.RegistryQuery),
         _REGISTER,
         _unsealed(places.save_centres),
     ),
     _collection(
         "teams",
         "team",
-        (schemas.TeamIn, schemas.TeamOut, schemas.TeamQuery),
+        (schemas.TeamIn, lines.TeamLine, schemas.TeamOut, schemas.TeamQuery),
         _REGISTER,
         _unsealed(places.save_teams),
     ),
     _collection(
         "staff",
         "staff",
-        (schemas.StaffIn, schemas.StaffOut, schemas.StaffQuery),
+        (schemas.StaffIn, lines.StaffLine, schemas.StaffOut, schemas.StaffQuery),
         _REGISTER,
         _unsealed(places.save_staff),
     ),
     _collection(
         "packages",
         "package",
-        (schemas.PackageIn, schemas.PackageOut, schemas.RegistryQuery),
+        (schemas.PackageIn, lines.PackageLine, schemas.PackageOut, schemas.RegistryQuery),
         _REGISTER,
         _unsealed(contracts.save_packages),
     ),
     _collection(
         "residents",
         "resident",
-        (schemas.ResidentIn, schemas.ResidentOut, schemas.ResidentQuery),
+        (schemas.ResidentIn, lines.ResidentLine, schemas.ResidentOut, schemas.ResidentQuery),
         _RESIDENTS,
         save_residents,
     ),
     _collection(
         "contracts",
         "contract",
-        (schemas.ContractIn, schemas.ContractOut, schemas.ContractQuery),
+        (schemas.ContractIn, lines.ContractLine, schemas.ContractOut, schemas.ContractQuery),
         _RESIDENTS,
         _unsealed(contracts.save_contracts),
     ),

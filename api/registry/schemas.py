@@ -111,10 +111,8 @@ class StaffIn(Content):
 
     def to_record(self, id_: str) -> entities.Staff:
         """As ``ingest.db`` takes it."""
-        return entities.Staff(id=id_, **self._fields())
-
-    def _fields(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in type(self).model_fields}
+        plain = {name: getattr(self, name) for name in StaffIn.model_fields}
+        return entities.Staff(id=id_, **plain)
 
 
 class StaffOut(Versioned):

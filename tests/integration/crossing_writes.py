@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from api.registry.kinds import COLLECTIONS
 from ingest.db.connections import Connection
 from tests.integration.security_world import MEASURED_AT, NOW, TEAM_OF, id_of
 
@@ -32,8 +33,7 @@ BESIDE: Final = {
     "POST /v1/webhooks/{id}/replay",
     "POST /fhir",  # Senders have a centre, not residents: test_fhir_creates.py.
     "POST /fhir/Observation",
-    "POST /v1/residents/bulk",  # Line by line: test_bulk_reach.py.
-    "POST /v1/contracts/bulk",
+    *(f"POST /v1/{each.path}/bulk" for each in COLLECTIONS),  # By line: test_bulk_reach.py.
 }
 
 _TABLES: Final = """

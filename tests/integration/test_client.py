@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from api.client import ProblemError, Suifang
 from api.registry import schemas
-from api.registry.bulk import ContractLine, ResidentLine
+from api.registry.lines import ContractLine, ResidentLine
 from ingest.db.connections import Connection
 from tests.fix_db import Database
 from tests.integration.api_processes import a_dispatcher, an_api

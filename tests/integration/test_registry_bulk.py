@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.registry.bulk import LineReader
+from api.registry.lines import LineReader
 from api.registry.outcomes import Spool
 from ingest.db.connections import Connection
 from tests.fix_db import Database

@@ -25,7 +25,14 @@ from api.client.suifang import _OUT, _PATHS
 from api.followups.schemas import Body
 from api.problems import MEDIA_TYPE
 from api.registry import schemas
-from api.registry.bulk import ContractLine, ResidentLine
+from api.registry.lines import (
+    CentreLine,
+    ContractLine,
+    PackageLine,
+    ResidentLine,
+    StaffLine,
+    TeamLine,
+)
 
 _DOCUMENT = Path(__file__).parents[3] / "docs/openapi.json"
 # Other software speaks these: browsers, monitors, gateways, FHIR clients. `follow` is the stream.
@@ -63,6 +70,10 @@ def things(kind: Any) -> Sequence[Any]:  # noqa: ANN401 - an annotation
         UUID: [UUID(int=7)],
         Iterable[ResidentLine]: [[ResidentLine.model_construct(id="x")]],
         Iterable[ContractLine]: [[contract]],
+        Iterable[CentreLine]: [[CentreLine(id="x", name="x")]],
+        Iterable[TeamLine]: [[TeamLine(id="x", name="x", centre_id="x")]],
+        Iterable[StaffLine]: [[StaffLine(id="x", centre_id="x", role="doctor", since=day)]],
+        Iterable[PackageLine]: [[PackageLine(id="x", name="x")]],
         schemas.Content: [each.model_construct() for each in _OUT],
         Body: [each.model_construct() for each in bodies],
     }
