@@ -6,6 +6,7 @@ or lock anybody out for longer than its bucket takes to fill. Loopback addresses
 what stands there is a proxy of ours, and whoever it speaks for is named by it.
 """
 
+import hashlib
 import math
 import time
 from collections import OrderedDict
@@ -32,7 +33,7 @@ class LimitSettings(BaseModel):
     machine_burst: PositiveInt = 1_000
     address_per_s: PositiveFloat = 200.0  # A centre's doctors share one address.
     address_burst: PositiveInt = 1_000
-    failures_per_s: PositiveFloat = 0.5  # Of one address: bad credentials.
+    failures_per_s: PositiveFloat = 0.5  # Of one address: bad credentials, each counted once.
     failures_burst: PositiveInt = 30
     remembered_max: PositiveInt = 20_000  # Buckets of each kind.
     address_bytes_max: PositiveInt = 8_192  # Path and query.
@@ -58,6 +59,10 @@ class Buckets:
         """Seconds until there is a token; 0 when there is one now."""
         left = self._refilled(name)
         return 0.0 if left >= 1 else (1 - left) / self._per_s
+
+    def is_full(self, name: str) -> bool:
+        """Whether none was taken for so long that it counts no more."""
+        return self._refilled(name) >= self._burst
 
     def take(self, name: str) -> None:
         """Take a token, if there is one."""
@@ -85,7 +90,8 @@ class Limiter:
             return Buckets(per_s, burst, settings.remembered_max, now_s)
 
         self._addresses = buckets(settings.address_per_s, settings.address_burst)
-        self._failures = buckets(settings.failures_per_s, settings.failures_burst)
+        self._guesses = buckets(settings.failures_per_s, settings.failures_burst)
+        self._repetitions = buckets(settings.failures_per_s, settings.failures_burst)
         self._principals = {
             "person": buckets(settings.person_per_s, settings.person_burst),
             "machine": buckets(settings.machine_per_s, settings.machine_burst),
@@ -96,22 +102,42 @@ class Limiter:
         if _is_limited(address):
             _take(self._addresses, address, "this address asks too often")
 
-    def require_trust(self, address: str) -> None:
-        """Refuse an address that sent too many bad credentials, good or bad though this one is."""
-        wait_s = self._failures.wait_s(address) if _is_limited(address) else 0.0
-        if wait_s:
-            why = "too many bad credentials came from this address"
-            raise _refusal(why, wait_s)
+    def require_trust(self, address: str, credential: str) -> None:
+        """Refuse to check one more: too many bad ones came from there, or this one too often.
 
-    def note_failure(self, address: str) -> None:
-        """One bad credential."""
-        if _is_limited(address):
-            self._failures.take(address)
+        Whose credential was found good a while ago is not asked this: a doctor works on beside a
+        machine of the same centre that guesses, or does not know that its key has ended.
+        """
+        if not _is_limited(address):
+            return
+        guessed_s = self._guesses.wait_s(address)
+        if guessed_s:
+            why = "too many bad credentials came from this address"
+            raise _refusal(why, guessed_s)
+        repeated_s = self._repetitions.wait_s(_attempt(address, credential))
+        if repeated_s:
+            why = "this credential is bad and came too often"
+            raise _refusal(why, repeated_s)
+
+    def note_failure(self, address: str, credential: str) -> None:
+        """A bad credential. The same one again is no further guess."""
+        if not _is_limited(address):
+            return
+        attempt = _attempt(address, credential)
+        if self._repetitions.is_full(attempt):
+            self._guesses.take(address)
+        self._repetitions.take(attempt)
 
     def take_for(self, principal: Principal) -> None:
         """One request of a principal. Raises ``TooManyRequestsError``."""
         if principal.kind != "local":
             _take(self._principals[principal.kind], principal.subject, "you ask too often")
+
+
+def _attempt(address: str, credential: str) -> str:
+    """A name for a credential that does not give it away."""
+    digest = hashlib.sha256(credential.encode("utf-8", "surrogateescape")).hexdigest()
+    return f"{address} {digest}"
 
 
 def _is_limited(address: str) -> bool:

@@ -23,6 +23,16 @@ _MISSING: Final = "send `Authorization: Bearer` and a token or an API key"
 _BAD_KEY: Final = "there is no such API key, or it has expired or was revoked"
 
 
+def _credential_of(header: str | None) -> str:
+    """Empty where there is none."""
+    scheme, _, credential = (header or "").partition(" ")
+    return credential.strip() if scheme.lower() == "bearer" else ""
+
+
+def _digest(credential: str) -> bytes:
+    return hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest()
+
+
 class Authenticator:
     """Checks credentials. Off (on loopback only), everybody is ``LOCAL``."""
 
@@ -34,6 +44,17 @@ class Authenticator:
         self._keys = KeySet(settings.auth, clock)
         self._remembered: OrderedDict[bytes, tuple[datetime, int, Principal]] = OrderedDict()
 
+    def recall(self, header: str | None) -> Principal | None:
+        """Who asks, if that was found out a while ago and still holds."""
+        if self._off:
+            return LOCAL
+        digest = _digest(_credential_of(header))
+        known = self._remembered.get(digest)
+        if known is None or self._clock() >= known[0] or known[1] != self._keys.generation:
+            return None
+        self._remembered.move_to_end(digest)
+        return known[2]
+
     async def authenticate(self, header: str | None) -> Principal:
         """Who asks.
 
@@ -42,20 +63,14 @@ class Authenticator:
             ForbiddenError: Somebody whose roles contradict each other.
             UnavailableError: Neither keys nor database answer.
         """
-        if self._off:
-            return LOCAL
-        scheme, _, credential = (header or "").partition(" ")
-        credential = credential.strip()
-        if scheme.lower() != "bearer" or not credential:
+        known = self.recall(header)
+        if known is not None:
+            return known
+        credential = _credential_of(header)
+        if not credential:
             raise NotIntroducedError(_MISSING)
-        digest = hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest()
-        now = self._clock()
-        known = self._remembered.get(digest)
-        if known is not None and now < known[0] and known[1] == self._keys.generation:
-            self._remembered.move_to_end(digest)
-            return known[2]
-        principal, until = await self._check(credential, now)
-        self._remembered[digest] = (until, self._keys.generation, principal)
+        principal, until = await self._check(credential, self._clock())
+        self._remembered[_digest(credential)] = (until, self._keys.generation, principal)
         while len(self._remembered) > self._settings.remembered_max:
             self._remembered.popitem(last=False)
         return principal

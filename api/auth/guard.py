@@ -35,15 +35,10 @@ class Guard(SecurityBase):
     async def __call__(self, request: Request) -> Principal:
         """Who asks, if it holds every permission. Raises 401, 403, or 429."""
         running: Services = request.app.state.services
-        address = address_of(request.scope)
-        running.limiter.require_trust(address)
-        try:
-            principal = await running.authenticator.authenticate(
-                request.headers.get("authorization")
-            )
-        except UnauthenticatedError:
-            running.limiter.note_failure(address)
-            raise
+        header = request.headers.get("authorization")
+        principal = running.authenticator.recall(header)
+        if principal is None:
+            principal = await _introduce(running, address_of(request.scope), header)
         running.limiter.take_for(principal)
         request.state.principal = principal
         lacking = [name for name in self._permissions if not principal.may(name)]
@@ -51,6 +46,18 @@ class Guard(SecurityBase):
             msg = f"this needs {', '.join(lacking)}; ask for a role or a key that has it"
             raise ForbiddenError(msg)
         return principal
+
+
+async def _introduce(running: Services, address: str, header: str | None) -> Principal:
+    """Who sends a credential that is not remembered. Whoever sends none has guessed nothing."""
+    if header is None:
+        return await running.authenticator.authenticate(None)
+    running.limiter.require_trust(address, header)
+    try:
+        return await running.authenticator.authenticate(header)
+    except UnauthenticatedError:
+        running.limiter.note_failure(address, header)
+        raise
 
 
 Authenticated = Annotated[Principal, Security(Guard())]

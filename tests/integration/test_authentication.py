@@ -308,6 +308,32 @@ async def test_a_revoked_key_ends_within_the_time_it_may_be_remembered(
     assert await api_keys.rotate(owner, made.row["id"], at=desk.now, overlap=timedelta()) is None
 
 
+async def test_a_doctor_works_on_beside_one_who_guesses_at_the_same_address(desk: Desk) -> None:
+    transport = httpx.ASGITransport(desk.app, client=("192.0.2.7", 1))
+    desk.client = httpx.AsyncClient(transport=transport, base_url="http://api", timeout=20)
+    doctor = SIGNER.sign()
+    assert (await desk.ask("GET", "/v1/cases", doctor)).status_code == 200
+
+    tried = [await desk.ask("GET", "/v1/cases", f"guess{n}") for n in range(40)]
+    found = [response.status_code for response in tried]
+    assert (found[0], found[-1]) == (401, 429)
+    assert int(tried[-1].headers["retry-after"]) > 0
+
+    assert (await desk.ask("GET", "/v1/cases", doctor)).status_code == 200
+    assert (await desk.ask("GET", "/v1/cases", None)).status_code == 401
+
+
+async def test_a_forgotten_page_without_a_session_is_in_nobodys_way(desk: Desk) -> None:
+    transport = httpx.ASGITransport(desk.app, client=("192.0.2.7", 1))
+    desk.client = httpx.AsyncClient(transport=transport, base_url="http://api", timeout=20)
+    for _ in range(40):
+        assert (await desk.ask("GET", "/v1/cases", None)).status_code == 401
+    for _ in range(20):
+        assert (await desk.ask("GET", "/v1/cases", "ended")).status_code == 401
+
+    assert (await desk.ask("GET", "/v1/cases", SIGNER.sign())).status_code == 200
+
+
 async def test_when_the_database_is_away_a_key_is_no_401(tmp_path: Path) -> None:
     desk = Desk("host=127.0.0.1 port=1 connect_timeout=1", tmp_path)
     async with desk.app.router.lifespan_context(desk.app), desk.client:

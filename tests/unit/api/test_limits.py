@@ -73,28 +73,49 @@ def test_a_proxy_on_this_machine_is_not_limited(address: str) -> None:
     limiter = Limiter(LimitSettings(address_burst=1, failures_burst=1), Watch())
     for _ in range(100):
         limiter.take_from(address)
-        limiter.note_failure(address)
-        limiter.require_trust(address)
+        limiter.note_failure(address, "bad")
+        limiter.require_trust(address, "bad")
 
 
 def test_guessing_shuts_the_door_for_that_address_until_its_bucket_fills() -> None:
     watch = Watch()
     limiter = Limiter(LimitSettings(failures_burst=5, failures_per_s=0.5), watch)
-    for _ in range(5):
-        limiter.require_trust("192.0.2.1")
-        limiter.note_failure("192.0.2.1")
-    with pytest.raises(TooManyRequestsError):
-        limiter.require_trust("192.0.2.1")
+    for n in range(5):
+        limiter.require_trust("192.0.2.1", f"guess {n}")
+        limiter.note_failure("192.0.2.1", f"guess {n}")
+    with pytest.raises(TooManyRequestsError, match="from this address"):
+        limiter.require_trust("192.0.2.1", "another guess")
 
-    limiter.require_trust("192.0.2.2")
+    limiter.require_trust("192.0.2.2", "guess 1")
     watch.now_s += 2
-    limiter.require_trust("192.0.2.1")
+    limiter.require_trust("192.0.2.1", "another guess")
+
+
+def test_one_bad_credential_again_and_again_is_in_nobody_elses_way() -> None:
+    """A machine whose key has ended, behind the address of a whole centre."""
+    watch = Watch()
+    limiter = Limiter(LimitSettings(failures_burst=5, failures_per_s=0.5), watch)
+    refused = 0
+    for _ in range(1_000):
+        watch.now_s += 0.25
+        try:
+            limiter.require_trust("192.0.2.1", "ended")
+        except TooManyRequestsError:
+            refused += 1
+        else:
+            limiter.note_failure("192.0.2.1", "ended")
+        limiter.require_trust("192.0.2.1", "another one")
+
+    assert refused > 800
+    with pytest.raises(TooManyRequestsError, match="came too often"):
+        limiter.require_trust("192.0.2.1", "ended")
 
 
 def test_a_million_names_take_no_more_memory_than_is_set() -> None:
     limiter = Limiter(LimitSettings(remembered_max=100), Watch())
     for n in range(10_000):
         limiter.take_from(f"192.0.2.{n}")
-        limiter.note_failure(f"192.0.2.{n}")
+        limiter.note_failure(f"192.0.2.{n}", "bad")
 
-    assert len(limiter._addresses._left) == len(limiter._failures._left) == 100
+    kept = (limiter._addresses, limiter._guesses, limiter._repetitions)
+    assert [len(each._left) for each in kept] == [100] * 3
