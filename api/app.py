@@ -67,6 +67,9 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 # each request: ours is ``api.metrics``.
 _NO_TELEMETRY: Final[TelemetryConfig] = {"tracing": False, "metrics": False, "logs": False}
 
+# Where ``alerts.stream`` is: its answer ends with whoever reads it.
+_ENDLESS: Final = frozenset({"/v1/alerts/stream", f"{PREFIX}/feed/stream"})
+
 
 class Root(BaseModel):
     """Where to go from here."""
@@ -134,7 +137,7 @@ def create_app(settings: ApiSettings, clock: Clock) -> FastAPI:
         streams=bulk_routes.STREAMS | create_routes.STREAMS,
     )
     app.add_middleware(Metering, metrics=services.metrics)
-    app.add_middleware(HeadAsGet, endless=stream.ENDLESS)
+    app.add_middleware(HeadAsGet, endless=_ENDLESS)
     app.state.services = services
     install_problems(app)
     _include_routes(app)

@@ -9,7 +9,7 @@ where on; whom they saw follows from the feed, which keeps events as long as the
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Annotated, Final
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -25,9 +25,6 @@ from api.feed import ALERTS_AND_CASES, FeedEvent, Listener, require_kept
 from api.services import Running
 
 router = APIRouter()
-
-ENDLESS: Final = frozenset({"/v1/alerts/stream"})
-"""Addresses whose answers end with whoever reads them."""
 
 
 async def admit_listener(

@@ -160,7 +160,8 @@ async def test_head_is_get_without_what_it_tells_and_no_stream(database: Databas
             assert (head.status_code, head.content) == (got.status_code, b"")
             for name in ("content-type", "content-length", "cache-control"):
                 assert head.headers[name] == got.headers[name]
-        assert (await api.client.head("/v1/alerts/stream")).status_code == 405
+        for address in ("/v1/alerts/stream", "/console/feed/stream"):
+            assert (await api.client.head(address)).status_code == 405
 
 
 async def test_a_filter_lets_through_what_is_asked_and_the_resume_point_moves_on(
