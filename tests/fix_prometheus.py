@@ -3,7 +3,6 @@
 import asyncio
 import re
 import shutil
-import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import Any, Final
 import httpx
 import pytest
 import yaml
+
+from tests.fix_ports import free_port
 
 ROOT: Final = Path(__file__).parents[1]
 SHIPPED: Final = ROOT / "deploy" / "prometheus"
@@ -36,13 +37,6 @@ def shorten(rules: str, divisor: int) -> str:
         return f"{max(1, int(text[:-1]) * _SECONDS[text[-1]] // divisor)}s"
 
     return _DURATION.sub(divided, rules)
-
-
-def free_port() -> int:
-    """One that nobody has at present."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
 
 
 class Prometheus:

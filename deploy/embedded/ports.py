@@ -9,6 +9,7 @@ import json
 import random
 import socket
 import time
+from collections.abc import Container
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ LOOPBACK: Final = "127.0.0.1"
 _LOWEST: Final = 15_000
 _HIGHEST: Final = 65_000
 _TRIES_MAX: Final = 200
+_CHANCE: Final = random.SystemRandom()  # Never two processes alike, whoever seeds ``random``.
 _RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 
 
@@ -42,6 +44,21 @@ def candidates() -> range:
         low, high = 32_768, 60_999
     below, above = range(_LOWEST, low), range(high + 1, _HIGHEST)
     return below if len(below) >= len(above) else above
+
+
+def choose_port(taken: Container[int] = ()) -> int:
+    """One of ``candidates`` that is free now and not among ``taken``.
+
+    Raises:
+        StackError: None was found.
+    """
+    pool = candidates()
+    for _ in range(_TRIES_MAX):
+        port = _CHANCE.choice(pool)
+        if port not in taken and is_free(port):
+            return port
+    msg = f"No free port between {pool.start} and {pool.stop}. Stop something, then run again"
+    raise StackError(msg)
 
 
 class PortMemory:
@@ -73,14 +90,9 @@ class PortMemory:
                 break
             time.sleep(0.05)
         taken = {port for port in read_object(self._file).values() if isinstance(port, int)}
-        pool = candidates()
-        for _ in range(_TRIES_MAX):
-            port = random.choice(pool)  # noqa: S311 - spread, not secrecy
-            if port not in taken and is_free(port):
-                self._remember(service, port)
-                return port
-        msg = f"No free port between {pool.start} and {pool.stop}. Stop something, then run again"
-        raise StackError(msg)
+        port = choose_port(taken)
+        self._remember(service, port)
+        return port
 
     def _remember(self, service: str, port: int) -> None:
         ports = read_object(self._file) | {service: port}

@@ -5,9 +5,8 @@ terminals -> [proxy] -> gateway ×3 -> [proxy] -> broker -> [proxy] -> ingest ×
 """
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -28,6 +27,7 @@ from tests.faults.crew import Crew, Member
 from tests.faults.proxy import FaultProxy
 from tests.faults.stack import FaultStack
 from tests.faults.workload import GATEWAYS, KEY, build_population, plan_workload
+from tests.fix_ports import free_port
 
 INGESTS: Final = ("ingest-0", "ingest-1")
 # As in an installation, only faster: a run has seconds where an installation has minutes.
@@ -82,7 +82,9 @@ class World:
     crew: Crew
     proxies: dict[str, FaultProxy]
     shift_s: float
-    ports: dict[str, int] = field(default_factory=dict)  # Of each gateway, in all its lives.
+    ports: dict[str, int] = field(  # Of each gateway, in all its lives.
+        default_factory=lambda: {gateway: free_port() for gateway in GATEWAYS}
+    )
     seen: list[str] = field(default_factory=list)  # What the faults report of themselves.
     kills: int = 0  # Of ours, the services, and the database's backends.
 
@@ -169,8 +171,7 @@ async def a_world(stack: FaultStack, folder: Path, *, seed: int) -> AsyncIterato
         await asyncio.to_thread(stack.forget_messages)
         async with await connect(world.dsn, application_name="faults") as connection:
             await residents.load(connection, build_population(), at=RUN_BEGINS_AT)
-        with _free_ports() as world.ports:  # Held, or a proxy could be given one of them.
-            await _open_proxies(world, seed)
+        await _open_proxies(world, seed)
         async with world.crew:
             await _start_all(world)
             await _await_ready(world)
@@ -262,13 +263,3 @@ def _dsn_through(world: World, name: str, process: str) -> str:
     port = world.proxies[f"{name}-database"].port
     dsn = world.stack.process_dsn(process, world.database)
     return make_conninfo(dsn, port=port, options=_TIMEOUTS, tcp_user_timeout=4_000)
-
-
-@contextmanager
-def _free_ports() -> Iterator[dict[str, int]]:
-    """One for each gateway, all different; nobody else is given them before this is left."""
-    with ExitStack() as open_sockets:
-        sockets = [open_sockets.enter_context(socket.socket()) for _ in GATEWAYS]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        yield dict(zip(GATEWAYS, (int(each.getsockname()[1]) for each in sockets), strict=True))

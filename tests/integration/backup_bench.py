@@ -23,8 +23,8 @@ from ingest.db.connections import connect
 from tests.builders import enrol
 from tests.fix_broker import TestBroker
 from tests.fix_db import Database
+from tests.fix_ports import free_port
 from tests.fix_processes import COMMAND, Processes, eventually
-from tests.fix_prometheus import free_port
 from tests.fix_stack import home_of
 
 GATEWAY, CENTRE, DATABASE = "gateway-1", "east", "drilled"

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from ingest.db.connections import connect
 from ingest.db.outbox import Event
 from tests.builders import a_batch, a_blood_pressure
 from tests.fix_db import Database
+from tests.fix_ports import free_port
 from tests.integration.api_processes import API, a_dispatcher, a_process, await_feed
 from tests.integration.console_world import CENTRE, OTHER_TEAM, TEAM, TEAMS, Person
 from tests.integration.judge_bench import JudgeBench
@@ -106,8 +106,7 @@ async def a_console(
 ) -> AsyncIterator[Console]:
     """API and dispatcher on a database, with the people of ``WHO`` to sign in as."""
     issuer = Issuer(stack.home)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     environment = {**issuer.environment(), **issuer.console_environment(WHO), **settings}
     console = Console(database, environment, world, f"http://127.0.0.1:{port}", port)
     async with a_dispatcher(database):

@@ -36,8 +36,9 @@ from tests.builders import enrol
 from tests.faults.proxy import FaultProxy
 from tests.fix_broker import TestBroker
 from tests.fix_db import Database
+from tests.fix_ports import free_port
 from tests.fix_processes import COMMAND, eventually
-from tests.fix_prometheus import Prometheus, a_prometheus, free_port
+from tests.fix_prometheus import Prometheus, a_prometheus
 
 DIVISOR: Final = 60
 BOX, LOST_BOX, REAL_BOX = "monitored-1", "monitored-2", "monitored-3"

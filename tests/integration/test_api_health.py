@@ -1,7 +1,6 @@
 """Promise: the API says what is missing, never hangs on a database, and cannot write to one."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from ingest.db.connections import connect
 from ingest.db.outbox import Event
 from ingest.db.residents import Population, Resident, load
 from tests.fix_db import Database as Fresh
+from tests.fix_ports import free_port
 from tests.integration.api_processes import await_feed
 
 NOW = datetime(2026, 3, 16, 16, 30, tzinfo=UTC)
@@ -109,10 +109,7 @@ async def test_a_schema_older_than_the_program_is_told_and_ends_nothing(database
 
 
 async def test_without_a_database_it_lives_and_says_so_soon() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]  # Closed below: nobody answers there.
-
-    dsn = f"host=127.0.0.1 port={port} user=nobody password=secret dbname=none"
+    dsn = f"host=127.0.0.1 port={free_port()} user=nobody password=secret dbname=none"
     async with a_client(dsn, db_wait_ms_max=200, shutdown_s_max=1) as client:
         assert (await client.get("/healthz")).status_code == 200
         for address in ("/v1/cases", "/v1/alerts", "/v1/residents/r/readings", "/v1/alerts/stream"):

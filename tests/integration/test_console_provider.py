@@ -1,7 +1,6 @@
 """Promise: people sign in at the deployment's issuer, and nobody else is signed in by it."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -11,6 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, expect
 
+from tests.fix_ports import free_port
 from tests.integration.console_bench import Console, a_desk
 from tests.integration.console_world import TEAM
 from tests.integration.oidc_provider import CLIENT, Provider, a_provider
@@ -35,8 +35,7 @@ async def deployed(
     keys = folder / "jwks.json"
     await asyncio.to_thread(keys.write_bytes, provider.signer.jwks())
     await asyncio.to_thread((folder / "secret").write_text, "first\n")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     environment = {
         "API_AUTH__ISSUER": ISSUER,

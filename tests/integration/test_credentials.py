@@ -132,7 +132,7 @@ def test_ingest_starts_from_the_folder_alone(server: tuple[Stack, str], tmp_path
     try:
         assert worker.stdout is not None
         assert '"subscribed": "ingest-1"' in worker.stdout.readline()
-        with psycopg.connect(dsn) as connection:
+        with psycopg.connect(dsn, autocommit=True) as connection:  # Looks anew each time.
             query = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'suifang_ingest_login'"
             eventually(lambda: connection.execute(query).fetchone() != (0,), within_s=60)
     finally:

@@ -5,7 +5,6 @@ Real processes, as the command starts them.
 
 import asyncio
 import signal
-import socket
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
@@ -14,6 +13,7 @@ import httpx
 from api.webhooks.deliverer import ELECTION_LOCK
 from ingest.db.connections import Connection, connect
 from tests.fix_db import Database
+from tests.fix_ports import free_port
 from tests.integration.api_processes import a_dispatcher, a_process, an_api, tell, write
 from tests.integration.webhook_bench import OK, Receiver, a_receiver
 
@@ -114,8 +114,7 @@ async def metrics_of(port: int) -> dict[str, float]:
 async def test_an_event_is_told_as_soon_as_it_has_its_number_and_metrics_say_so(
     database: Database, connection: Connection
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     settings = {
         "DELIVER_POLL_MS": "3_000_000",  # What is told is told for a NOTIFY.
         "DELIVER_IDLE_S_MAX": "3_600",
@@ -151,8 +150,7 @@ async def test_an_event_is_told_as_soon_as_it_has_its_number_and_metrics_say_so(
 async def test_whoever_is_no_longer_elected_tells_nothing_of_subscriptions(
     database: Database, connection: Connection
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     kept = 'suifang_deliver_subscriptions{state="active"}'
 
     async def await_metrics(wanted: dict[str, float | None]) -> None:

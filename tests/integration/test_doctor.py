@@ -25,8 +25,9 @@ from ingest.db import migrate
 from ingest.db.keyring import add_key
 from tests.fix_broker import TestBroker
 from tests.fix_db import Database
+from tests.fix_ports import free_port
 from tests.fix_processes import COMMAND
-from tests.fix_prometheus import ROOT, free_port
+from tests.fix_prometheus import ROOT
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 MOSQUITTO = ROOT / "deploy" / "mosquitto"

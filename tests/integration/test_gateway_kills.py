@@ -27,6 +27,7 @@ import pytest
 
 from gateway.counters import SpoolCounters, read_counters
 from tests.fix_broker import TestBroker
+from tests.fix_ports import free_port
 
 KILLS = int(os.environ.get("CRASH_KILLS", "20"))
 SEED = int(os.environ.get("CRASH_SEED", "1"))
@@ -200,7 +201,7 @@ class Scene:
 async def scene(broker: TestBroker, tmp_path: Path) -> AsyncIterator[Scene]:
     """A gateway of its own on the real broker, four terminals, and somebody who answers."""
     name = f"gw-{uuid4().hex[:12]}"
-    spool, port = tmp_path / "spool.db", _free_port()
+    spool, port = tmp_path / "spool.db", free_port()
     environment = {
         "GATEWAY_ID": name,
         "GATEWAY_CENTRE": "kills",
@@ -241,14 +242,6 @@ async def scene(broker: TestBroker, tmp_path: Path) -> AsyncIterator[Scene]:
         if gateway.process is not None and gateway.process.returncode is None:
             gateway.process.terminate()
             await gateway.process.wait()
-
-
-def _free_port() -> int:
-    import socket  # noqa: PLC0415 - here alone
-
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ A page that was refused, dropped or never taken has told nobody.
 
 import asyncio
 import json
-import socket
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator
@@ -22,6 +21,7 @@ from ingest.db.connections import Connection
 from tests.builders import AT
 from tests.fix_clock import TestClock
 from tests.fix_db import Database
+from tests.fix_ports import free_port
 from tests.integration.alert_bench import an_alert_bench
 from tests.integration.api_processes import a_process
 from tests.integration.notify_bench import NotifyBench, Recorder, a_crew
@@ -302,8 +302,7 @@ async def _await_status(url: str, wanted: int) -> str:
 async def test_the_process_serves_its_figures_and_says_when_it_has_no_database(
     database: Database,
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = {
         "NOTIFY_EMAIL__HOST": "127.0.0.1",

@@ -31,7 +31,8 @@ from deploy.pki.folder import AuthorityFolder
 from gateway.wire.times import utc_now
 from ingest.settings import BrokerSettings, IngestSettings
 from tests.certificates import a_context, an_identity
-from tests.fix_prometheus import ROOT, free_port
+from tests.fix_ports import free_port
+from tests.fix_prometheus import ROOT
 
 SHIPPED = ROOT / "deploy" / "mosquitto"
 V5 = aiomqtt.ProtocolVersion.V5

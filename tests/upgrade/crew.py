@@ -14,8 +14,8 @@ from typing import Final
 
 import httpx
 
+from tests.fix_ports import free_port
 from tests.fix_processes import Processes
-from tests.fix_prometheus import free_port
 from tests.integration.backup_bench import DATABASE, Installation
 from tests.upgrade.receiver import EVENTS, PEOPLE, Receiver
 

@@ -1,12 +1,13 @@
 """A service keeps its port, unless somebody else has it."""
 
+import random
 import socket
 from pathlib import Path
 
 import pytest
 
-from deploy.embedded.errors import StateError
-from deploy.embedded.ports import LOOPBACK, PortMemory, candidates, is_free
+from deploy.embedded.errors import StackError, StateError
+from deploy.embedded.ports import LOOPBACK, PortMemory, candidates, choose_port, is_free
 
 
 def test_a_port_is_remembered_by_whoever_looks_next(tmp_path: Path) -> None:
@@ -39,6 +40,21 @@ def test_no_port_is_one_that_the_kernel_gives_to_clients(tmp_path: Path) -> None
 
     assert not low <= PortMemory(tmp_path / "ports.json").claim("broker") <= high
     assert candidates()
+
+
+def test_two_processes_with_one_seed_choose_no_port_alike() -> None:
+    """As under Hypothesis, which seeds ``random``."""
+
+    def choose() -> int:
+        random.seed(0)
+        return choose_port()
+
+    assert len({choose() for _ in range(5)}) > 1
+
+
+def test_no_port_is_chosen_that_is_taken_and_none_at_all_is_said() -> None:
+    with pytest.raises(StackError, match="Stop something"):
+        choose_port(candidates())
 
 
 def test_a_listening_port_is_not_free() -> None:
