@@ -12,7 +12,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from gateway.errors import ListenError
 from gateway.metrics import FAMILIES, describe_metrics, serve_metrics
 from gateway.wire.status import ClockStatus, DeviceStatus, SpoolStatus, Status
-from tests.fix_ports import free_port
 from tests.unit.gateway.gateway_builders import NOON
 
 STATUS = Status(
@@ -62,7 +61,8 @@ def test_before_the_first_status_there_are_families_and_few_numbers() -> None:
 
 @asynccontextmanager
 async def a_server() -> AsyncIterator[int]:
-    port = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
     serving = asyncio.create_task(serve_metrics("127.0.0.1", port, lambda: "x 1\n"))
     async with asyncio.timeout(30):
         while True:
