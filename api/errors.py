@@ -5,6 +5,7 @@ ApiError
 ├── UnauthenticatedError    401  no credential, or none that can be used
 ├── ForbiddenError          403  the credential may not do this, wherever it looks
 ├── NotFoundError           404  the resource is not there
+├── NotAcceptableError      406  the client takes no answer in a form that is written here
 ├── EventsGoneError         410  events after that number are not kept any more
 ├── EnrolmentRefusedError   403  a token gives no certificate; never says why
 ├── RenewalRefusedError     403  a certificate is not renewed; says why to its owner only
@@ -211,6 +212,14 @@ class ErasedError(ApiError):
     status = 409
     slug = "personal-data-erased"
     title = "Personal data were erased"
+
+
+class NotAcceptableError(ApiError):
+    """The client would not take what is answered here."""
+
+    status = 406
+    slug = "not-acceptable"
+    title = "This form of answer is not given"
 
 
 class UnsupportedContentError(ApiError):

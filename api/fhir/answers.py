@@ -1,17 +1,49 @@
 """Responses of ``/fhir``: the media type, weak ETags, links of pages."""
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 from urllib.parse import urlencode
 
 from fastapi import Request, Response
 
+from api.errors import BadParameterError, NotAcceptableError
 from api.fhir.codes import Json
 from api.fhir.resources.bundle import build_found
 from api.fhir.resources.meta import EXACT
 
 MEDIA_TYPE: Final = "application/fhir+json"
 CONTENT_TYPE: Final = f"{MEDIA_TYPE}; charset=utf-8"
+Format = Literal["json", "application/json", "application/fhir+json"]
+"""Words of ``_format`` for what is written here."""
+_ACCEPTED: Final = frozenset({"*/*", "application/*", "application/json", MEDIA_TYPE})
+
+
+def require_json(request: Request) -> None:
+    """Refuse whoever asks for another form, before anything is done: ``_format``, else ``Accept``.
+
+    Source: HL7 FHIR R4, RESTful API, "Content Types and encodings".
+
+    Raises:
+        BadParameterError: Another ``_format``.
+        NotAcceptableError: ``Accept`` is there and has nothing of JSON in it.
+    """
+    wanted = request.query_params.get("_format")
+    if wanted is not None:
+        if wanted not in get_args(Format):
+            remedy = f"leave it out, or write one of {', '.join(get_args(Format))}"
+            raise BadParameterError(field="_format", value=wanted, remedy=remedy)
+        return
+    accept = ",".join(request.headers.getlist("accept"))
+    if accept.strip() and not any(map(_takes_json, accept.split(","))):
+        msg = f"answers are {MEDIA_TYPE}; name it, or */*, in Accept"
+        raise NotAcceptableError(msg)
+
+
+def _takes_json(media_range: str) -> bool:
+    """Whether one part of ``Accept`` is ours and has a weight above 0."""
+    media, *parameters = (part.strip().lower() for part in media_range.split(";"))
+    weight = next((part[2:] for part in parameters if part.startswith("q=")), "1")
+    return media in _ACCEPTED and weight.strip("0.") != ""
 
 
 def answer(resource: Json, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:

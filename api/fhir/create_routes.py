@@ -7,14 +7,14 @@ One Observation, or a Bundle with the Patients and Observations of many. Everyth
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 
 from api.auth.guard import require
 from api.auth.permissions import Permission
 from api.auth.principal import Principal
 from api.errors import RefusedContentError, TooLargeError, UnsupportedContentError
 from api.fhir import examples
-from api.fhir.answers import MEDIA_TYPE, answer, base_of, etag
+from api.fhir.answers import MEDIA_TYPE, answer, base_of, etag, require_json
 from api.fhir.codes import Json
 from api.fhir.incoming.elements import Unmappable
 from api.fhir.incoming.entries import Entry, read_bundle, read_one
@@ -26,7 +26,12 @@ from api.services import Running, Services
 from gateway.wire.errors import WireError
 from gateway.wire.readings import parse_json
 
-router = APIRouter(tags=["fhir"], default_response_class=Response, responses=examples.ERRORS)
+router = APIRouter(
+    tags=["fhir"],
+    default_response_class=Response,
+    responses=examples.ERRORS,
+    dependencies=[Depends(require_json)],
+)
 STREAMS: Final = frozenset({"/fhir"})
 """Addresses whose bodies may be longer than others'; they are bounded here."""
 _TAKEN: Final = (MEDIA_TYPE, "application/json")

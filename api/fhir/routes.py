@@ -8,14 +8,14 @@ GET /fhir/{type}?…          a page of what was found, with a link to the next
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from api.auth.guard import require
 from api.auth.permissions import Permission
 from api.auth.principal import Principal
 from api.errors import NotFoundError
 from api.fhir import examples
-from api.fhir.answers import answer, answer_one, answer_page, base_of
+from api.fhir.answers import answer, answer_one, answer_page, base_of, require_json
 from api.fhir.kinds import OBSERVATION, PATIENT, RESOURCE_TYPES, ResourceType, Row
 from api.fhir.resources import capability_statement, patient
 from api.fhir.resources.capability_statement import Parameter, Served
@@ -23,7 +23,12 @@ from api.fhir.searches import SearchQuery
 from api.registry.personal import open_personal
 from api.services import Running
 
-router = APIRouter(tags=["fhir"], default_response_class=Response, responses=examples.ERRORS)
+router = APIRouter(
+    tags=["fhir"],
+    default_response_class=Response,
+    responses=examples.ERRORS,
+    dependencies=[Depends(require_json)],
+)
 Id = Annotated[str, Path(max_length=64, description="Logical id, as in `fullUrl`")]
 _PARAMETER_TYPES: Final = {
     "_id": "token",

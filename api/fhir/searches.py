@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.cursors import CURSOR_CHARACTERS_MAX, PAGE_ROWS_MAX, Name
 from api.errors import BadParameterError
 from api.fhir import ids
+from api.fhir.answers import Format
 from api.fhir.codes import (
     ALERT_CODES,
     DEVICE_IDS,
@@ -46,7 +47,6 @@ _DATE_REMEDY: Final = (
 )
 
 Values = Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=VALUES_MAX)]
-Format = Literal["json", "application/json", "application/fhir+json"]
 
 
 class Span(NamedTuple):

@@ -115,6 +115,50 @@ async def test_the_capabilities_are_told_to_anybody_and_name_what_there_is(
         assert {"_id"} <= names <= {f.alias or n for n, f in kind.query.model_fields.items()}
 
 
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("", 200),
+        ("application/fhir+xml;q=0.9, application/fhir+json; fhirVersion=4.0", 200),
+        ("text/html, */*;q=0.1", 200),
+        ("Application/JSON", 200),
+        ("application/fhir+xml", 406),
+        ("application/xml, text/html", 406),
+        ("application/json;q=0, application/xml", 406),
+    ],
+)
+async def test_who_cannot_read_json_is_told_before_anything_is_done(
+    client: httpx.AsyncClient, connection: Connection, accept: str, status: int
+) -> None:
+    headers = {"Accept": accept}
+    id_ = await store(connection)
+    for address in ("metadata", f"Observation/{id_}", "Device", "Patient/anna"):
+        told = await client.get(f"/fhir/{address}", headers=headers)
+        assert told.status_code == status, address
+        check(exact(told.text))
+    assert (await client.get("/fhir/Device?_format=json", headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["metadata", "Patient/anna", "Device", "Patient/nobody"])
+async def test_another_format_that_is_asked_for_by_name_is_a_bad_parameter(
+    client: httpx.AsyncClient, address: str
+) -> None:
+    refused = await client.get(f"/fhir/{address}", params={"_format": "xml"})
+    assert refused.status_code == 400
+    assert exact(refused.text)["issue"][0]["expression"] == ["_format"]
+    assert exact(refused.text)["issue"][0]["diagnostics"]
+
+
+async def test_nothing_is_taken_from_who_could_not_read_the_answer(
+    client: httpx.AsyncClient,
+) -> None:
+    headers = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+xml"}
+    for address in ("/fhir", "/fhir/Observation"):
+        refused = await client.post(address, content=b"{}", headers=headers)
+        assert refused.status_code == 406
+        check(exact(refused.text))
+
+
 async def test_a_pressure_is_one_resource_with_its_components_and_every_digit(
     client: httpx.AsyncClient, connection: Connection
 ) -> None:
