@@ -1549,9 +1549,9 @@ BEGIN
         handles := ARRAY(SELECT (SELECT h.handle FROM audit_handle h WHERE h.resident_id = n.id)
                          FROM unnest(unknown) WITH ORDINALITY AS n (id, place) ORDER BY n.place);
         EXIT WHEN array_position(handles, NULL) IS NULL;
-        INSERT INTO audit_handle (resident_id)
-        SELECT n.id FROM unnest(unknown) AS n (id)
-        WHERE NOT EXISTS (SELECT FROM audit_handle h WHERE h.resident_id = n.id)
+        INSERT INTO audit_handle (resident_id)  -- The table is not read here: as a join it would be whole.
+        SELECT n.id FROM unnest(unknown, handles) AS n (id, handle)
+        WHERE n.handle IS NULL
         ORDER BY n.id
         ON CONFLICT DO NOTHING;
     END LOOP;

@@ -59,6 +59,25 @@ async def entries(owner: Connection) -> list[tuple[Any, ...]]:
     return await (await owner.execute(ENTRIES)).fetchall()
 
 
+async def test_who_is_new_is_noted_without_reading_everybody(connection: Connection) -> None:
+    """Planned while nobody had a handle, in a session that lives on while many get one."""
+    await connection.execute("ALTER TABLE audit_handle SET (autovacuum_enabled = false)")
+    await connection.execute("VACUUM ANALYZE audit_handle")
+    asked = b"SELECT as_of FROM audit_write_known(%s, '[]', %s)"
+    as_of = (await (await connection.execute(asked, (None, None))).fetchall())[0][0]
+    for first in range(0, 20_000, 2_000):
+        new = [f"r-{number}" for number in range(first, first + 2_000)]
+        await connection.execute(asked, (as_of, new))
+    async with connection.transaction():
+        read = b"SELECT pg_stat_get_xact_tuples_fetched(o) + pg_stat_get_xact_tuples_returned(o)"
+        read += b" FROM CAST('audit_handle_resident_id_key'::regclass AS oid) AS o"
+        before = (await (await connection.execute(read)).fetchall())[0][0]
+        await connection.execute(asked, (as_of, [f"z-{number}" for number in range(10)]))
+        after = (await (await connection.execute(read)).fetchall())[0][0]
+
+    assert after - before < 100
+
+
 async def test_known_and_unknown_residents_are_noted_alike(
     log: AuditLog, connection: Connection
 ) -> None:
