@@ -22,6 +22,7 @@ from tests.faults.world import INGESTS, World
 _QUEUED_MAX: Final = 1
 _PROBE_S: Final = 3.0
 _BACK_AGAIN_S: Final = 1.5  # Over a restart the broker forgets who shares the subscription.
+_BACK_AGAIN_S_MAX: Final = 30.0
 _PAUSE_S: Final = 0.05
 _CHANNELS: Final = ("readings", "backlog")
 
@@ -30,8 +31,8 @@ _CHANNELS: Final = ("readings", "backlog")
 async def overflow_queue(world: World, _target: str, duration_s: float) -> None:
     """The broker keeps one message for a worker that is away, and both are away."""
     await asyncio.to_thread(world.stack.limit_queues, _QUEUED_MAX)
-    await asyncio.sleep(_BACK_AGAIN_S)
     try:
+        await _await_workers(world)
         for name in INGESTS:
             world.kills += world.crew.kill(name)
         await asyncio.sleep(duration_s)
@@ -41,6 +42,16 @@ async def overflow_queue(world: World, _target: str, duration_s: float) -> None:
         for name in INGESTS:
             world.crew.release(name)
         await asyncio.to_thread(world.stack.limit_queues, None)
+
+
+async def _await_workers(world: World) -> None:
+    """Until both are connected, and a moment more, in which they subscribe."""
+    until = asyncio.get_running_loop().time() + _BACK_AGAIN_S_MAX
+    while not all(world.proxies[f"{name}-broker"].is_connected for name in INGESTS):
+        if asyncio.get_running_loop().time() > until:
+            break  # Another fault keeps them away; the verdict is the same.
+        await asyncio.sleep(_PAUSE_S)
+    await asyncio.sleep(_BACK_AGAIN_S)
 
 
 @fault(*GATEWAYS, seconds=(2.0, 5.0))
@@ -113,14 +124,15 @@ def distort(batches: Sequence[bytes], random: Random, at: datetime) -> bytes:
 
 
 async def _count_dropped(world: World) -> int:
-    """What the broker says it has thrown away since its start."""
+    """What the broker says it has thrown away since its start; it says so every second."""
+    dropped = 0
     with suppress(aiomqtt.MqttError, TimeoutError):
         async with asyncio.timeout(_PROBE_S), _client(world, "probe", "counting") as client:
             await client.subscribe("$SYS/broker/publish/messages/dropped")
             async for message in client.messages:
-                if isinstance(message.payload, bytes):
-                    return int(message.payload)
-    return 0
+                if isinstance(message.payload, bytes) and (dropped := int(message.payload)):
+                    break
+    return dropped
 
 
 def _client(world: World, user: str, name: str) -> aiomqtt.Client:

@@ -86,6 +86,11 @@ class FaultProxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener: asyncio.Server | None = None
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether a client is through to the server now."""
+        return bool(self._links)
+
     async def open(self) -> None:
         """Begin to listen."""
         self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
