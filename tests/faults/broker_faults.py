@@ -130,7 +130,9 @@ async def _count_dropped(world: World) -> int:
         async with asyncio.timeout(_PROBE_S), _client(world, "probe", "counting") as client:
             await client.subscribe("$SYS/broker/publish/messages/dropped")
             async for message in client.messages:
-                if isinstance(message.payload, bytes) and (dropped := int(message.payload)):
+                if isinstance(message.payload, bytes):
+                    dropped = int(message.payload)
+                if dropped:
                     break
     return dropped
 
