@@ -1549,7 +1549,7 @@ BEGIN
         handles := ARRAY(SELECT (SELECT h.handle FROM audit_handle h WHERE h.resident_id = n.id)
                          FROM unnest(unknown) WITH ORDINALITY AS n (id, place) ORDER BY n.place);
         EXIT WHEN array_position(handles, NULL) IS NULL;
-        INSERT INTO audit_handle (resident_id)  -- The table is not read here: as a join it would be whole.
+        INSERT INTO audit_handle (resident_id)  -- No antijoin: that may read the whole table.
         SELECT n.id FROM unnest(unknown, handles) AS n (id, handle)
         WHERE n.handle IS NULL
         ORDER BY n.id

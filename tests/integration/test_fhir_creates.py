@@ -268,6 +268,17 @@ async def test_what_cannot_be_mapped_is_refused_with_its_path_and_nothing_is_sto
         assert response.status_code == 422
 
 
+async def test_nothing_is_taken_from_who_could_not_read_the_answer(
+    client: httpx.AsyncClient, filled: Connection
+) -> None:
+    bundle = a_bundle(an_entry(a_pressure(name="o-1")), kind="batch")
+    for resource, path in ((a_pressure(name="o-1"), "/Observation"), (bundle, "")):
+        await post(client, resource, 406, path, Accept="application/fhir+xml")
+        assert await count(filled, "reading") == 0
+    await post(client, bundle, 200, "", Accept="application/fhir+json")
+    assert await count(filled, "reading") == 1
+
+
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [

@@ -149,16 +149,6 @@ async def test_another_format_that_is_asked_for_by_name_is_a_bad_parameter(
     assert exact(refused.text)["issue"][0]["diagnostics"]
 
 
-async def test_nothing_is_taken_from_who_could_not_read_the_answer(
-    client: httpx.AsyncClient,
-) -> None:
-    headers = {"Content-Type": "application/fhir+json", "Accept": "application/fhir+xml"}
-    for address in ("/fhir", "/fhir/Observation"):
-        refused = await client.post(address, content=b"{}", headers=headers)
-        assert refused.status_code == 406
-        check(exact(refused.text))
-
-
 async def test_a_pressure_is_one_resource_with_its_components_and_every_digit(
     client: httpx.AsyncClient, connection: Connection
 ) -> None:
